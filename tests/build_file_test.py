@@ -1,0 +1,203 @@
+"""BUILD, pyproject.toml, README.md and .ci/run say what is so.
+
+Starlark parses as Python. Where a target's `deps` are wrong, the message is
+the list that belongs there.
+"""
+
+import ast
+from collections.abc import Iterator
+import dataclasses
+import pathlib
+import re
+import sys
+
+from absl.testing import absltest
+
+import source_tree
+
+_LIBRARY, _BINARY, _TEST = "py_library", "py_binary", "py_test"
+
+# Where the name of a distribution is not that of the module it holds.
+_DISTRIBUTIONS = {
+    "absl": "absl-py",
+    "sklearn": "scikit-learn",
+    "tensorflow_datasets": "tensorflow-datasets",
+}
+
+_DEMO_COMMAND = (
+    "python3 -m venv .venv && .venv/bin/pip install -q '.[demo]' "
+    "&& .venv/bin/tfcurv demo"
+)
+_TEST_COMMAND = (
+    "python3 -m venv .venv && .venv/bin/pip install -q -e '.[all]' "
+    "&& .venv/bin/python -m pytest"
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Target:
+    """One target of BUILD.
+
+    Attributes:
+        rule: What it is made with, such as `py_library`.
+        name: What others call it, without the colon.
+        srcs: Its sources.
+        deps: What it is declared to depend on, as BUILD writes it.
+    """
+
+    rule: str
+    name: str
+    srcs: tuple[pathlib.Path, ...]
+    deps: tuple[str, ...]
+
+
+def _read(name: str) -> str:
+    return (source_tree.ROOT / name).read_text(encoding="utf-8")
+
+
+def _sources(node: ast.expr) -> list[pathlib.Path]:
+    """Returns the files that a list, or a `glob` of one, names."""
+    if isinstance(node, ast.Call) and ast.unparse(node.func) == "glob":
+        patterns = ast.literal_eval(node.args[0])
+        if empty := [each for each in patterns if not source_tree.files(each)]:
+            raise ValueError(f"No file matches. Received: {empty}.")
+        return source_tree.files(*patterns)
+    return [source_tree.ROOT / name for name in ast.literal_eval(node)]
+
+
+def _targets() -> Iterator[Target]:
+    for node in ast.parse(_read("BUILD"), "BUILD").body:
+        call = node.value if isinstance(node, ast.Expr) else None
+        if not isinstance(call, ast.Call):
+            continue
+        rule = ast.unparse(call.func)
+        if rule in (_LIBRARY, _BINARY, _TEST):
+            values = {each.arg: each.value for each in call.keywords}
+            deps = values["deps"].elts if "deps" in values else []
+            yield Target(
+                rule=rule,
+                name=ast.literal_eval(values["name"]),
+                srcs=tuple(_sources(values["srcs"])),
+                deps=tuple(ast.unparse(each) for each in deps),
+            )
+
+
+def _label(module: str) -> str | None:
+    """Returns the dependency that holds a module; None if Python does."""
+    top, *rest = module.split(".")
+    if module in ("tfcurv.errors", "tfcurv.numerics"):
+        return "':numerics'"
+    if top == "tfcurv":
+        return f"':{rest[0] if rest else top}'"
+    if top in ("examples", "benchmarks", "tests") and rest:
+        return f"':{rest[0]}'"
+    if source_tree.is_module(f"tests.{top}"):  # A helper beside the tests.
+        return f"':{top}'"
+    if top in sys.stdlib_module_names:
+        return None
+    return f"requirement('{_DISTRIBUTIONS.get(top, top)}')"
+
+
+def _expected_deps(target: Target) -> list[str]:
+    """Returns what the sources import, labels before requirements."""
+    deps = {
+        _label(module)
+        for path in target.srcs
+        for module in source_tree.imports(source_tree.parse(path))
+    }
+    return sorted(deps - {None, f"':{target.name}'"})
+
+
+def _as_starlark(deps: list[str]) -> str:
+    lines = "".join(f"        {dep},\n" for dep in deps).replace("'", '"')
+    return f"    deps = [\n{lines}    ],"
+
+
+class BuildFileTest(absltest.TestCase):
+    def test_every_source_exists(self):
+        for target in _targets():
+            with self.subTest(target.name):
+                self.assertNotEmpty(target.srcs)
+                for path in target.srcs:
+                    self.assertTrue(path.is_file(), path.name)
+
+    def test_deps_are_what_the_sources_import(self):
+        for target in _targets():
+            with self.subTest(target.name):
+                expected = _expected_deps(target)
+                if list(target.deps) != expected:
+                    self.fail(
+                        f"BUILD, {target.rule} {target.name!r}, must have\n"
+                        + _as_starlark(expected)
+                    )
+
+    def test_every_dependency_is_a_target_above_its_user(self):
+        known = set()
+        for target in _targets():
+            labels = {dep.strip("':") for dep in target.deps if ":" in dep}
+            with self.subTest(target.name):
+                self.assertNotIn(target.name, known)
+                self.assertEmpty(labels - known)
+            known.add(target.name)
+
+    def test_every_source_has_a_target(self):
+        rules = {
+            _LIBRARY: source_tree.files("tfcurv/**/*.py"),
+            _BINARY: source_tree.files("tfcurv/cli.py", "examples/*.py"),
+            _TEST: source_tree.files("tests/*_test.py"),
+        }
+        for rule, paths in rules.items():
+            built = {
+                path
+                for target in _targets()
+                if target.rule == rule
+                for path in target.srcs
+            }
+            for path in paths:
+                with self.subTest(f"{rule} of {path.name}"):
+                    self.assertIn(path, built)
+
+
+def _distributions(text: str) -> set[str]:
+    """Returns the names in a list of quoted requirements."""
+    return set(re.findall(r'"([a-z][a-z-]*)[\[>="]', text))
+
+
+class PackageTest(absltest.TestCase):
+    def test_every_requirement_is_declared(self):
+        declared = _distributions(_read("pyproject.toml"))
+        for target in _targets():
+            for dep in target.deps:
+                if match := re.fullmatch(r"requirement\('(.+)'\)", dep):
+                    with self.subTest(f"{target.name}: {match[1]}"):
+                        self.assertIn(match[1], declared)
+
+    def test_a_bare_install_can_import_every_module(self):
+        bare = re.search(
+            r"^dependencies = \[(.*?)^\]", _read("pyproject.toml"), re.M | re.S
+        )
+        declared = _distributions(bare[1])
+        for path in source_tree.files("tfcurv/**/*.py"):
+            for node in source_tree.statements_at_import(
+                source_tree.parse(path)
+            ):
+                for module in source_tree.imports_of(node):
+                    label = _label(module) or ""
+                    if label.startswith("requirement"):
+                        with self.subTest(f"{path.name}: {module}"):
+                            self.assertIn(label.split("'")[1], declared)
+
+    def test_the_readme_gives_the_commands(self):
+        for command in (_DEMO_COMMAND, _TEST_COMMAND):
+            with self.subTest(command):
+                self.assertIn(command, _read("README.md"))
+
+    def test_the_checks_run_the_commands_of_the_readme(self):
+        lines = _read(".ci/run").splitlines()
+        for command in re.findall(r"\.venv/bin/([^&]+)", _TEST_COMMAND):
+            with self.subTest(command):
+                self.assertIn(command.strip(), lines)
+
+
+if __name__ == "__main__":
+    absltest.main()

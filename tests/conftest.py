@@ -1,0 +1,34 @@
+"""What every test needs when pytest runs it, and `python file` does by itself.
+
+absltest reads its flags in `absltest.main`, which pytest never calls.
+"""
+
+from collections.abc import Iterator
+import os
+
+# Read when TensorFlow is first imported.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+from absl import flags  # noqa: E402
+from absl.testing import absltest  # noqa: E402, F401
+from absl.testing import flagsaver  # noqa: E402
+import hypothesis  # noqa: E402
+import pytest  # noqa: E402
+
+# The first example compiles, and a failure must be the same everywhere.
+hypothesis.settings.register_profile(
+    "tfcurv", deadline=None, derandomize=True, database=None
+)
+hypothesis.settings.load_profile("tfcurv")
+
+flags.FLAGS.mark_as_parsed()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_scratch_folder(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[None]:
+    """Keeps the temporary files of two runs at the same time apart."""
+    folder = tmp_path_factory.mktemp("absltest")
+    with flagsaver.flagsaver(test_tmpdir=str(folder)):
+        yield

@@ -1,0 +1,82 @@
+"""Reads the project's sources without running them."""
+
+import ast
+from collections.abc import Iterator
+import pathlib
+
+# Not resolved: a sandbox may hold links to the sources.
+ROOT = pathlib.Path(__file__).absolute().parents[1]
+
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+
+
+def files(*patterns: str) -> list[pathlib.Path]:
+    """Returns the files under the root that match, sorted."""
+    return sorted({path for each in patterns for path in ROOT.glob(each)})
+
+
+def parse(path: pathlib.Path) -> ast.Module:
+    """Returns the syntax tree of a source file."""
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def module_name(path: pathlib.Path) -> str:
+    """Returns the dotted name, that of the package for an `__init__.py`."""
+    name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    return name.removesuffix(".__init__")
+
+
+def is_module(name: str) -> bool:
+    """Whether the project has a module or a package of this dotted name."""
+    stem = ROOT.joinpath(*name.split("."))
+    return stem.with_suffix(".py").is_file() or stem.is_dir()
+
+
+def imports_of(node: ast.AST) -> set[str]:
+    """Returns the modules that one statement imports.
+
+    `from a import b` imports `a.b` where the project has such a module, else
+    `a`.
+    """
+    if isinstance(node, ast.Import):
+        return {alias.name for alias in node.names}
+    if not isinstance(node, ast.ImportFrom) or node.module is None:
+        return set()
+    names = {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name if is_module(name) else node.module for name in names}
+
+
+def imports(tree: ast.AST) -> set[str]:
+    """Returns every module that is imported, inside of functions too."""
+    return set().union(*map(imports_of, ast.walk(tree)))
+
+
+def statements_at_import(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yields the nodes that run when the module is imported."""
+    for node in ast.iter_child_nodes(tree):
+        only_for_types = isinstance(node, ast.If) and (
+            "TYPE_CHECKING" in ast.unparse(node.test)
+        )
+        if not isinstance(node, _FUNCTIONS) and not only_for_types:
+            yield node
+            yield from statements_at_import(node)
+
+
+def public_names(package: str) -> set[str]:
+    """Returns what a package's `__init__.py`, or a module, offers to others."""
+    stem = ROOT.joinpath(*package.split("."))
+    is_package = stem.is_dir()
+    tree = parse(
+        stem / "__init__.py" if is_package else stem.with_suffix(".py")
+    )
+    names = set()
+    for node in tree.body:
+        # Only a table of contents passes on what it imports.
+        if is_package and isinstance(node, ast.Import | ast.ImportFrom):
+            names |= {alias.asname or alias.name for alias in node.names}
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = getattr(node, "targets", None) or [node.target]
+            names |= {each.id for each in targets if hasattr(each, "id")}
+    return {name for name in names if not name.startswith("_")}

@@ -1,0 +1,358 @@
+"""Activations with a bounded second derivative, and the ranges of s', s''.
+
+A function s is admissible when s' is Lipschitz: then every logit of a network
+built from it has a Lipschitz gradient, which is all that a curvature-based
+certificate needs. Where s'' jumps (ELU, softsign) its range is the essential
+range.
+"""
+
+from collections.abc import Callable
+import dataclasses
+import functools
+import math
+
+import tensorflow as tf
+
+from tfcurv import errors
+
+#: Units of u (1 + |z|) by which a float64 evaluation of s, s' or s'' errs at
+#: most. Each is some ten rounded operations on exp, tanh or erf, whose kernels
+#: err by a few units in the last place; the tests, against mpmath, find less
+#: than half of this.
+EVALUATION_ROUNDOFFS = 32.0
+
+_WIDENING = EVALUATION_ROUNDOFFS * 2.0**-53
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Interval:
+    """A closed interval `[lower, upper]` of the real line."""
+
+    lower: float
+    upper: float
+
+    def __post_init__(self) -> None:
+        if not self.lower <= self.upper:  # Also refuses NaN.
+            raise ValueError(
+                "An interval needs lower <= upper. "
+                f"Received: lower={self.lower!r}, upper={self.upper!r}."
+            )
+
+    @property
+    def magnitude(self) -> float:
+        """The largest absolute value of a member."""
+        return max(abs(self.lower), abs(self.upper))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Activation:
+    """An elementwise function with its derivatives and their ranges.
+
+    Attributes:
+        name: The name under which Keras knows it.
+        value: s, on float32 or float64 tensors of any shape.
+        slope: s'.
+        curvature: s'', an essential value where it jumps.
+        slope_critical: Points between which s' is monotone.
+        curvature_critical: Points between which s'' is monotone.
+        slope_limits: Limits of s' at minus and plus infinity.
+        curvature_jump: Essential range of s'' at 0 if it jumps there.
+    """
+
+    name: str
+    value: Callable[[tf.Tensor], tf.Tensor]
+    slope: Callable[[tf.Tensor], tf.Tensor]
+    curvature: Callable[[tf.Tensor], tf.Tensor]
+    slope_critical: tuple[float, ...] = ()
+    curvature_critical: tuple[float, ...] = ()
+    slope_limits: tuple[float, float] = (0.0, 1.0)
+    curvature_jump: tuple[float, float] | None = None
+
+    @functools.cached_property
+    def slope_range(self) -> Interval:
+        """Encloses s' over the real line, rounded outward."""
+        if self.name == "linear":
+            return Interval(lower=1.0, upper=1.0)
+        values = _at(self.slope, self.slope_critical) + list(self.slope_limits)
+        return _enclose(values, exact=self.slope_limits)
+
+    @functools.cached_property
+    def curvature_range(self) -> Interval:
+        """Encloses s'' over the real line, rounded outward; contains 0."""
+        if self.name == "linear":
+            return Interval(lower=0.0, upper=0.0)
+        values = _at(self.curvature, self.curvature_critical) + [0.0]
+        return _enclose([*values, *(self.curvature_jump or ())], exact=(0.0,))
+
+    def slope_range_on(
+        self, lower: tf.Tensor, upper: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Encloses s' on `[lower, upper]`, elementwise, rounded outward.
+
+        Exact up to rounding, because s' is monotone between neighbouring
+        members of `slope_critical`.
+
+        Args:
+            lower: `[...]` float64 left ends.
+            upper: `[...]` float64 right ends, at least `lower`.
+
+        Returns:
+            `[...]` lower and upper bounds on s' over each interval.
+        """
+        return _range_on(
+            self.slope, self.slope_critical, self.slope_range, lower, upper
+        )
+
+    def curvature_range_on(
+        self, lower: tf.Tensor, upper: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Encloses s'' on `[lower, upper]`, elementwise, rounded outward.
+
+        Args:
+            lower: `[...]` float64 left ends.
+            upper: `[...]` float64 right ends, at least `lower`.
+
+        Returns:
+            `[...]` lower and upper bounds on s'' over each interval; where
+            s'' jumps inside, both of its one-sided limits are members.
+        """
+        low, high = _range_on(
+            self.curvature,
+            self.curvature_critical,
+            self.curvature_range,
+            lower,
+            upper,
+        )
+        if self.curvature_jump is None:
+            return low, high
+        jumps = (lower <= 0.0) & (upper >= 0.0)
+        jump_low, jump_high = self.curvature_jump
+        return (
+            tf.where(jumps, tf.minimum(low, _like(low, jump_low)), low),
+            tf.where(jumps, tf.maximum(high, _like(high, jump_high)), high),
+        )
+
+
+def _like(tensor: tf.Tensor, value: float) -> tf.Tensor:
+    return tf.fill(tf.shape(tensor), tf.cast(value, tensor.dtype))
+
+
+def _at(fn: Callable, points: tuple[float, ...]) -> list[float]:
+    if not points:
+        return []
+    with tf.init_scope():
+        return fn(tf.constant(points, tf.float64)).numpy().tolist()
+
+
+def _enclose(values: list[float], exact: tuple[float, ...]) -> Interval:
+    """Returns the hull of `values`, widened unless its end is known exactly."""
+    low, high = min(values), max(values)
+    return Interval(
+        lower=low if low in exact else low - _WIDENING,
+        upper=high if high in exact else high + _WIDENING,
+    )
+
+
+def _range_on(fn, critical, everywhere, lower, upper):
+    at_lower, at_upper = fn(lower), fn(upper)
+    low = tf.minimum(at_lower, at_upper)
+    high = tf.maximum(at_lower, at_upper)
+    for point, value in zip(critical, _at(fn, critical)):
+        inside = (lower < point) & (point < upper)
+        low = tf.where(inside, tf.minimum(low, _like(low, value)), low)
+        high = tf.where(inside, tf.maximum(high, _like(high, value)), high)
+    # The global range is proved too: widening must not leave it.
+    return (
+        tf.maximum(low - _WIDENING, _like(low, everywhere.lower)),
+        tf.minimum(high + _WIDENING, _like(high, everywhere.upper)),
+    )
+
+
+def _sigmoid_curvature(x):
+    s = tf.sigmoid(x)
+    return s * (1.0 - s) * (1.0 - 2.0 * s)
+
+
+def _tanh_slope(x):
+    t = tf.tanh(x)
+    return 1.0 - t * t
+
+
+def _tanh_curvature(x):
+    t = tf.tanh(x)
+    return -2.0 * t * (1.0 - t * t)
+
+
+def _sigmoid_slope(x):
+    s = tf.sigmoid(x)
+    return s * (1.0 - s)
+
+
+def _gaussian_density(x):
+    return tf.exp(-0.5 * x * x) / math.sqrt(2.0 * math.pi)
+
+
+def _gaussian_cdf(x):
+    # erfc, because 1 + erf(x) cancels for negative x.
+    return 0.5 * tf.math.erfc(-x / math.sqrt(2.0))
+
+
+def _times_decaying(x, factor):
+    # factor vanishes faster than 1 / x; beyond 1e3 the product is below the
+    # smallest number, while x * x in it might overflow to inf * 0 = NaN.
+    return tf.clip_by_value(x, -1e3, 1e3) * factor
+
+
+def _gelu_slope(x):
+    return _gaussian_cdf(x) + _times_decaying(x, _gaussian_density(x))
+
+
+def _gelu_curvature(x):
+    x = tf.clip_by_value(x, -1e3, 1e3)
+    return _gaussian_density(x) * (2.0 - x * x)
+
+
+def _silu_slope(x):
+    s = tf.sigmoid(x)
+    return s + _times_decaying(x, s * (1.0 - s))
+
+
+def _silu_curvature(x):
+    s = tf.sigmoid(x)
+    x = tf.clip_by_value(x, -1e3, 1e3)
+    return s * (1.0 - s) * (2.0 + x * (1.0 - 2.0 * s))
+
+
+def _mish(x):
+    return x * tf.tanh(tf.math.softplus(x))
+
+
+def _mish_slope(x):
+    t, s = tf.tanh(tf.math.softplus(x)), tf.sigmoid(x)
+    return t + _times_decaying(x, (1.0 - t * t) * s)
+
+
+def _mish_curvature(x):
+    t, s = tf.tanh(tf.math.softplus(x)), tf.sigmoid(x)
+    x = tf.clip_by_value(x, -1e3, 1e3)
+    inner = 2.0 * s + x * s * (1.0 - s) - 2.0 * x * t * s * s
+    return (1.0 - t * t) * inner
+
+
+def _elu_slope(x):
+    return tf.exp(tf.minimum(x, 0.0))
+
+
+def _elu(x):
+    return tf.where(x > 0.0, x, tf.math.expm1(tf.minimum(x, 0.0)))
+
+
+def _elu_curvature(x):
+    return tf.where(x > 0.0, tf.zeros_like(x), _elu_slope(x))
+
+
+def _softsign_slope(x):
+    return 1.0 / tf.square(1.0 + tf.abs(x))
+
+
+def _softsign_curvature(x):
+    return -2.0 * tf.sign(x) / (1.0 + tf.abs(x)) ** 3
+
+
+# Zeros of s''' of sigmoid: s = 1/2 +- 1/sqrt(12); of tanh: t^2 = 1/3.
+_SIGMOID_KNEE = math.log(2.0 + math.sqrt(3.0))
+
+# The zeros given as decimals are roots of transcendental equations. A critical
+# point off by 1e-12 moves the extremum by 1e-24: the derivative vanishes there.
+_TABLE = (
+    Activation(
+        name="linear",
+        value=tf.identity,
+        slope=tf.ones_like,
+        curvature=tf.zeros_like,
+        slope_limits=(1.0, 1.0),
+    ),
+    Activation(
+        name="sigmoid",
+        value=tf.sigmoid,
+        slope=_sigmoid_slope,
+        curvature=_sigmoid_curvature,
+        slope_critical=(0.0,),
+        curvature_critical=(-_SIGMOID_KNEE, _SIGMOID_KNEE),
+        slope_limits=(0.0, 0.0),
+    ),
+    Activation(
+        name="tanh",
+        value=tf.tanh,
+        slope=_tanh_slope,
+        curvature=_tanh_curvature,
+        slope_critical=(0.0,),
+        curvature_critical=(-_SIGMOID_KNEE / 2.0, _SIGMOID_KNEE / 2.0),
+        slope_limits=(0.0, 0.0),
+    ),
+    Activation(
+        name="softplus",
+        value=tf.math.softplus,
+        slope=tf.sigmoid,
+        curvature=_sigmoid_slope,
+        curvature_critical=(0.0,),
+    ),
+    Activation(
+        name="gelu",
+        value=lambda x: x * _gaussian_cdf(x),
+        slope=_gelu_slope,
+        curvature=_gelu_curvature,
+        slope_critical=(-math.sqrt(2.0), math.sqrt(2.0)),
+        curvature_critical=(-2.0, 0.0, 2.0),
+    ),
+    Activation(
+        name="silu",
+        value=lambda x: x * tf.sigmoid(x),
+        slope=_silu_slope,
+        curvature=_silu_curvature,
+        slope_critical=(-2.399357280515, 2.399357280515),
+        curvature_critical=(-3.435840993535, 0.0, 3.435840993535),
+    ),
+    Activation(
+        name="mish",
+        value=_mish,
+        slope=_mish_slope,
+        curvature=_mish_curvature,
+        slope_critical=(-2.256376396361, 1.490571179486),
+        curvature_critical=(-3.267337846520, -0.087934431315, 2.114842563021),
+    ),
+    Activation(
+        name="elu",
+        value=_elu,
+        slope=_elu_slope,
+        curvature=_elu_curvature,
+        curvature_jump=(0.0, 1.0),
+    ),
+    Activation(
+        name="softsign",
+        value=lambda x: x / (1.0 + tf.abs(x)),
+        slope=_softsign_slope,
+        curvature=_softsign_curvature,
+        slope_critical=(0.0,),
+        slope_limits=(0.0, 0.0),
+        curvature_jump=(-2.0, 2.0),
+    ),
+)
+
+#: Every admissible activation by its Keras name.
+ACTIVATIONS: dict[str, Activation] = {entry.name: entry for entry in _TABLE}
+
+
+def activation(name: str) -> Activation:
+    """Returns the activation that Keras calls `name`.
+
+    Raises:
+        UnsupportedActivationError: No curvature bound is known for it.
+    """
+    if name not in ACTIVATIONS:
+        raise errors.UnsupportedActivationError(
+            "No curvature bound is known for this activation; piecewise "
+            "linear ones have none, try 'softplus' in place of 'relu'. "
+            f"Received: activation={name!r}. Known: {sorted(ACTIVATIONS)}."
+        )
+    return ACTIVATIONS[name]

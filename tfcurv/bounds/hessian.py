@@ -1,0 +1,43 @@
+"""The closed-form Hessian of a logit difference, [SF20, Lemma 1]."""
+
+import tensorflow as tf
+
+from tfcurv.bounds.network import Network
+
+
+def hessian(network: Network, x: tf.Tensor, y: int, t: int) -> tf.Tensor:
+    """Returns the Hessian of z_y - z_t at each row of x.
+
+        H = sum_I B_I^T diag(F_I * s''(z_I)) B_I,
+        B_1 = W_1,  B_I = W_I diag(s'(z_{I-1})) B_{I-1},
+        F_{L-1} = w,  F_I = (F_{I+1} * s'(z_{I+1})) W_{I+1}.
+
+    Memory is batch x dim x (dim + widest layer): for small networks, tests
+    and studies. Source: Lemma 1 of Singla and Feizi, "Second-Order Provable
+    Defenses against Adversarial Attacks", ICML 2020 [SF20].
+
+    Args:
+        network: The network.
+        x: `[batch, dim]` points, float32 or float64.
+        y: The class counted positively.
+        t: The class counted negatively.
+
+    Returns:
+        `[batch, dim, dim]` symmetric matrices.
+    """
+    batch, dim = tf.shape(x)[0], network.input_dim
+    z = network.pre_activations(x)
+    total = tf.zeros([batch, dim, dim], x.dtype)
+    if not z:
+        return total
+    weights, _ = network.pair(tf.fill([batch], y), tf.fill([batch], t), x.dtype)
+    outer = network.backward(z, weights)[-2::-1]
+    jacobian = tf.tile(network.kernels(x.dtype)[0][tf.newaxis], [batch, 1, 1])
+    for index, fn in enumerate(network.activations):
+        density = outer[index] * fn.curvature(z[index])
+        scaled = jacobian * density[:, tf.newaxis]
+        total += tf.matmul(scaled, jacobian, transpose_b=True)
+        if index + 1 < len(z):
+            slopes = fn.slope(z[index])[:, tf.newaxis]
+            jacobian = (jacobian * slopes) @ network.kernels(x.dtype)[index + 1]
+    return total

@@ -1,0 +1,64 @@
+"""The curvature bound of Theorem 4 as a differentiable training penalty."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from tfcurv.bounds.activations import Activation
+
+
+class TrainedLayer(NamedTuple):
+    """One dense map of a network in training.
+
+    Attributes:
+        kernel: `[inputs, outputs]` tensor or variable.
+        norm: `[]` estimate of its spectral norm, from the input's units.
+        activation: What follows it, None after the last.
+    """
+
+    kernel: tf.Tensor
+    norm: tf.Tensor
+    activation: Activation | None
+
+
+def theorem4_estimate(
+    layers: Sequence[TrainedLayer], weights: tf.Tensor
+) -> tf.Tensor:
+    """Returns K(W, y, t) of [SF20, Theorem 4], with estimated norms.
+
+        K = sum_I h_I r_I^2 max_j S_{I,j},   r_1 = ||W_1||,
+        r_I = g_{I-1} ||W_I|| r_{I-1},       S_{L-1} = |w|,
+        S_I = g_{I+1} S_{I+1} |W_{I+1}|,
+
+    where g and h are the largest |s'| and |s''|. Differentiable in the
+    kernels. It is no bound while the norms are estimates, which approach from
+    below. Source: Singla and Feizi, "Second-Order Provable Defenses against
+    Adversarial Attacks", ICML 2020 [SF20].
+
+    Args:
+        layers: The dense maps, the last one included.
+        weights: `[batch, n]` w = W_L[y] - W_L[t].
+
+    Returns:
+        `[batch]`, in logits per squared input unit; zero for one layer.
+    """
+    total = tf.zeros_like(weights[:, 0])
+    hidden = layers[:-1]
+    radii: list[tf.Tensor] = []
+    for index, layer in enumerate(hidden):
+        radius = tf.cast(layer.norm, weights.dtype)
+        if index:
+            slope = hidden[index - 1].activation.slope_range.magnitude
+            radius *= slope * radii[-1]
+        radii.append(radius)
+    spread = tf.abs(weights)
+    for layer, radius in zip(hidden[::-1], radii[::-1]):
+        curvature = layer.activation.curvature_range.magnitude
+        total += curvature * radius**2 * tf.reduce_max(spread, axis=-1)
+        if layer is not hidden[0]:
+            slope = layer.activation.slope_range.magnitude
+            spread = slope * tf.matmul(
+                spread, tf.abs(layer.kernel), transpose_b=True
+            )
+    return total

@@ -1,0 +1,187 @@
+"""How far a computed margin and gradient can be from the exact ones.
+
+Norm-wise running error analysis. Let hats mark computed values, u the unit
+roundoff, e_v a bound on ||v - v_hat||_2, k_I and c_I the errors with which
+kernel and bias of map I are known. A product with a stored kernel errs by at
+most gamma_{n+1} ||K||_F ||a_hat|| however it is summed, and |s(z) - s(z_hat)|
+<= g |z - z_hat|, |s'(z) - s'(z_hat)| <= h |z - z_hat| with g = max |s'|,
+h = max |s''|. So, forward,
+
+    e_z = ||K||_2 e_a + k ||a_hat|| + c + gamma (||K||_F ||a_hat|| + ||b||),
+    e_a = g e_z + E u (sqrt(n) + ||z_hat||),
+
+and backward, for d = s'(z) * q and q_next = d K^T,
+
+    e_d = g e_q + ||q_hat|| (h e_z + E u + g u),
+    e_q_next = ||K||_2 e_d + k ||d_hat|| + gamma ||K||_F ||d_hat||,
+
+where E u bounds the error of evaluating s (relative to 1 + |z|) and s'.
+"""
+
+import math
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from tfcurv import numerics
+from tfcurv import solvers
+from tfcurv.bounds.activations import EVALUATION_ROUNDOFFS
+from tfcurv.bounds.network import Network
+
+# The formulas above are themselves evaluated in floating point: sums of
+# positive terms, some hundred operations and norms of up to 1e8 entries.
+_INFLATION = 1.0 + 1e-6
+
+# Products below the smallest number vanish; TensorFlow also flushes
+# subnormal numbers. A layer of 1e8 weights so loses less than this.
+_UNDERFLOW = 1e-290
+
+
+class EvaluationError(NamedTuple):
+    """Bounds on the distance of an evaluation to the exact one.
+
+    Attributes:
+        margin: `[batch]` bound on |f(x) - computed f|.
+        gradient: `[batch]` bound on ||grad f(x) - computed grad f||_2.
+    """
+
+    margin: tf.Tensor
+    gradient: tf.Tensor
+
+
+class ForwardError(NamedTuple):
+    """Bounds on the errors of a forward pass.
+
+    Attributes:
+        pre_activations: Per hidden layer, `[batch]` bounds on ||z - z_hat||.
+        features: `[batch]` bound on ||a_{L-1} - computed a_{L-1}||.
+    """
+
+    pre_activations: list[tf.Tensor]
+    features: tf.Tensor
+
+
+def _norm(x: tf.Tensor) -> tf.Tensor:
+    return tf.norm(x, axis=-1)
+
+
+def forward_error(
+    network: Network,
+    x: tf.Tensor,
+    z: list[tf.Tensor],
+    roundoff: float | None = None,
+) -> ForwardError:
+    """Bounds the errors of `network.pre_activations(x)`.
+
+    Args:
+        network: The network.
+        x: `[batch, dim]` float64 inputs, taken as exact.
+        z: The computed pre-activations.
+        roundoff: Unit roundoff of the evaluation. Default: float64's.
+    """
+    u = roundoff or numerics.unit_roundoff(x.dtype)
+    error = tf.zeros_like(x[:, 0])
+    value, errors = x, []
+    for index, (fn, found) in enumerate(zip(network.activations, z)):
+        error = affine_error(network, index, value, error, u)
+        errors.append(error)
+        width = math.sqrt(found.shape[-1])
+        error = fn.slope_range.magnitude * error
+        error += EVALUATION_ROUNDOFFS * u * (width + _norm(found))
+        value = fn.value(found)
+    return ForwardError(errors, error)
+
+
+def affine_error(
+    network: Network,
+    index: int,
+    value: tf.Tensor,
+    error: tf.Tensor,
+    roundoff: float,
+) -> tf.Tensor:
+    """Bounds the error of affine map `index` applied to inexact rows.
+
+    Args:
+        network: The network.
+        index: Which of its affine maps.
+        value: `[batch, inputs]` computed rows.
+        error: `[batch]` bound on their error.
+        roundoff: Unit roundoff of the evaluation.
+    """
+    affine = network.affines[index]
+    size = _norm(value)
+    bias = solvers.frobenius_norm_upper_bound(affine.bias)
+    growth = 1.01 * (affine.kernel.shape[0] + 1) * roundoff
+    products = network.frobenius_norms[index] * size + bias
+    return (
+        network.norms[index] * error
+        + affine.kernel_error * size
+        + affine.bias_error
+        + growth * products
+        + _UNDERFLOW
+    )
+
+
+def evaluation_error(
+    network: Network,
+    x: tf.Tensor,
+    z: list[tf.Tensor],
+    forward: ForwardError,
+    backward: list[tf.Tensor],
+    bias_size: tf.Tensor,
+) -> EvaluationError:
+    """Bounds the errors of `Network.evaluate` in float64.
+
+    Args:
+        network: The network.
+        x: `[batch, dim]` float64 inputs.
+        z: Computed pre-activations.
+        forward: Their errors.
+        backward: What `network.backward(z, weights)` gave.
+        bias_size: `[batch]` |b_y| + |b_t|.
+    """
+    u = numerics.unit_roundoff(x.dtype)
+    last = network.affines[-1]
+    weights = backward[0]
+    weight_size = _norm(weights)
+    feature_size = _norm(network.features(x, z))
+    # w = K[:, y] - K[:, t]: one rounding, twice the error of the kernel.
+    weight_error = u * weight_size + math.sqrt(2.0) * last.kernel_error
+    margin = (
+        (weight_size + weight_error) * forward.features
+        + weight_error * feature_size
+        + numerics.gamma(last.kernel.shape[0] + 4)
+        * (weight_size * feature_size + bias_size)
+        + 2.0 * last.bias_error
+        + _UNDERFLOW
+    )
+    error = weight_error
+    for index in range(len(z) - 1, -1, -1):
+        error = _backward_error(
+            network,
+            index,
+            z[index],
+            forward.pre_activations[index],
+            backward[len(z) - 1 - index],
+            error,
+        )
+    return EvaluationError(margin * _INFLATION, error * _INFLATION)
+
+
+def _backward_error(network, index, z, z_error, outer, outer_error):
+    """One step of the backward recursion, through activation and map."""
+    fn, affine = network.activations[index], network.affines[index]
+    u = numerics.unit_roundoff(z.dtype)
+    slope = fn.slope_range.magnitude
+    curvature = fn.curvature_range.magnitude
+    factors = fn.slope(z) * outer
+    size = _norm(factors)
+    local = curvature * z_error + (EVALUATION_ROUNDOFFS + slope) * u
+    error = slope * outer_error + _norm(outer) * local
+    rounding = numerics.gamma(affine.kernel.shape[1] + 1)
+    return (
+        network.norms[index] * error
+        + affine.kernel_error * size
+        + rounding * network.frobenius_norms[index] * size
+        + _UNDERFLOW
+    )

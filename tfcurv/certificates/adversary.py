@@ -1,0 +1,208 @@
+"""Adversarial examples that were really found: upper bounds on the radius."""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from tfcurv import bounds
+from tfcurv import numerics
+from tfcurv.certificates.safe_ball import dot
+from tfcurv.certificates.search import Problem
+
+# Steps beyond the boundary found in float32 at which float64 looks for a
+# point that is misclassified beyond doubt, relative to the distance.
+_OVERSHOOTS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
+
+# Where on a ray to look first, and how far to follow it, in multiples of the
+# distance to the point that suggested it.
+_NEAR, _FAR = 1.02, 4.0
+
+
+class Adversarial(NamedTuple):
+    """The nearest misclassified points found.
+
+    Attributes:
+        point: `[batch, dim]` float64; x0 itself where none was found.
+        distance: `[batch]` float64 proved upper bound on its distance from
+            x0; infinite where none was found.
+    """
+
+    point: tf.Tensor
+    distance: tf.Tensor
+
+
+def approach_boundary(
+    network: bounds.Network, problem: Problem, start: tf.Tensor, num_steps: int
+) -> tf.Tensor:
+    """Returns points near where a margin first vanishes, seen from x0.
+
+    The HL-RF iteration without the clipping that a certificate needs,
+
+        x <- x0 - (f + g . (x0 - x)) / ||g||^2 g,
+
+    halved where a step would move x by more than the last one did.
+
+    Args:
+        network: The network.
+        problem: The batch, in the dtype of the search.
+        start: `[batch, dim]` first points.
+        num_steps: Number of gradient evaluations.
+    """
+    x0 = problem.x0
+
+    def advance(x, last):
+        f, g = network.evaluate(x, problem.weights, problem.bias)
+        eta = tf.math.divide_no_nan(f + dot(g, x0 - x), dot(g, g))
+        step = x0 - eta[:, tf.newaxis] * g - x
+        length = tf.norm(step, axis=-1)
+        damping = tf.where(length > last, 0.5, tf.ones_like(length))
+        following = x + damping[:, tf.newaxis] * step
+        return tf.where(tf.math.is_finite(following), following, x), length
+
+    def always(x, last):
+        del x, last
+        return True
+
+    infinite = tf.fill(tf.shape(x0)[:1], tf.cast(float("inf"), x0.dtype))
+    x, _ = tf.while_loop(
+        always, advance, (start, infinite), maximum_iterations=num_steps
+    )
+    return x
+
+
+def worst_margin(
+    network: bounds.Network, x: tf.Tensor, y: tf.Tensor
+) -> tf.Tensor:
+    """Returns the smallest z_y - z_t over t != y, at each row of x.
+
+    Args:
+        network: The network.
+        x: `[batch, dim]` points, float32 or float64.
+        y: `[batch]` int32 labels.
+    """
+    logits = network.logits(x)
+    own = tf.one_hot(y, network.num_classes, on_value=True, off_value=False)
+    lowest = tf.fill(tf.shape(logits), tf.cast(float("-inf"), x.dtype))
+    rival = tf.reduce_max(tf.where(own, lowest, logits), axis=-1)
+    return tf.gather(logits, y, batch_dims=1) - rival
+
+
+class _Bracket(NamedTuple):
+    """Ends of intervals on rays, and the worst margins there."""
+
+    low: tf.Tensor
+    high: tf.Tensor
+    at_low: tf.Tensor
+    at_high: tf.Tensor
+
+
+def cross_boundary(
+    network: bounds.Network,
+    x0: tf.Tensor,
+    y: tf.Tensor,
+    towards: tf.Tensor,
+    num_steps: int = 8,
+) -> Adversarial:
+    """Returns misclassified points on rays from x0, close to the first.
+
+    Searches in float32, then demands in float64 that some margin, with its
+    rounding error added, is not positive.
+
+    Args:
+        network: The network.
+        x0: `[batch, dim]` float64 origins.
+        y: `[batch]` int32 labels.
+        towards: `[batch, dim]` float32 points that the rays pass through.
+        num_steps: Steps of the root search on each ray.
+    """
+    origin = tf.cast(x0, towards.dtype)
+    ray = towards - origin
+
+    def margin(reach):
+        return worst_margin(network, origin + reach[:, tf.newaxis] * ray, y)
+
+    def refine(bracket):
+        return [_illinois_step(bracket, margin)]
+
+    def always(bracket):
+        del bracket
+        return True
+
+    one = tf.ones_like(ray[:, 0])
+    # Most rays cross close to where they were told to: look there first.
+    at_near, at_far = margin(_NEAR * one), margin(_FAR * one)
+    crossed = at_near <= 0.0
+    start = _Bracket(
+        tf.where(crossed, 0.0 * one, _NEAR * one),
+        tf.where(crossed, _NEAR * one, _FAR * one),
+        tf.where(crossed, margin(0.0 * one), at_near),
+        tf.where(crossed, at_near, at_far),
+    )
+    (end,) = tf.while_loop(
+        always, refine, [start], maximum_iterations=num_steps
+    )
+    return _verify(network, x0, y, tf.cast(ray, x0.dtype), end.high)
+
+
+def _illinois_step(bracket: _Bracket, margin) -> _Bracket:
+    """Regula falsi, halving the margin of an end that has not moved."""
+    low, high, at_low, at_high = bracket
+    share = tf.math.divide_no_nan(at_low, at_low - at_high)
+    share = tf.clip_by_value(share, 0.01, 0.99)
+    middle = low + share * (high - low)
+    found = margin(middle)
+    outside = found > 0.0
+    return _Bracket(
+        tf.where(outside, middle, low),
+        tf.where(outside, high, middle),
+        tf.where(outside, found, 0.5 * at_low),
+        tf.where(outside, 0.5 * at_high, found),
+    )
+
+
+def _verify(network, x0, y, ray, reach) -> Adversarial:
+    found = Adversarial(x0, tf.fill(tf.shape(y), tf.cast(float("inf"), x0.dtype)))
+    reach = tf.cast(reach, x0.dtype)
+    for overshoot in _OVERSHOOTS[::-1]:
+        scale = reach * (1.0 + overshoot)
+        x = x0 + scale[:, tf.newaxis] * ray
+        wrong = is_misclassified(network, x, y)
+        distance = tf.norm(x - x0, axis=-1)
+        distance = numerics.round_up(distance, network.input_dim + 4)
+        nearer = wrong & (distance < found.distance)
+        found = Adversarial(
+            tf.where(nearer[:, tf.newaxis], x, found.point),
+            tf.where(nearer, distance, found.distance),
+        )
+    return found
+
+
+def is_misclassified(
+    network: bounds.Network, x: tf.Tensor, y: tf.Tensor
+) -> tf.Tensor:
+    """Returns whether the exact network does not prefer y, beyond doubt.
+
+    Args:
+        network: The network.
+        x: `[batch, dim]` float64 points.
+        y: `[batch]` int32 labels.
+
+    Returns:
+        `[batch]` True where some other logit is at least that of y in exact
+        arithmetic. False where rounding leaves it open, and for NaN.
+    """
+    error = logit_error(network, x)
+    return worst_margin(network, x, y) + 2.0 * error <= 0.0
+
+
+def logit_error(network: bounds.Network, x: tf.Tensor) -> tf.Tensor:
+    """Bounds the error of each computed logit, `[batch]` float64."""
+    z = network.pre_activations(x)
+    forward = bounds.forward_error(network, x, z)
+    return bounds.affine_error(
+        network,
+        network.num_layers - 1,
+        network.features(x, z),
+        forward.features,
+        numerics.unit_roundoff(x.dtype),
+    ) * (1.0 + 1e-6)

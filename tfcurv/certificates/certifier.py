@@ -1,0 +1,341 @@
+"""The certifier: one compiled function from points to proved radii."""
+
+import dataclasses
+import enum
+import functools
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from tfcurv import bounds
+from tfcurv import numerics
+from tfcurv.certificates import adversary
+from tfcurv.certificates.safe_ball import safe_ball_radius_bound
+from tfcurv.certificates.search import find_centre
+from tfcurv.certificates.search import Problem
+from tfcurv.certificates.search import SearchOptions
+
+# Lower and upper bound this close, relative, are called equal.
+_EXACTNESS_TOLERANCE = 1e-4
+
+
+class Targets(enum.Enum):
+    """Against which other classes a point is certified."""
+
+    ALL = "all"
+    #: The protocol of the published tables. It certifies nothing: another
+    #: class may be nearer than the runner-up.
+    RUNNER_UP = "runner-up"
+
+
+class Reason(enum.IntEnum):
+    """Why a point has the radius that it has."""
+
+    CERTIFIED = 0
+    MISCLASSIFIED = 1
+    #: Two logits are equal, or closer than rounding can tell.
+    TIED = 2
+    #: A pixel, a logit or a bound is NaN or infinite.
+    NON_FINITE = 3
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CertifierOptions:
+    """What a certifier does beyond the closed form.
+
+    Attributes:
+        targets: The classes to certify against.
+        search: How hard to look for better proofs; None proves by the closed
+            form at x0 alone.
+        attack_steps: Gradient evaluations, for each target searched, of the
+            attack that gives the upper bound; 0 follows the proof's own
+            direction only.
+    """
+
+    targets: Targets = Targets.ALL
+    search: SearchOptions | None = SearchOptions()
+    attack_steps: int = 10
+
+
+class Certificates(NamedTuple):
+    """What was proved about a batch of points.
+
+    Attributes:
+        prediction: `[batch]` int32 class of the largest logit, the first of
+            equals; -1 where a logit is not finite.
+        radius: `[batch]` float64: no point strictly nearer than this is given
+            another class than the label. Zero unless CERTIFIED.
+        target: `[batch]` int32 class against which the radius is smallest;
+            the predicted class where it is not the label.
+        upper_bound: `[batch]` float64 distance of an adversarial example
+            really found; infinite where none was; 0 where misclassified.
+        exact: `[batch]` whether radius and upper bound meet.
+        reason: `[batch]` int32 `Reason`.
+        num_evaluations: `[batch]` gradients spent in the search.
+    """
+
+    prediction: tf.Tensor
+    radius: tf.Tensor
+    target: tf.Tensor
+    upper_bound: tf.Tensor
+    exact: tf.Tensor
+    reason: tf.Tensor
+    num_evaluations: tf.Tensor
+
+
+class _Progress(NamedTuple):
+    """State of the best-first loop over targets.
+
+    Attributes:
+        radii: `[batch, classes]` proved radii, infinite for excluded classes.
+        searched: `[batch, classes]` whether the search has been there.
+        upper_bound: `[batch]` nearest adversarial example.
+        num_evaluations: `[batch]` gradients spent.
+    """
+
+    radii: tf.Tensor
+    searched: tf.Tensor
+    upper_bound: tf.Tensor
+    num_evaluations: tf.Tensor
+
+
+class Certifier:
+    """Certifies batches of points of one network.
+
+    Compiled once an instance, for every batch size. For each point the
+    closed form gives a radius for every target; then the target with the
+    smallest proved radius is searched until the smallest is one that has
+    been searched: no other target can decide.
+    """
+
+    def __init__(
+        self,
+        network: bounds.Network,
+        options: CertifierOptions = CertifierOptions(),
+    ):
+        """Builds the compiled function; nothing is traced yet.
+
+        Args:
+            network: The network to certify.
+            options: What to do beyond the closed form.
+        """
+        self._certify = tf.function(
+            functools.partial(_certify_batch, network, options),
+            input_signature=[
+                tf.TensorSpec([None, network.input_dim], numerics.PROOF_DTYPE),
+                tf.TensorSpec([None], tf.int32),
+                tf.TensorSpec(
+                    [network.num_classes, network.num_classes],
+                    numerics.PROOF_DTYPE,
+                ),
+            ],
+            autograph=False,
+        )
+
+    def __call__(
+        self, x: tf.Tensor, y: tf.Tensor, curvature: tf.Tensor
+    ) -> Certificates:
+        """Certifies the rows of x.
+
+        Args:
+            x: `[batch, dim]` float64 points, taken as exact.
+            y: `[batch]` int32 labels, in range.
+            curvature: `[classes, classes]` proved |m(y, t)|.
+        """
+        return self._certify(x, y, curvature)
+
+
+def _certify_batch(network, options, x, y, curvature) -> Certificates:
+    finite = tf.reduce_all(tf.math.is_finite(x), axis=-1)
+    x = tf.where(finite[:, tf.newaxis], x, tf.zeros_like(x))
+    logits = network.logits(x)
+    finite &= tf.reduce_all(tf.math.is_finite(logits), axis=-1)
+    prediction = tf.argmax(logits, axis=-1, output_type=tf.int32)
+    curvatures = tf.gather(curvature, y)
+    radii = _closed_form_radii(network, x, y, curvatures)
+    # Classes that are left out of account get an infinite radius.
+    rivals = _rivals(network, options, logits, y)
+    radii = tf.where(rivals, radii, _filled(radii, float("inf")))
+    # A NaN or an infinity is no proof, also where rounding made it.
+    certified = finite & tf.reduce_all(radii > 0.0, axis=-1)
+    start = _Progress(
+        radii,
+        ~rivals,
+        tf.where(certified, _filled(radii[:, 0], float("inf")), 0.0),
+        tf.zeros_like(radii[:, 0]),
+    )
+    end = start
+    if options.search is not None:
+        end = _search(network, options, x, y, curvatures, certified, start)
+    reason = _reasons(network, x, y, finite, certified, prediction)
+    radius = tf.where(certified, tf.reduce_min(end.radii, axis=-1), 0.0)
+    target = tf.argmin(end.radii, axis=-1, output_type=tf.int32)
+    wrong = prediction != y
+    gap = end.upper_bound - radius
+    upper_bound = tf.where(
+        certified | (reason == Reason.MISCLASSIFIED),
+        end.upper_bound,
+        _filled(radius, float("inf")),
+    )
+    return Certificates(
+        prediction=tf.where(finite, prediction, -1),
+        radius=radius,
+        target=tf.where(finite & wrong, prediction, target),
+        upper_bound=upper_bound,
+        exact=certified & (gap <= _EXACTNESS_TOLERANCE * radius),
+        reason=reason,
+        num_evaluations=end.num_evaluations,
+    )
+
+
+def _filled(like: tf.Tensor, value: float) -> tf.Tensor:
+    return tf.fill(tf.shape(like), tf.cast(value, like.dtype))
+
+
+def _rivals(network, options, logits, y) -> tf.Tensor:
+    """Returns `[batch, classes]` True for the classes to certify against."""
+    classes = network.num_classes
+    own = tf.one_hot(y, classes, on_value=True, off_value=False)
+    if options.targets is Targets.ALL:
+        return ~own
+    others = tf.where(own, _filled(logits, float("-inf")), logits)
+    runner_up = tf.argmax(others, axis=-1)
+    return tf.one_hot(runner_up, classes, on_value=True, off_value=False)
+
+
+def _reasons(network, x, y, finite, certified, prediction) -> tf.Tensor:
+    margin = adversary.worst_margin(network, x, y)
+    near = 2.0 * adversary.logit_error(network, x)
+    wrong = (prediction != y) & (margin < -near)
+    # A correct point that could not be certified is tied within rounding,
+    # or one of its bounds overflowed.
+    tied = tf.where(
+        tf.abs(margin) <= near, int(Reason.TIED), int(Reason.NON_FINITE)
+    )
+    reason = tf.where(wrong, int(Reason.MISCLASSIFIED), tied)
+    reason = tf.where(certified, int(Reason.CERTIFIED), reason)
+    return tf.where(finite, reason, int(Reason.NON_FINITE))
+
+
+class _Proof(NamedTuple):
+    """What all targets share at one point of evaluation."""
+
+    x: tf.Tensor
+    z: list[tf.Tensor]
+    features: tf.Tensor
+    forward: bounds.EvaluationError
+
+
+def _prove(network, x0, x, y, t, curvature) -> tf.Tensor:
+    """Returns the radii around x0 that float64 proves from x, `[batch]`."""
+    z = network.pre_activations(x)
+    return _prove_pair(
+        network, x0, x, z, bounds.forward_error(network, x, z), y, t, curvature
+    )
+
+
+def _prove_pair(network, x0, x, z, forward, y, t, curvature) -> tf.Tensor:
+    weights, bias = network.pair(y, t, x.dtype)
+    backward = network.backward(z, weights)
+    features = network.features(x, z)
+    margin = tf.reduce_sum(features * weights, axis=-1) + bias
+    error = bounds.evaluation_error(
+        network, x, z, forward, backward, _bias_size(network, y, t)
+    )
+    return safe_ball_radius_bound(
+        bounds.Evaluation(margin, backward[-1]), error, x0 - x, curvature
+    )
+
+
+def _bias_size(network, y, t) -> tf.Tensor:
+    sizes = tf.abs(tf.constant(network.affines[-1].bias))
+    return tf.gather(sizes, y) + tf.gather(sizes, t)
+
+
+def _closed_form_radii(network, x, y, curvatures) -> tf.Tensor:
+    """Returns the radii `[batch, classes]` that are proved at x itself.
+
+    One backward pass a class, in a loop: memory does not grow with their
+    number.
+    """
+    z = network.pre_activations(x)
+    forward = bounds.forward_error(network, x, z)
+
+    def prove(index):
+        t = tf.fill(tf.shape(y), index)
+        return _prove_pair(
+            network, x, x, z, forward, y, t, curvatures[:, index]
+        )
+
+    radii = tf.map_fn(
+        prove, tf.range(network.num_classes), fn_output_signature=x.dtype
+    )
+    return tf.transpose(radii)
+
+
+def _search(network, options, x, y, curvatures, certified, start):
+    """Raises the radii of the targets that may decide, best first."""
+
+    def candidates(state):
+        target = tf.argmin(state.radii, axis=-1, output_type=tf.int32)
+        done = tf.gather(state.searched, target, batch_dims=1)
+        return target, certified & ~done
+
+    def undecided(state):
+        return tf.reduce_any(candidates(state)[1])
+
+    def improve(state):
+        target, pending = candidates(state)
+        rows = tf.where(pending)[:, 0]
+        return [
+            _search_rows(
+                network, options, x, y, curvatures, target, rows, state
+            )
+        ]
+
+    (end,) = tf.while_loop(undecided, improve, [start])
+    return end
+
+
+def _search_rows(network, options, x, y, curvatures, target, rows, state):
+    """Searches the pairs (rows, target[rows]) and enters what was proved."""
+    x0, label = tf.gather(x, rows), tf.gather(y, rows)
+    t = tf.gather(target, rows)
+    a = tf.gather(tf.gather(curvatures, rows), t, batch_dims=1)
+    old = tf.gather(tf.gather(state.radii, rows), t, batch_dims=1)
+    # Beyond the smallest radius already searched nothing more is decided.
+    searched = tf.where(
+        state.searched, state.radii, _filled(state.radii, float("inf"))
+    )
+    enough = tf.gather(tf.reduce_min(searched, axis=-1), rows)
+    problem = _search_problem(network, x0, label, t, a, enough)
+    found = find_centre(network, problem, options.search)
+    centre = tf.cast(found.centre, x.dtype)
+    proved = tf.maximum(_prove(network, x0, centre, label, t, a), old)
+    point = adversary.approach_boundary(
+        network, problem, found.centre, options.attack_steps
+    )
+    near = adversary.cross_boundary(network, x0, label, point).distance
+    where = tf.stack([rows, tf.cast(t, rows.dtype)], axis=-1)
+    own = rows[:, tf.newaxis]
+    spent = tf.cast(found.num_evaluations, x.dtype)
+    return _Progress(
+        tf.tensor_scatter_nd_update(state.radii, where, proved),
+        tf.tensor_scatter_nd_update(
+            state.searched, where, tf.ones_like(t, tf.bool)
+        ),
+        tf.tensor_scatter_nd_min(state.upper_bound, own, near),
+        tf.tensor_scatter_nd_add(state.num_evaluations, own, spent),
+    )
+
+
+def _search_problem(network, x0, y, t, curvature, enough) -> Problem:
+    dtype = numerics.SEARCH_DTYPE
+    weights, bias = network.pair(y, t, dtype)
+    return Problem(
+        tf.cast(x0, dtype),
+        weights,
+        bias,
+        tf.cast(curvature, dtype),
+        tf.cast(enough, dtype),
+    )

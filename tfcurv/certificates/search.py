@@ -1,0 +1,262 @@
+"""The search for the point at which a certificate is proved best.
+
+The dual of [SF20, Theorem 1] is max over eta in [0, 1/a] of min over x of
+||x - x0||^2 / 2 + eta f(x). Its stationary points satisfy x = x0 - eta g(x)
+with f(x) = 0 or eta = 1/a, so that the multiplier and the point can be found
+together by the fixed-point iteration
+
+    eta = clip((f + g . (x0 - x)) / ||g||^2, 0, 1/a),   x <- x0 - eta g,
+
+the clipped form of the HL-RF iteration of structural reliability
+(Rackwitz and Fiessler, Computers & Structures 9, 1978). It is Anderson
+accelerated; what does not settle is finished by Newton steps on
+(x, eta), whose linear systems are solved by conjugate gradients with
+Hessian-vector products. Nothing here is trusted: see `safe_ball`.
+
+[SF20]: Singla and Feizi, "Second-Order Provable Defenses against Adversarial
+Attacks", ICML 2020.
+"""
+
+from collections.abc import Callable
+import dataclasses
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from tfcurv import bounds
+from tfcurv import solvers
+from tfcurv.certificates.safe_ball import dot
+from tfcurv.certificates.safe_ball import safe_ball_radius
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SearchOptions:
+    """How hard the search tries.
+
+    Attributes:
+        fixed_point_steps: Most gradient evaluations of the fixed-point phase.
+        anderson_depth: Differences that the acceleration remembers.
+        newton_steps: Most Newton steps for what has not settled by then.
+        conjugate_gradient_steps: Most Hessian-vector products of each of the
+            two linear systems of a Newton step.
+        relative_tolerance: A point has settled when the next step is this
+            small beside its distance from x0. The radius errs by the square.
+    """
+
+    fixed_point_steps: int = 24
+    anderson_depth: int = 4
+    newton_steps: int = 4
+    conjugate_gradient_steps: int = 12
+    relative_tolerance: float = 1e-3
+
+
+class Problem(NamedTuple):
+    """A batch of margins f(x) = weights . a_{L-1}(x) + bias around x0.
+
+    Attributes:
+        x0: `[batch, dim]` points to certify.
+        weights: `[batch, n]` of the margin's last layer.
+        bias: `[batch]` of the margin.
+        curvature: `[batch]` a, with -a at most the smallest eigenvalue.
+        enough: `[batch]` radius at which the search may stop.
+    """
+
+    x0: tf.Tensor
+    weights: tf.Tensor
+    bias: tf.Tensor
+    curvature: tf.Tensor
+    enough: tf.Tensor
+
+
+class SearchResult(NamedTuple):
+    """Where to prove.
+
+    Attributes:
+        centre: `[batch, dim]` the best point evaluated.
+        radius: `[batch]` what it would certify, were arithmetic exact.
+        settled: `[batch]` whether the iteration converged.
+        num_evaluations: `[batch]` gradients, a Hessian product counting two.
+    """
+
+    centre: tf.Tensor
+    radius: tf.Tensor
+    settled: tf.Tensor
+    num_evaluations: tf.Tensor
+
+
+class _State(NamedTuple):
+    x: tf.Tensor
+    memory: solvers.AndersonMemory
+    best: SearchResult
+    active: tf.Tensor
+
+
+def find_centre(
+    network: bounds.Network, problem: Problem, options: SearchOptions
+) -> SearchResult:
+    """Returns the points that certify the largest radii, nearly.
+
+    Args:
+        network: The network.
+        problem: The batch, in the dtype of the search.
+        options: How hard to try.
+    """
+    first = _fixed_point_phase(network, problem, options)
+    if not options.newton_steps:
+        return first
+    rows = tf.where(~first.settled & (first.radius < problem.enough))[:, 0]
+    rest = Problem(*(tf.gather(field, rows) for field in problem))
+    start = SearchResult(*(tf.gather(field, rows) for field in first))
+    second = tf.cond(
+        tf.size(rows) > 0,
+        lambda: _newton_phase(network, rest, start, options),
+        lambda: start,
+    )
+    return SearchResult(
+        *(
+            tf.tensor_scatter_nd_update(old, rows[:, tf.newaxis], new)
+            for old, new in zip(first, second)
+        )
+    )
+
+
+def _multiplier(problem: Problem, x, evaluation) -> tuple:
+    """Returns the clipped eta and whether the upper end 1/a is active."""
+    f, g = evaluation
+    free = tf.math.divide_no_nan(f + dot(g, problem.x0 - x), dot(g, g))
+    limited = free * problem.curvature >= 1.0
+    ceiling = tf.math.divide_no_nan(tf.ones_like(f), problem.curvature)
+    eta = tf.where(limited, ceiling, tf.maximum(free, 0.0))
+    return eta, limited
+
+
+def _record(problem: Problem, best: SearchResult, x, evaluation, cost):
+    """Returns `best`, improved by the evaluation at x where it is better."""
+    radius = safe_ball_radius(evaluation, problem.x0 - x, problem.curvature)
+    better = radius > best.radius  # False for NaN.
+    return SearchResult(
+        tf.where(better[:, tf.newaxis], x, best.centre),
+        tf.where(better, radius, best.radius),
+        best.settled,
+        best.num_evaluations + cost,
+    )
+
+
+def _fixed_point_phase(network, problem, options) -> SearchResult:
+    x0 = problem.x0
+    nothing = tf.zeros_like(x0[:, 0])
+    start = SearchResult(
+        x0, nothing, tf.zeros_like(nothing, tf.bool), tf.zeros_like(nothing)
+    )
+    state = _State(
+        x0,
+        solvers.initial_memory(x0, x0 * 0.0, options.anderson_depth),
+        start,
+        tf.ones_like(nothing, tf.bool),
+    )
+
+    def unfinished(state):
+        return tf.reduce_any(state.active)
+
+    def advance(state):
+        return [_fixed_point_step(network, problem, options, state)]
+
+    (state,) = tf.while_loop(
+        unfinished,
+        advance,
+        [state],
+        maximum_iterations=options.fixed_point_steps,
+    )
+    return state.best
+
+
+def _fixed_point_step(network, problem, options, state: _State) -> _State:
+    x = state.x
+    evaluation = network.evaluate(x, problem.weights, problem.bias)
+    cost = tf.cast(state.active, x.dtype)
+    best = _record(problem, state.best, x, evaluation, cost)
+    eta, _ = _multiplier(problem, x, evaluation)
+    residual = problem.x0 - eta[:, tf.newaxis] * evaluation.gradient - x
+    step, reach = tf.norm(residual, axis=-1), tf.norm(x - problem.x0, axis=-1)
+    settled = state.active & (step <= options.relative_tolerance * reach)
+    best = best._replace(settled=best.settled | settled)
+    active = state.active & ~settled & (best.radius < problem.enough)
+    # The first residual has no predecessor to be compared with.
+    first = tf.reduce_all(x == problem.x0)
+    memory = state.memory._replace(
+        residual=tf.where(first, 2.0 * residual, state.memory.residual)
+    )
+    following, memory = solvers.anderson_step(memory, x, residual)
+    frozen = ~active[:, tf.newaxis]
+    return _State(tf.where(frozen, x, following), memory, best, active)
+
+
+def hessian_product(
+    margin: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor, v: tf.Tensor
+) -> tf.Tensor:
+    """Returns H(x) v for a batch of margins, by nested gradient tapes.
+
+    Args:
+        margin: Maps points `[batch, dim]` to values `[batch]`, row by row.
+        x: `[batch, dim]` points.
+        v: `[batch, dim]` directions.
+    """
+    with tf.GradientTape() as outer:
+        outer.watch(x)
+        with tf.GradientTape() as inner:
+            inner.watch(x)
+            value = margin(x)
+        slope = dot(inner.gradient(value, x), v)
+    product = outer.gradient(slope, x)
+    # A margin without curvature does not depend on x twice.
+    return tf.zeros_like(x) if product is None else product
+
+
+def _newton_phase(network, problem, start: SearchResult, options):
+    state = (start.centre, start)
+
+    def unfinished(x, best):
+        del x
+        return ~tf.reduce_all(best.settled)
+
+    def advance(x, best):
+        return _newton_step(network, problem, options, x, best)
+
+    _, best = tf.while_loop(
+        unfinished, advance, state, maximum_iterations=options.newton_steps
+    )
+    # The last step has not been looked at yet.
+    return best
+
+
+def _newton_step(network, problem, options, x, best: SearchResult):
+    """One step on x - x0 + eta g = 0, with f = 0 unless eta is at 1/a."""
+    evaluation = network.evaluate(x, problem.weights, problem.bias)
+    f, g = evaluation
+    cost = tf.ones_like(f) * (1.0 + 4.0 * options.conjugate_gradient_steps)
+    best = _record(problem, best, x, evaluation, cost)
+    eta, limited = _multiplier(problem, x, evaluation)
+    scale = eta[:, tf.newaxis]
+    stationarity = x - problem.x0 + scale * g
+
+    def margin(points):
+        z = network.pre_activations(points)
+        return dot(network.features(points, z), problem.weights)
+
+    def operator(v):
+        return v + scale * hessian_product(margin, x, v)
+
+    def solve(right):
+        return solvers.conjugate_gradient(
+            operator, right, num_iterations=options.conjugate_gradient_steps
+        )
+
+    along, across = solve(-stationarity), solve(-g)
+    change = tf.math.divide_no_nan(-(f + dot(g, along)), dot(g, across))
+    change = tf.where(limited, tf.zeros_like(change), change)
+    step = along + change[:, tf.newaxis] * across
+    length, reach = tf.norm(step, axis=-1), tf.norm(x - problem.x0, axis=-1)
+    settled = length <= options.relative_tolerance * reach
+    # A step longer than the way from x0 has left the model's validity.
+    step *= tf.minimum(1.0, tf.math.divide_no_nan(reach, length))[:, tf.newaxis]
+    return x + step, best._replace(settled=best.settled | settled)

@@ -1,0 +1,146 @@
+"""From a Keras model to the network that certificates are about."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfcurv import bounds
+from tfcurv import errors
+from tfcurv import numerics
+from tfcurv.nn import chain
+
+_NUM_PROBES = 16
+
+# Keras adds bias and scalings in its own order and may round scale factors to
+# float32; each changes the float32 error bound by a small factor.
+_PROBE_SLACK = 8.0
+
+
+def input_shape(model: keras.Model) -> tuple[int, ...]:
+    """Returns the shape of one input of a model.
+
+    Raises:
+        UnsupportedModelError: The shape is unknown or partly unknown.
+    """
+    shape = getattr(model, "input_shape", None)
+    if shape is None or None in shape[1:]:
+        raise errors.UnsupportedModelError(
+            "The model's input must have a known shape. "
+            f"Received: model={model.name!r}, input_shape={shape!r}."
+        )
+    return tuple(shape[1:])
+
+
+def network_from_model(model: keras.Model) -> bounds.Network:
+    """Returns the chain of affine maps and activations of a Keras model.
+
+    Scalings and consecutive dense layers are fused in float64; the rounding
+    errors of fusing them are carried along. The result is compared with the
+    model itself at random points, so that a layer that does not do what its
+    class says is found out.
+
+    Args:
+        model: A `keras.Sequential` or functional model that ends in logits.
+
+    Returns:
+        A `Network` on flattened inputs, in the units of the model's input.
+
+    Raises:
+        UnsupportedModelError: What the model computes cannot be certified;
+            the subclass and the message name the layer and a way out.
+    """
+    links = chain.read_chain(model)
+    _check_finite(model)
+    width = int(np.prod(input_shape(model)))
+    affines: list[bounds.Affine] = []
+    activations: list[bounds.Activation] = []
+    pending: bounds.Affine | None = None
+    for link in links:
+        if type(link) is chain.Scaling:
+            pending = _rescale(pending, link)
+        elif type(link) is chain.DenseMap:
+            dense = _dense(link.layer)
+            pending = dense if pending is None else pending.then(dense)
+            width = dense.kernel.shape[1]
+        else:
+            affines.append(_identity(width) if pending is None else pending)
+            activations.append(link.activation)
+            pending = None
+    affines.append(_identity(width) if pending is None else pending)
+    network = bounds.Network(affines, activations)
+    _check_agreement(model, network)
+    return network
+
+
+def _check_finite(model: keras.Model) -> None:
+    for weight in model.weights:
+        if not np.all(np.isfinite(np.asarray(weight))):
+            raise errors.NonFiniteWeightsError(
+                "A weight is NaN or infinite; has training diverged? "
+                f"Received: weight={weight.path!r} of model {model.name!r}."
+            )
+
+
+def _identity(width: int) -> bounds.Affine:
+    return bounds.Affine(kernel=np.eye(width), bias=np.zeros(width))
+
+
+def _dense(layer: keras.layers.Dense) -> bounds.Affine:
+    kernel = np.asarray(layer.kernel, np.float64)
+    bias = np.zeros(kernel.shape[1])
+    if layer.use_bias:
+        bias = np.asarray(layer.bias, np.float64)
+    return bounds.Affine(kernel=kernel, bias=bias)
+
+
+def _rescale(pending, link: chain.Scaling) -> bounds.Affine:
+    """Appends x -> scale x + offset to the pending map."""
+    # The scale may itself be the rounded result of a root and a division.
+    diagonal = bounds.Affine(
+        kernel=np.diag(link.scale),
+        bias=link.offset,
+        kernel_error=numerics.gamma(4) * float(np.linalg.norm(link.scale)),
+        bias_error=numerics.gamma(4) * float(np.linalg.norm(link.offset)),
+    )
+    return diagonal if pending is None else pending.then(diagonal)
+
+
+def _check_agreement(model: keras.Model, network: bounds.Network) -> None:
+    """Refuses a model that does not compute what its layers say."""
+    shape = input_shape(model)
+    random = np.random.default_rng(0)
+    probes = np.concatenate(
+        [
+            np.zeros((1, network.input_dim)),
+            random.uniform(0.0, 1.0, (_NUM_PROBES, network.input_dim)),
+            random.normal(0.0, 1.0, (_NUM_PROBES, network.input_dim)),
+        ]
+    ).astype(np.float32)
+    keras_input = tf.reshape(tf.constant(probes), [-1, *shape])
+    computed = tf.cast(model(keras_input, training=False), tf.float64)
+    if computed.shape != (len(probes), network.num_classes):
+        raise errors.UnsupportedModelError(
+            "The model must map one input to one row of logits. "
+            f"Received: model={model.name!r}, output shape {computed.shape}."
+        )
+    x = tf.constant(probes, tf.float64)
+    expected = network.logits(x)
+    roundoff = numerics.unit_roundoff(tf.float32)
+    z = network.pre_activations(x)
+    forward = bounds.forward_error(network, x, z, roundoff)
+    allowed = _PROBE_SLACK * bounds.affine_error(
+        network,
+        network.num_layers - 1,
+        network.features(x, z),
+        forward.features,
+        roundoff,
+    )
+    apart = tf.reduce_max(tf.abs(computed - expected), axis=-1)
+    # Logits so large that float32 overflows say nothing about agreement.
+    comparable = tf.math.is_finite(apart) & tf.math.is_finite(allowed)
+    if bool(tf.reduce_any(comparable & (apart > allowed))):
+        raise errors.UnsupportedModelError(
+            "The model does not compute what its layers say; is a `call` "
+            f"overridden? Received: model={model.name!r}, whose logits are "
+            f"{float(tf.reduce_max(apart)):.3g} away from those of its layers."
+        )

@@ -1,0 +1,124 @@
+"""Callbacks for curvature-based training with `fit`."""
+
+from typing import Any
+
+import keras
+
+from tfcurv.nn.certify import certify
+
+
+class WarmUp(keras.callbacks.Callback):
+    """Raises epsilon and gamma linearly from zero at the start of training.
+
+    Acts on the adversary and the regularizers of a `tfcurv.Sequential` or
+    `tfcurv.Model`. Before batch b of B a multiple min(1, b / B) of the final
+    value is in force, B being the batches of `epochs` epochs. A run that goes
+    on with `initial_epoch` past the warm-up has the final values at once.
+    """
+
+    def __init__(self, epochs: float = 3.0):
+        """Stores the length.
+
+        Args:
+            epochs: Length of the warm-up, positive.
+
+        Raises:
+            ValueError: `epochs` is not positive.
+        """
+        super().__init__()
+        if not epochs > 0.0:
+            raise ValueError(
+                "The warm-up must have a positive length. "
+                f"Received: epochs={epochs!r}."
+            )
+        self._epochs = epochs
+        self._finals: list[tuple[keras.Variable, float]] = []
+        self._epoch = 0
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Notes the final values."""
+        del logs
+        adversary = self.model.adversary
+        variables = [r.gamma for r in self.model.curvature_regularizers]
+        variables += [] if adversary is None else [adversary.epsilon]
+        self._finals = [(v, float(v.value)) for v in variables]
+
+    def on_epoch_begin(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
+        """Notes the epoch, counted from the start of the whole training."""
+        del logs
+        self._epoch = epoch
+
+    def on_train_batch_begin(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
+        """Sets the values for the next batch."""
+        del logs
+        steps = (self.params or {}).get("steps") or 1
+        done = (self._epoch + batch / steps) / self._epochs
+        for variable, final in self._finals:
+            variable.assign(final * min(1.0, done))
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Restores the final values, also after an interrupted warm-up."""
+        del logs
+        for variable, final in self._finals:
+            variable.assign(final)
+
+
+class CertifiedAccuracy(keras.callbacks.Callback):
+    """Certifies validation data after epochs and logs the result.
+
+    Adds `val_certified_accuracy` to the logs, so that callbacks listed after
+    it, such as `keras.callbacks.ModelCheckpoint`, can monitor it. The same
+    all-targets proof as `tfcurv.certify`, on the first `limit` examples.
+    """
+
+    def __init__(
+        self,
+        data: Any,
+        epsilon: float,
+        *,
+        every: int = 1,
+        limit: int | None = 1000,
+        batch_size: int = 256,
+    ):
+        """Stores the settings.
+
+        Args:
+            data: Validation data as `tfcurv.certify` takes them.
+            epsilon: l2 radius, positive, in input units.
+            every: Epochs from one measurement to the next.
+            limit: Most examples to certify; None for all.
+            batch_size: Examples at a time.
+
+        Raises:
+            ValueError: `epsilon` or `every` is not positive.
+        """
+        super().__init__()
+        if not epsilon > 0.0 or every < 1:
+            raise ValueError(
+                "The radius and the period must be positive. "
+                f"Received: epsilon={epsilon!r}, every={every!r}."
+            )
+        self._data, self._epsilon, self._every = data, epsilon, every
+        self._options = {"limit": limit, "batch_size": batch_size}
+
+    def on_epoch_end(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
+        """Certifies and writes to the logs."""
+        if (epoch + 1) % self._every:
+            return
+        result = certify(
+            self.model,
+            self._data,
+            epsilons=(self._epsilon,),
+            verbose=0,
+            **self._options,
+        )
+        if logs is not None:
+            logs["val_certified_accuracy"] = result.certified_accuracy(
+                self._epsilon
+            )

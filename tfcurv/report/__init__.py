@@ -1,0 +1,19 @@
+"""Draws tables, curves and pages from plain arrays.
+
+Knows no network, no certificate and no Keras.
+"""
+
+from tfcurv.report.curves import Curve as Curve
+from tfcurv.report.curves import certified_accuracy as certified_accuracy
+from tfcurv.report.curves import curves_png as curves_png
+from tfcurv.report.curves import plot_curves as plot_curves
+from tfcurv.report.pages import FigureSection as FigureSection
+from tfcurv.report.pages import GalleryItem as GalleryItem
+from tfcurv.report.pages import GallerySection as GallerySection
+from tfcurv.report.pages import Section as Section
+from tfcurv.report.pages import TableSection as TableSection
+from tfcurv.report.pages import TextSection as TextSection
+from tfcurv.report.pages import write_page as write_page
+from tfcurv.report.tables import format_table as format_table
+from tfcurv.report.tables import number as number
+from tfcurv.report.tables import percent as percent

@@ -1,0 +1,20 @@
+"""Batched solvers and eigenvalue bounds. Knows functions, no networks."""
+
+from tfcurv.solvers.anderson import AndersonMemory as AndersonMemory
+from tfcurv.solvers.anderson import anderson_step as anderson_step
+from tfcurv.solvers.anderson import initial_memory as initial_memory
+from tfcurv.solvers.conjugate_gradient import (
+    conjugate_gradient as conjugate_gradient,
+)
+from tfcurv.solvers.eigenvalues import (
+    eigenvalue_upper_bound as eigenvalue_upper_bound,
+)
+from tfcurv.solvers.eigenvalues import (
+    frobenius_norm_upper_bound as frobenius_norm_upper_bound,
+)
+from tfcurv.solvers.eigenvalues import (
+    gram_iteration_upper_bound as gram_iteration_upper_bound,
+)
+from tfcurv.solvers.eigenvalues import (
+    spectral_norm_upper_bound as spectral_norm_upper_bound,
+)
