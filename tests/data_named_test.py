@@ -104,11 +104,11 @@ class ArgumentsTest(parameterized.TestCase):
             data.load_split("digits", "test", limit=limit)
 
     @parameterized.parameters(
-        ("digits", "sklearn", r"pip install tfcurv\[demo\]"),
+        ("digits", "sklearn.datasets", r"pip install tfcurv\[demo\]"),
         ("cifar10", "tensorflow_datasets", r"pip install tfcurv\[data\]"),
     )
-    def test_says_how_to_get_a_missing_package(self, name, package, remedy):
-        with absltest.mock.patch.dict(sys.modules, {package: None}):
+    def test_says_how_to_get_a_missing_package(self, name, module, remedy):
+        with absltest.mock.patch.dict(sys.modules, {module: None}):
             with self.assertRaisesRegex(ImportError, remedy):
                 data.load_split(name, "test")
 
@@ -173,7 +173,7 @@ class UnavailableTest(parameterized.TestCase):
         self.enter_context(
             absltest.mock.patch("urllib.request.urlopen", _no_network)
         )
-        self.folder = self.create_tempdir().full_path
+        self.folder = self.enter_context(tempfile.TemporaryDirectory())
 
     def test_says_where_it_looked_and_what_to_do(self):
         with self.assertRaises(DatasetUnavailableError) as raised:
@@ -237,7 +237,7 @@ class PreparedTest(parameterized.TestCase):
             )
             builder.info.read_from_directory(builder.data_dir)
 
-        folder = self.create_tempdir().full_path
+        folder = self.enter_context(tempfile.TemporaryDirectory())
         with (
             absltest.mock.patch("urllib.request.urlopen"),
             absltest.mock.patch.object(
@@ -248,7 +248,7 @@ class PreparedTest(parameterized.TestCase):
         self.assertLen(toys.labels, _NUM_TOY_TEST)
 
     def test_says_that_files_are_damaged(self):
-        folder = self.create_tempdir().full_path
+        folder = self.enter_context(tempfile.TemporaryDirectory())
         shutil.copytree(self.folder, folder, dirs_exist_ok=True)
         for file in pathlib.Path(folder).glob("mnist/*/*test.tfrecord*"):
             file.write_bytes(file.read_bytes()[:-100])

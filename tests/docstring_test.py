@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 import importlib
 import inspect
+import pkgutil
 import re
 import types
 from typing import Any
@@ -10,11 +11,17 @@ from typing import Any
 from absl.testing import absltest
 
 import source_tree
+import tfcurv
 
 _MODULES = (
+    "tfcurv",
     "tfcurv.errors",
     "tfcurv.numerics",
-    *map(source_tree.module_name, source_tree.files("tfcurv/**/__init__.py")),
+    *(
+        info.name
+        for info in pkgutil.iter_modules(tfcurv.__path__, "tfcurv.")
+        if info.ispkg
+    ),
 )
 
 

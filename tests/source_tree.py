@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterator
 import pathlib
+import re
 
 # Not resolved: a sandbox may hold links to the sources.
 ROOT = pathlib.Path(__file__).absolute().parents[1]
@@ -62,21 +63,22 @@ def statements_at_import(tree: ast.AST) -> Iterator[ast.AST]:
             yield from statements_at_import(node)
 
 
-def public_names(package: str) -> set[str]:
-    """Returns what a package's `__init__.py`, or a module, offers to others."""
-    stem = ROOT.joinpath(*package.split("."))
-    is_package = stem.is_dir()
-    tree = parse(
-        stem / "__init__.py" if is_package else stem.with_suffix(".py")
-    )
+def public_names(module: str) -> set[str]:
+    """Returns what a module, or the `__init__.py` of a package, offers.
+
+    What it imports is offered only as `from a import b as b`.
+    """
+    path = ROOT.joinpath(*module.split("."))
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
     names = set()
-    for node in tree.body:
-        # Only a table of contents passes on what it imports.
-        if is_package and isinstance(node, ast.Import | ast.ImportFrom):
-            names |= {alias.asname or alias.name for alias in node.names}
+    for node in parse(path).body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            offered = (each for each in node.names if each.name == each.asname)
+            names |= {alias.name for alias in offered}
         elif isinstance(node, ast.FunctionDef | ast.ClassDef):
             names.add(node.name)
         elif isinstance(node, ast.Assign | ast.AnnAssign):
             targets = getattr(node, "targets", None) or [node.target]
             names |= {each.id for each in targets if hasattr(each, "id")}
-    return {name for name in names if not name.startswith("_")}
+    # Not `_private`, but `__version__`.
+    return {name for name in names if not re.match(r"_[^_]", name)}

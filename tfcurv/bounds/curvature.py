@@ -22,6 +22,10 @@ from tfcurv import solvers
 from tfcurv.bounds.network import Affine
 from tfcurv.bounds.network import Network
 
+# A product below the smallest number vanishes, which is less than this, and
+# may meet any number of the network's norms on its way into the bound.
+_UNDERFLOW = 1e-300
+
 
 class CurvatureBounds(NamedTuple):
     """Bounds on the eigenvalues of the Hessian of z_y - z_t, for all x.
@@ -100,14 +104,14 @@ class CurvatureBounder:
             weights: `[n]` w.
             error: Bounds the error of each entry of w.
         """
-        if not self._hidden:
+        if not self._hidden or not (np.any(weights) or error):
             return 0.0
         densities = self._negative_densities(weights, error)
         candidates = [self._sum_form(densities)]
         if len(densities) > 1:
             candidates.append(self._merged_form(densities))
             candidates.append(theorem4_bound(self._network, weights, error))
-        return max(0.0, min(candidates))
+        return min(map(_or_infinite, candidates)) + _vanished(self._network)
 
     def _pair_weights(self, y: int, t: int) -> tuple[np.ndarray, float]:
         last = self._network.affines[-1]
@@ -207,7 +211,8 @@ class CurvatureBounder:
             total += scale * norm_of(j + 1) * spread * lipschitz[j]
             scale *= abs(centre)
         total += scale * norm_of(0)
-        return numerics.round_up(min(total, product_form), 16 * (index + 1))
+        best = min(_or_infinite(total), _or_infinite(product_form))
+        return numerics.round_up(best, 16 * (index + 1))
 
     def _sum_form(self, densities: list[np.ndarray]) -> float:
         """Bounds ||sum_I B_I^T D_I B_I|| term by term; Theorem 3 for L = 2.
@@ -220,7 +225,8 @@ class CurvatureBounder:
             norm_of = lambda j, k=index, d=density: _norm(
                 self._products[j, k], d
             )
-            total += self._chain(index, norm_of, self._lipschitz) ** 2
+            chain = self._chain(index, norm_of, self._lipschitz)
+            total += chain * chain  # Unlike **, overflows to infinity.
         return numerics.round_up(total, len(densities) + 2)
 
     def _merged_form(self, densities: list[np.ndarray]) -> float:
@@ -236,11 +242,11 @@ class CurvatureBounder:
             fn = self._network.activations[index - 1]
             between *= fn.slope_range.magnitude
             outer = _norm(self._products[index, index], densities[index])
-            kappa += (outer * between) ** 2
+            kappa += (outer * between) * (outer * between)
             between *= self._network.norms[index]
         kappa = numerics.round_up(kappa, 8 * len(densities))
-        first = densities[0] + kappa
-        return numerics.round_up(_norm(self._products[0, 0], first) ** 2, 4)
+        root = _norm(self._products[0, 0], densities[0] + kappa)
+        return numerics.round_up(root * root, 4)
 
 
 def theorem4_bound(
@@ -252,13 +258,16 @@ def theorem4_bound(
         r_I = g_{I-1} ||W_I|| r_{I-1},       S_{L-1} = |w|,
         S_I = g_{I+1} S_{I+1} |W_{I+1}|,
 
-    with g_I, h_I the largest |s'|, |s''| of activation I. Zero for one layer.
+    with g_I, h_I the largest |s'|, |s''| of activation I. Zero for one layer
+    and for w = 0.
 
     Args:
         network: The network.
         weights: `[n]` w.
         error: Bounds the error of each entry of w.
     """
+    if not network.activations or not (np.any(weights) or error):
+        return 0.0
     spread = np.abs(weights) + error
     radii = _product_radii(network)
     total = 0.0
@@ -266,13 +275,15 @@ def theorem4_bound(
         fn = network.activations[index]
         affine = network.affines[index]
         peak = float(np.max(spread))
-        total += fn.curvature_range.magnitude * radii[index] ** 2 * peak
+        radius = radii[index]
+        total += fn.curvature_range.magnitude * radius * radius * peak
         spread = fn.slope_range.magnitude * spread
         # ||row of the kernel's error|| <= kernel_error.
         carried = affine.kernel_error * math.sqrt(np.sum(spread**2))
         spread = np.abs(affine.kernel) @ spread + carried
         spread = numerics.round_up(spread, affine.kernel.shape[1] + 8)
-    return numerics.round_up(total, 16 * network.num_layers)
+    total = _or_infinite(numerics.round_up(total, 16 * network.num_layers))
+    return total + _vanished(network)
 
 
 def _product_radii(network: Network) -> list[float]:
@@ -289,7 +300,8 @@ def _norm(product: _Product, density: np.ndarray | None = None) -> float:
     if density is None:
         found = solvers.spectral_norm_upper_bound(product.kernel)
         return numerics.round_up(found + product.error, 2)
-    active = density > 0.0  # Neurons without weight need no eigenvalue.
+    # Neurons without weight need no eigenvalue. NaN, from overflow, is weight.
+    active = ~(density <= 0.0)
     if not np.any(active):
         return 0.0
     root = np.sqrt(density[active])
@@ -299,6 +311,19 @@ def _norm(product: _Product, density: np.ndarray | None = None) -> float:
     error = product.error * float(np.max(root))
     error += numerics.gamma(3) * solvers.frobenius_norm_upper_bound(scaled)
     return numerics.round_up(found + error, 4)
+
+
+def _or_infinite(value: float) -> float:
+    """Returns the value, or infinity for NaN: infinity times zero."""
+    return math.inf if math.isnan(value) else float(value)
+
+
+def _vanished(network: Network) -> float:
+    """Bounds what underflow may have taken from a curvature bound."""
+    growth = 1.0
+    for norm in network.norms:
+        growth *= max(norm, 1.0)
+    return _UNDERFLOW * growth * growth * growth
 
 
 def _negative_part(low, high, interval) -> np.ndarray:

@@ -9,6 +9,7 @@ copy for search.
 
 from collections.abc import Sequence
 import dataclasses
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -74,6 +75,13 @@ class Affine:
         )
 
 
+def _norm(affine: Affine) -> float:
+    """Bounds the spectral norm of the exact kernel."""
+    stored = solvers.spectral_norm_upper_bound(affine.kernel)
+    norm = numerics.round_up(stored + affine.kernel_error, 1)
+    return norm if norm >= 0.0 else math.inf  # NaN, where fusing overflowed.
+
+
 class Evaluation(NamedTuple):
     """The value and gradient of a margin f = z_y - z_t, row by row.
 
@@ -123,17 +131,17 @@ class Network:
                     f"Received: kernels of shape {before.kernel.shape} and "
                     f"{after.kernel.shape}."
                 )
-        self.norms = tuple(
-            solvers.spectral_norm_upper_bound(a.kernel) + a.kernel_error
-            for a in self.affines
-        )
+        self.norms = tuple(_norm(a) for a in self.affines)
         self.frobenius_norms = tuple(
             solvers.frobenius_norm_upper_bound(a.kernel) for a in self.affines
         )
+        # Biases are kept negated: x K - (-b) is the same number as x K + b,
+        # and for that sum in float64 TensorFlow's graph optimizer warns, at
+        # every trace, that it cannot fuse it.
         self._tensors = {
             dtype: (
                 tuple(tf.constant(a.kernel, dtype) for a in self.affines),
-                tuple(tf.constant(a.bias, dtype) for a in self.affines),
+                tuple(tf.constant(-a.bias, dtype) for a in self.affines),
                 tf.constant(self.affines[-1].kernel.T, dtype),
             )
             for dtype in (numerics.PROOF_DTYPE, numerics.SEARCH_DTYPE)
@@ -160,10 +168,10 @@ class Network:
 
     def pre_activations(self, x: tf.Tensor) -> list[tf.Tensor]:
         """Returns z_1, ..., z_{L-1} at the rows of x, in x's dtype."""
-        kernels, biases, _ = self._tensors[x.dtype]
+        kernels, negated, _ = self._tensors[x.dtype]
         found = []
-        for kernel, bias, fn in zip(kernels, biases, self.activations):
-            found.append(x @ kernel + bias)
+        for kernel, bias, fn in zip(kernels, negated, self.activations):
+            found.append(x @ kernel - bias)
             x = fn.value(found[-1])
         return found
 
@@ -173,9 +181,9 @@ class Network:
 
     def logits(self, x: tf.Tensor) -> tf.Tensor:
         """Returns the logits `[batch, classes]` at the rows of x."""
-        kernels, biases, _ = self._tensors[x.dtype]
+        kernels, negated, _ = self._tensors[x.dtype]
         last = self.features(x, self.pre_activations(x))
-        return last @ kernels[-1] + biases[-1]
+        return last @ kernels[-1] - negated[-1]
 
     def pair(
         self, y: tf.Tensor, t: tf.Tensor, dtype: Any
@@ -187,9 +195,9 @@ class Network:
             t: `[batch]` int32 class that it is compared with.
             dtype: float32 or float64.
         """
-        _, biases, columns = self._tensors[tf.as_dtype(dtype)]
+        _, negated, columns = self._tensors[tf.as_dtype(dtype)]
         weights = tf.gather(columns, y) - tf.gather(columns, t)
-        return weights, tf.gather(biases[-1], y) - tf.gather(biases[-1], t)
+        return weights, tf.gather(negated[-1], t) - tf.gather(negated[-1], y)
 
     def margin_gradient(
         self, z: list[tf.Tensor], weights: tf.Tensor

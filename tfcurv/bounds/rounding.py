@@ -33,8 +33,12 @@ from tfcurv.bounds.network import Network
 _INFLATION = 1.0 + 1e-6
 
 # Products below the smallest number vanish; TensorFlow also flushes
-# subnormal numbers. A layer of 1e8 weights so loses less than this.
+# subnormal numbers, in and out. A layer of 1e8 weights so loses less than
+# this beside 1 and the sizes of what it multiplies.
 _UNDERFLOW = 1e-290
+
+# What a norm loses when the squares of its terms vanish: 1e8 terms of 1e-154.
+_NORM_FLOOR = 1e-149
 
 
 class EvaluationError(NamedTuple):
@@ -62,7 +66,7 @@ class ForwardError(NamedTuple):
 
 
 def _norm(x: tf.Tensor) -> tf.Tensor:
-    return tf.norm(x, axis=-1)
+    return tf.norm(x, axis=-1) + _NORM_FLOOR
 
 
 def forward_error(
@@ -111,14 +115,15 @@ def affine_error(
     affine = network.affines[index]
     size = _norm(value)
     bias = solvers.frobenius_norm_upper_bound(affine.bias)
+    norm = network.norms[index]
     growth = 1.01 * (affine.kernel.shape[0] + 1) * roundoff
     products = network.frobenius_norms[index] * size + bias
     return (
-        network.norms[index] * error
+        norm * error
         + affine.kernel_error * size
         + affine.bias_error
         + growth * products
-        + _UNDERFLOW
+        + _UNDERFLOW * (1.0 + norm + size)
     )
 
 
@@ -153,7 +158,7 @@ def evaluation_error(
         + numerics.gamma(last.kernel.shape[0] + 4)
         * (weight_size * feature_size + bias_size)
         + 2.0 * last.bias_error
-        + _UNDERFLOW
+        + _UNDERFLOW * (1.0 + weight_size + feature_size)
     )
     error = weight_error
     for index in range(len(z) - 1, -1, -1):
@@ -179,9 +184,10 @@ def _backward_error(network, index, z, z_error, outer, outer_error):
     local = curvature * z_error + (EVALUATION_ROUNDOFFS + slope) * u
     error = slope * outer_error + _norm(outer) * local
     rounding = numerics.gamma(affine.kernel.shape[1] + 1)
+    norm = network.norms[index]
     return (
-        network.norms[index] * error
+        norm * error
         + affine.kernel_error * size
         + rounding * network.frobenius_norms[index] * size
-        + _UNDERFLOW
+        + _UNDERFLOW * (1.0 + norm + size)
     )

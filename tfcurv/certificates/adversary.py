@@ -11,7 +11,7 @@ from tfcurv.certificates.search import Problem
 
 # Steps beyond the boundary found in float32 at which float64 looks for a
 # point that is misclassified beyond doubt, relative to the distance.
-_OVERSHOOTS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
+_OVERSHOOTS = (1e-6, 1e-4, 1e-2)
 
 # Where on a ray to look first, and how far to follow it, in multiples of the
 # distance to the point that suggested it.
@@ -55,7 +55,8 @@ def approach_boundary(
         eta = tf.math.divide_no_nan(f + dot(g, x0 - x), dot(g, g))
         step = x0 - eta[:, tf.newaxis] * g - x
         length = tf.norm(step, axis=-1)
-        damping = tf.where(length > last, 0.5, tf.ones_like(length))
+        one = tf.ones_like(length)
+        damping = tf.where(length > last, 0.5 * one, one)
         following = x + damping[:, tf.newaxis] * step
         return tf.where(tf.math.is_finite(following), following, x), length
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tfcurv import bounds
+from tfcurv import errors
 from tfcurv import numerics
 from tfcurv.certificates import adversary
 from tfcurv.certificates.safe_ball import safe_ball_radius_bound
@@ -17,6 +18,10 @@ from tfcurv.certificates.search import SearchOptions
 
 # Lower and upper bound this close, relative, are called equal.
 _EXACTNESS_TOLERANCE = 1e-4
+
+# A margin has the errors of two logits. A proof, whose constants are not the
+# least, can need five and takes up to half of the margin for the gradient's.
+_SURE, _PROVABLE = 2.0, 10.0
 
 
 class Targets(enum.Enum):
@@ -47,9 +52,9 @@ class CertifierOptions:
         targets: The classes to certify against.
         search: How hard to look for better proofs; None proves by the closed
             form at x0 alone.
-        attack_steps: Gradient evaluations, for each target searched, of the
-            attack that gives the upper bound; 0 follows the proof's own
-            direction only.
+        attack_steps: Gradient evaluations of the attack on the deciding
+            target that gives the upper bound; 0 only follows the ray from the
+            point to where the radius was proved.
     """
 
     targets: Targets = Targets.ALL
@@ -89,13 +94,13 @@ class _Progress(NamedTuple):
     Attributes:
         radii: `[batch, classes]` proved radii, infinite for excluded classes.
         searched: `[batch, classes]` whether the search has been there.
-        upper_bound: `[batch]` nearest adversarial example.
+        centre: `[batch, dim]` where the smallest searched radius was proved.
         num_evaluations: `[batch]` gradients spent.
     """
 
     radii: tf.Tensor
     searched: tf.Tensor
-    upper_bound: tf.Tensor
+    centre: tf.Tensor
     num_evaluations: tf.Tensor
 
 
@@ -118,7 +123,16 @@ class Certifier:
         Args:
             network: The network to certify.
             options: What to do beyond the closed form.
+
+        Raises:
+            UnsupportedModelError: The network has a single logit.
         """
+        if network.num_classes < 2:
+            raise errors.UnsupportedModelError(
+                "A certificate compares the logits of classes, so there must "
+                f"be two. Received: num_classes={network.num_classes}. A "
+                "single logit z for two classes is the pair (0, z)."
+            )
         self._certify = tf.function(
             functools.partial(_certify_batch, network, options),
             input_signature=[
@@ -158,25 +172,23 @@ def _certify_batch(network, options, x, y, curvature) -> Certificates:
     radii = tf.where(rivals, radii, _filled(radii, float("inf")))
     # A NaN or an infinity is no proof, also where rounding made it.
     certified = finite & tf.reduce_all(radii > 0.0, axis=-1)
-    start = _Progress(
+    state = _Progress(
         radii,
         ~rivals,
-        tf.where(certified, _filled(radii[:, 0], float("inf")), 0.0),
+        tf.cast(x, numerics.SEARCH_DTYPE),
         tf.zeros_like(radii[:, 0]),
     )
-    end = start
     if options.search is not None:
-        end = _search(network, options, x, y, curvatures, certified, start)
+        state = _search(network, options, x, y, curvatures, certified, state)
     reason = _reasons(network, x, y, finite, certified, prediction)
-    radius = tf.where(certified, tf.reduce_min(end.radii, axis=-1), 0.0)
-    target = tf.argmin(end.radii, axis=-1, output_type=tf.int32)
+    radius = tf.where(certified, tf.reduce_min(state.radii, axis=-1), 0.0)
+    target = tf.argmin(state.radii, axis=-1, output_type=tf.int32)
     wrong = prediction != y
-    gap = end.upper_bound - radius
+    upper_bound = _attack(network, options, x, y, target, certified, state)
     upper_bound = tf.where(
-        certified | (reason == Reason.MISCLASSIFIED),
-        end.upper_bound,
-        _filled(radius, float("inf")),
+        reason == Reason.MISCLASSIFIED, tf.zeros_like(radius), upper_bound
     )
+    gap = upper_bound - radius
     return Certificates(
         prediction=tf.where(finite, prediction, -1),
         radius=radius,
@@ -184,7 +196,7 @@ def _certify_batch(network, options, x, y, curvature) -> Certificates:
         upper_bound=upper_bound,
         exact=certified & (gap <= _EXACTNESS_TOLERANCE * radius),
         reason=reason,
-        num_evaluations=end.num_evaluations,
+        num_evaluations=state.num_evaluations,
     )
 
 
@@ -205,25 +217,18 @@ def _rivals(network, options, logits, y) -> tf.Tensor:
 
 def _reasons(network, x, y, finite, certified, prediction) -> tf.Tensor:
     margin = adversary.worst_margin(network, x, y)
-    near = 2.0 * adversary.logit_error(network, x)
-    wrong = (prediction != y) & (margin < -near)
+    error = adversary.logit_error(network, x)
+    wrong = (prediction != y) & (margin < -_SURE * error)
     # A correct point that could not be certified is tied within rounding,
     # or one of its bounds overflowed.
     tied = tf.where(
-        tf.abs(margin) <= near, int(Reason.TIED), int(Reason.NON_FINITE)
+        tf.abs(margin) <= _PROVABLE * error,
+        int(Reason.TIED),
+        int(Reason.NON_FINITE),
     )
     reason = tf.where(wrong, int(Reason.MISCLASSIFIED), tied)
     reason = tf.where(certified, int(Reason.CERTIFIED), reason)
     return tf.where(finite, reason, int(Reason.NON_FINITE))
-
-
-class _Proof(NamedTuple):
-    """What all targets share at one point of evaluation."""
-
-    x: tf.Tensor
-    z: list[tf.Tensor]
-    features: tf.Tensor
-    forward: bounds.EvaluationError
 
 
 def _prove(network, x0, x, y, t, curvature) -> tf.Tensor:
@@ -307,25 +312,44 @@ def _search_rows(network, options, x, y, curvatures, target, rows, state):
     searched = tf.where(
         state.searched, state.radii, _filled(state.radii, float("inf"))
     )
-    enough = tf.gather(tf.reduce_min(searched, axis=-1), rows)
-    problem = _search_problem(network, x0, label, t, a, enough)
+    smallest = tf.gather(tf.reduce_min(searched, axis=-1), rows)
+    problem = _search_problem(network, x0, label, t, a, smallest)
     found = find_centre(network, problem, options.search)
     centre = tf.cast(found.centre, x.dtype)
     proved = tf.maximum(_prove(network, x0, centre, label, t, a), old)
-    point = adversary.approach_boundary(
-        network, problem, found.centre, options.attack_steps
-    )
-    near = adversary.cross_boundary(network, x0, label, point).distance
+    # The target that decides in the end had the smallest radius when it was
+    # searched, so its centre is the one that stays.
+    decides = tf.where(proved < smallest)[:, 0]
     where = tf.stack([rows, tf.cast(t, rows.dtype)], axis=-1)
-    own = rows[:, tf.newaxis]
     spent = tf.cast(found.num_evaluations, x.dtype)
     return _Progress(
         tf.tensor_scatter_nd_update(state.radii, where, proved),
         tf.tensor_scatter_nd_update(
             state.searched, where, tf.ones_like(t, tf.bool)
         ),
-        tf.tensor_scatter_nd_min(state.upper_bound, own, near),
-        tf.tensor_scatter_nd_add(state.num_evaluations, own, spent),
+        tf.tensor_scatter_nd_update(
+            state.centre,
+            tf.gather(rows, decides)[:, tf.newaxis],
+            tf.gather(found.centre, decides),
+        ),
+        tf.tensor_scatter_nd_add(
+            state.num_evaluations, rows[:, tf.newaxis], spent
+        ),
+    )
+
+
+def _attack(network, options, x, y, target, certified, state) -> tf.Tensor:
+    """Returns distances of adversarial examples of the certified rows."""
+    rows = tf.where(certified)[:, 0]
+    x0, label, t = (tf.gather(field, rows) for field in (x, y, target))
+    nothing = tf.zeros_like(x0[:, 0])
+    problem = _search_problem(network, x0, label, t, nothing, nothing)
+    point = adversary.approach_boundary(
+        network, problem, tf.gather(state.centre, rows), options.attack_steps
+    )
+    found = adversary.cross_boundary(network, x0, label, point).distance
+    return tf.tensor_scatter_nd_update(
+        _filled(state.radii[:, 0], float("inf")), rows[:, tf.newaxis], found
     )
 
 

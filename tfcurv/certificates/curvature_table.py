@@ -3,6 +3,7 @@
 import numpy as np
 
 from tfcurv import bounds
+from tfcurv import numerics
 
 # Up to this many classes every pair gets a bound of its own. Beyond, 2 C
 # bounds serve all C^2 pairs and only the closest get their own.
@@ -21,7 +22,7 @@ class CurvatureTable:
         self._many = classes > _MANY_CLASSES
         if self._many:
             plus, minus = self._bounder.class_concavity_upper_bounds()
-            self._values = plus[:, np.newaxis] + minus
+            self._values = numerics.round_up(plus[:, np.newaxis] + minus, 1)
 
     def bounds(self, labels: np.ndarray, runners_up: np.ndarray) -> np.ndarray:
         """Returns `[classes, classes]` bounds that are proved for these rows.

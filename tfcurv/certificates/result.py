@@ -6,6 +6,7 @@ import pathlib
 
 import numpy as np
 
+from tfcurv import errors
 from tfcurv import report
 from tfcurv.certificates import storage
 from tfcurv.certificates.certifier import Reason
@@ -69,8 +70,10 @@ class CertificationResult:
     num_evaluations: float = 0.0
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "epsilons", tuple(self.epsilons))
         for name in storage.ARRAYS:
-            array = np.asarray(getattr(self, name))
+            # A copy, or the caller could still change it.
+            array = np.array(getattr(self, name))
             if array.shape != (self.num_images,):
                 raise ValueError(
                     "Every array needs one entry an image. "
@@ -269,7 +272,14 @@ def load_result(folder: str | pathlib.Path) -> CertificationResult:
     Raises:
         InvalidResultError: The folder holds no complete result.
     """
-    return CertificationResult(**storage.read_result(pathlib.Path(folder)))
+    fields = storage.read_result(pathlib.Path(folder))
+    try:
+        return CertificationResult(**fields)
+    except (TypeError, ValueError) as error:
+        raise errors.InvalidResultError(
+            "A saved result lacks something or holds what does not belong "
+            f"there. Received: folder={str(folder)!r} ({error})."
+        ) from error
 
 
 def _summary(fn, values: np.ndarray) -> float:

@@ -24,6 +24,9 @@ from tfcurv import numerics
 _NORM_FLOOR = 1e-149
 _PRODUCT_FLOOR = 1e-280
 
+# TensorFlow reads numbers below 2.3e-308 as zero, a curvature among them.
+_CURVATURE_FLOOR = 1e-300
+
 
 def dot(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
     """Returns the inner products of the rows of a and b."""
@@ -74,8 +77,9 @@ def safe_ball_radius_bound(
     Let the exact f and g lie within e_f and e_g of the computed ones. For
     every s > 0, e_g ||v|| <= e_g s / 2 + e_g ||v||^2 / (2 s), so the
     quadratic bound holds with the computed g once f is lowered by
-    e_f + e_g s / 2 and a is raised by e_g / s. With s = f / ||g||, the scale
-    of the radius, the loss is relative to e_f / f and e_g / ||g||.
+    e_f + e_g s / 2 and a is raised by e_g / s. With s = ||d|| + |f| / (||g|| +
+    e_g + sqrt(a |f|)), the size of the v that matter, the loss is about e_f +
+    e_g s beside f, also where the gradient vanishes.
 
     Args:
         evaluation: Computed margin `[batch]` and gradient `[batch, dim]` at
@@ -95,13 +99,16 @@ def safe_ball_radius_bound(
     rounding = numerics.gamma(dim + 16)
     size = tf.norm(g, axis=-1) * (1.0 + rounding) + _NORM_FLOOR
     reach = tf.norm(d, axis=-1) * (1.0 + rounding) + _NORM_FLOOR
-    scale = tf.clip_by_value(tf.abs(f) / size, 1e-100, 1e100)
+    bend = tf.sqrt(curvature) * tf.sqrt(tf.abs(f))
+    scale = reach + tf.abs(f) / (size + error.gradient + bend)
+    scale = tf.clip_by_value(scale, 1e-100, 1e100)
     f_low = f - (error.margin + 0.5 * error.gradient * scale) * (1.0 + 1e-9)
     a = (curvature + error.gradient / scale) * (1.0 + 1e-15)
+    a += _CURVATURE_FLOOR
 
     # 2 f + 2 g.d - a ||d||^2, less what its terms and d may err by.
     terms = 2.0 * tf.abs(f) + 2.0 * size * reach + a * reach * reach
-    numerator = 2.0 * f_low + 2.0 * dot(g, d) - a * dot(d, d)
+    numerator = 2.0 * f_low + 2.0 * dot(g, d) - a * reach * reach
     numerator -= 4.0 * rounding * terms + _PRODUCT_FLOOR
 
     # The denominator, raised by the same token: the root of a sum that may

@@ -181,10 +181,10 @@ def _fixed_point_step(network, problem, options, state: _State) -> _State:
     settled = state.active & (step <= options.relative_tolerance * reach)
     best = best._replace(settled=best.settled | settled)
     active = state.active & ~settled & (best.radius < problem.enough)
-    # The first residual has no predecessor to be compared with.
-    first = tf.reduce_all(x == problem.x0)
+    # The first residual has no predecessor; its difference is no information.
+    first = tf.reduce_all(x == problem.x0, axis=-1, keepdims=True)
     memory = state.memory._replace(
-        residual=tf.where(first, 2.0 * residual, state.memory.residual)
+        residual=tf.where(first, residual, state.memory.residual)
     )
     following, memory = solvers.anderson_step(memory, x, residual)
     frozen = ~active[:, tf.newaxis]
@@ -206,7 +206,8 @@ def hessian_product(
         with tf.GradientTape() as inner:
             inner.watch(x)
             value = margin(x)
-        slope = dot(inner.gradient(value, x), v)
+        # v may be x itself, whose derivative is not meant.
+        slope = dot(inner.gradient(value, x), tf.stop_gradient(v))
     product = outer.gradient(slope, x)
     # A margin without curvature does not depend on x twice.
     return tf.zeros_like(x) if product is None else product
@@ -217,23 +218,30 @@ def _newton_phase(network, problem, start: SearchResult, options):
 
     def unfinished(x, best):
         del x
-        return ~tf.reduce_all(best.settled)
+        return tf.reduce_any(_is_active(problem, best))
 
     def advance(x, best):
         return _newton_step(network, problem, options, x, best)
 
-    _, best = tf.while_loop(
+    x, best = tf.while_loop(
         unfinished, advance, state, maximum_iterations=options.newton_steps
     )
     # The last step has not been looked at yet.
-    return best
+    evaluation = network.evaluate(x, problem.weights, problem.bias)
+    return _record(problem, best, x, evaluation, tf.ones_like(best.radius))
+
+
+def _is_active(problem: Problem, best: SearchResult) -> tf.Tensor:
+    return ~best.settled & (best.radius < problem.enough)
 
 
 def _newton_step(network, problem, options, x, best: SearchResult):
     """One step on x - x0 + eta g = 0, with f = 0 unless eta is at 1/a."""
+    active = _is_active(problem, best)
     evaluation = network.evaluate(x, problem.weights, problem.bias)
     f, g = evaluation
-    cost = tf.ones_like(f) * (1.0 + 4.0 * options.conjugate_gradient_steps)
+    cost = 1.0 + 4.0 * options.conjugate_gradient_steps
+    cost *= tf.cast(active, f.dtype)
     best = _record(problem, best, x, evaluation, cost)
     eta, limited = _multiplier(problem, x, evaluation)
     scale = eta[:, tf.newaxis]
@@ -256,7 +264,9 @@ def _newton_step(network, problem, options, x, best: SearchResult):
     change = tf.where(limited, tf.zeros_like(change), change)
     step = along + change[:, tf.newaxis] * across
     length, reach = tf.norm(step, axis=-1), tf.norm(x - problem.x0, axis=-1)
-    settled = length <= options.relative_tolerance * reach
+    settled = active & (length <= options.relative_tolerance * reach)
     # A step longer than the way from x0 has left the model's validity.
-    step *= tf.minimum(1.0, tf.math.divide_no_nan(reach, length))[:, tf.newaxis]
-    return x + step, best._replace(settled=best.settled | settled)
+    share = tf.math.divide_no_nan(reach, length)
+    step *= tf.minimum(tf.ones_like(share), share)[:, tf.newaxis]
+    following = tf.where(active[:, tf.newaxis], x + step, x)
+    return following, best._replace(settled=best.settled | settled)

@@ -10,6 +10,7 @@ import pathlib
 import shutil
 import tempfile
 from typing import Any
+import zipfile
 
 import numpy as np
 
@@ -122,7 +123,7 @@ def read_result(folder: pathlib.Path) -> dict[str, Any]:
             f"No result can be read. Received: folder={str(folder)!r} "
             f"({error})."
         ) from error
-    if document.pop("format", None) != _FORMAT:
+    if not isinstance(document, dict) or document.pop("format", 0) != _FORMAT:
         raise errors.InvalidResultError(
             "The result is of another format. "
             f"Received: folder={str(folder)!r}. Allowed: {_FORMAT!r}."
@@ -134,6 +135,11 @@ def read_result(folder: pathlib.Path) -> dict[str, Any]:
             f"Received: folder={str(folder)!r}."
         )
     document.pop("summary", None)
-    document["epsilons"] = tuple(document["epsilons"])
-    with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
-        return {**document, **{name: arrays[name] for name in ARRAYS}}
+    try:
+        with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
+            return {**document, **{name: arrays[name] for name in ARRAYS}}
+    except (EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise errors.InvalidResultError(
+            f"{_NPZ} does not hold the arrays of a result. "
+            f"Received: folder={str(folder)!r} ({error})."
+        ) from error

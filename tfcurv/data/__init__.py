@@ -11,4 +11,5 @@ from tfcurv.data.inputs import PixelRangeWarning as PixelRangeWarning
 from tfcurv.data.named import DATASETS as DATASETS
 from tfcurv.data.named import DatasetInfo as DatasetInfo
 from tfcurv.data.named import Split as Split
+from tfcurv.data.named import dataset_info as dataset_info
 from tfcurv.data.named import load_split as load_split

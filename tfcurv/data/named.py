@@ -79,6 +79,20 @@ class Split:
     name: str
 
 
+def dataset_info(name: str) -> DatasetInfo:
+    """Returns what is known of a data set without loading it.
+
+    Raises:
+        UnknownDatasetError: `name` is not in `DATASETS`.
+    """
+    if name not in DATASETS:
+        raise UnknownDatasetError(
+            "No data set has this name. "
+            f"Received: name={name!r}. Allowed: {sorted(DATASETS)}."
+        )
+    return DATASETS[name]
+
+
 def load_split(
     name: str,
     split: Literal["train", "validation", "test"],
@@ -114,11 +128,7 @@ def load_split(
         ImportError: The package that holds the data set is not installed.
         ValueError: `split` or `limit` is not allowed.
     """
-    if name not in DATASETS:
-        raise UnknownDatasetError(
-            "No data set has this name. "
-            f"Received: name={name!r}. Allowed: {sorted(DATASETS)}."
-        )
+    dataset_info(name)
     if split not in _SPLITS:
         raise ValueError(
             "No split has this name. "

@@ -116,8 +116,10 @@ def _check_agreement(model: keras.Model, network: bounds.Network) -> None:
             random.normal(0.0, 1.0, (_NUM_PROBES, network.input_dim)),
         ]
     ).astype(np.float32)
-    keras_input = tf.reshape(tf.constant(probes), [-1, *shape])
-    computed = tf.cast(model(keras_input, training=False), tf.float64)
+    # GPUs multiply float32 matrices in TensorFloat-32, with 10 bits.
+    with tf.device("CPU:0"):
+        keras_input = tf.reshape(tf.constant(probes), [-1, *shape])
+        computed = tf.cast(model(keras_input, training=False), tf.float64)
     if computed.shape != (len(probes), network.num_classes):
         raise errors.UnsupportedModelError(
             "The model must map one input to one row of logits. "

@@ -14,6 +14,7 @@ class WarmUp(keras.callbacks.Callback):
     `tfcurv.Model`. Before batch b of B a multiple min(1, b / B) of the final
     value is in force, B being the batches of `epochs` epochs. A run that goes
     on with `initial_epoch` past the warm-up has the final values at once.
+    Where Keras does not know the number of batches, whole epochs count.
     """
 
     def __init__(self, epochs: float = 3.0):
@@ -55,8 +56,9 @@ class WarmUp(keras.callbacks.Callback):
     ) -> None:
         """Sets the values for the next batch."""
         del logs
-        steps = (self.params or {}).get("steps") or 1
-        done = (self._epoch + batch / steps) / self._epochs
+        steps = (self.params or {}).get("steps")
+        part = batch / steps if steps else 0.0
+        done = (self._epoch + part) / self._epochs
         for variable, final in self._finals:
             variable.assign(final * min(1.0, done))
 

@@ -14,6 +14,7 @@ import tensorflow as tf
 from tfcurv import bounds
 from tfcurv import certificates
 from tfcurv import data as tfcurv_data
+from tfcurv import errors
 from tfcurv import version
 from tfcurv.nn import adapter
 from tfcurv.nn import chain
@@ -75,6 +76,7 @@ def certify(
         targets=_check_targets(targets),
     )
     network, shape, is_scaled = _read_model(model)
+    _check_classes(network)
     source = tfcurv_data.batches(
         data,
         input_shape=shape,
@@ -100,6 +102,11 @@ def certify(
 
 
 def _check_epsilons(epsilons: Sequence[float]) -> tuple[float, ...]:
+    if np.ndim(epsilons) != 1:
+        raise ValueError(
+            "The radii must be a sequence of numbers. "
+            f"Received: epsilons={epsilons!r}. Allowed: such as (0.5, 1.0)."
+        )
     values = tuple(float(epsilon) for epsilon in epsilons)
     if not all(0.0 < value < float("inf") for value in values):
         raise ValueError(
@@ -127,6 +134,20 @@ def _read_model(model) -> tuple[bounds.Network, tuple[int, ...], bool]:
     network = adapter.network_from_model(model)
     kinds = [type(link) for link in chain.read_chain(model)]
     return network, adapter.input_shape(model), chain.Scaling in kinds
+
+
+def _check_classes(network: bounds.Network) -> None:
+    """Refuses the logit of a binary model: it decides by its sign.
+
+    Against no other class every radius would be infinite.
+    """
+    if network.num_classes < 2:
+        raise errors.UnsupportedModelError(
+            "A model with a single logit has no second class to certify "
+            f"against. Received: num_classes={network.num_classes}. Remedy: "
+            "Dense(2) in place of Dense(1); for a trained model, one whose "
+            "kernel and bias have a column of zeros before the old one."
+        )
 
 
 def _certify_batches(

@@ -31,6 +31,7 @@ _SUPPORTED = (
     "GaussianDropout, GaussianNoise, and Sequential or functional models of "
     "these"
 )
+_PRECISIONS = ("float32", "float64")
 # A head that only rescales probabilities hides the logits that are certified.
 _HEADS = ("softmax", "log_softmax", "sigmoid", "log_sigmoid", "sparsemax")
 
@@ -101,13 +102,16 @@ def _layers(model) -> Iterator[keras.layers.Layer]:
 def _direct_layers(model) -> list[keras.layers.Layer]:
     kind = type(model)
     if isinstance(model, keras.Sequential) and _is_known(model):
-        if not model.built:
+        # A model built on no shape has no `inputs` either.
+        if not model.built or getattr(model, "inputs", None) is None:
             raise errors.UnsupportedModelError(
                 "The model has no weights yet: give it a keras.Input, or call "
                 f"it once. Received: model={model.name!r}."
             )
+        _check_inputs(model)
         return model.layers
     if isinstance(model, _functional_type()) and _is_known(model):
+        _check_inputs(model)
         return _walk_back(model)
     raise errors.UnsupportedModelError(
         "Cannot see what this model computes: a subclassed model may do "
@@ -119,10 +123,23 @@ def _direct_layers(model) -> list[keras.layers.Layer]:
 
 def _is_known(model) -> bool:
     """Whether the class itself is Keras' or tfcurv's, not a user's."""
+    if "call" in vars(model):
+        return False
     kind = type(model)
     own = getattr(kind, "_tfcurv_forward_is_stock", False)
     stock = kind in (keras.Sequential, _functional_type())
     return stock or ("_tfcurv_forward_is_stock" in vars(kind) and own)
+
+
+def _check_inputs(model) -> None:
+    """Refuses a model that rounds what it is given."""
+    for tensor in model.inputs:
+        if tensor.dtype not in _PRECISIONS:
+            raise errors.UnsupportedModelError(
+                "The model rounds its input to a type of low precision. "
+                f"Received: model={model.name!r}, whose keras.Input has "
+                f"dtype={tensor.dtype!r}. Allowed: {_PRECISIONS}."
+            )
 
 
 def _walk_back(model) -> list[keras.layers.Layer]:
@@ -160,7 +177,8 @@ def _refused_head(layer, name: str) -> errors.UnsupportedLayerError:
         "The model must end in logits; the certificate compares them. "
         f"Received: layer {layer.name!r} with a final {name!r}. Remedy: train "
         "with Dense(classes) and from_logits=True, or, for a trained model, "
-        "drop the head, which leaves every prediction as it is: "
+        "drop the head, which leaves every prediction as it is if the head "
+        "is increasing, as softmax and sigmoid are: "
         "`model.layers[-1].activation = keras.activations.linear` for a "
         "Dense layer's softmax, a model without the last layer for Softmax()."
     )
@@ -170,6 +188,8 @@ def _read(layer) -> list[Link]:
     kind = type(layer)
     if isinstance(layer, keras.layers.Layer):
         _check_precision(layer)
+    if "call" in vars(layer):
+        raise _unsupported(layer, "its `call` has been replaced")
     if kind in _DENSE:
         return _read_dense(layer)
     if kind is keras.layers.Activation:
@@ -189,7 +209,7 @@ def _read(layer) -> list[Link]:
 
 def _check_precision(layer) -> None:
     policy = layer.dtype_policy
-    if policy.compute_dtype not in ("float32", "float64") or (
+    if policy.compute_dtype not in _PRECISIONS or (
         policy.compute_dtype != policy.variable_dtype
     ):
         raise _unsupported(layer, f"its dtype policy is {policy.name!r}")
@@ -200,7 +220,7 @@ def _read_dense(layer) -> list[Link]:
         raise _unsupported(layer, "it is quantized")
     if getattr(layer, "lora_enabled", False):
         raise _unsupported(layer, "LoRA is enabled on it")
-    rank = len(layer.input.shape)
+    rank = 1 + len(_input_shape(layer))
     if rank != 2:
         raise _unsupported(
             layer, f"its input has rank {rank}; put a Flatten before it"
@@ -224,9 +244,26 @@ def _read_activation(layer) -> list[Link]:
     )
 
 
+def _input_shape(layer) -> tuple[int | None, ...]:
+    """Returns the shape of one input of a layer, which must have only one."""
+    # `layer.input` is that of its first use, perhaps in another model.
+    nodes = layer._inbound_nodes
+    shapes = {tuple(node.input_tensors[0].shape[1:]) for node in nodes}
+    if len(shapes) != 1:
+        raise _unsupported(layer, f"its inputs have the shapes {shapes}")
+    return shapes.pop()
+
+
 def _spread(layer, value) -> np.ndarray:
     """Broadcasts a scale or offset over one flattened input of the layer."""
-    shape = layer.input.shape[1:]
+    shape = _input_shape(layer)
+    if None in shape:
+        raise _unsupported(layer, f"its input has the open shape {shape}")
+    if not np.all(np.isfinite(value)):
+        raise errors.NonFiniteWeightsError(
+            "A scale or an offset is NaN or infinite. "
+            f"Received: layer {layer.name!r} of type {type(layer).__name__}."
+        )
     try:
         full = np.broadcast_to(np.asarray(value, np.float64), (1, *shape))
     except ValueError as error:
@@ -245,10 +282,9 @@ def _read_normalization(layer) -> Scaling:
     if not layer.built:
         raise _unsupported(layer, "it has no statistics yet; adapt it")
     mean = np.asarray(layer.mean, np.float64)
-    deviation = np.maximum(
-        np.sqrt(np.asarray(layer.variance, np.float64)),
-        keras.backend.epsilon(),
-    )
+    with np.errstate(invalid="ignore"):  # Refused below, by name.
+        root = np.sqrt(np.asarray(layer.variance, np.float64))
+    deviation = np.maximum(root, keras.backend.epsilon())
     if layer.invert:
         return Scaling(layer, _spread(layer, deviation), _spread(layer, mean))
     return Scaling(

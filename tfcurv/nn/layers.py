@@ -17,9 +17,9 @@ class Dense(keras.layers.Dense):
     Input shape: `[batch, inputs]`. Output shape: `[batch, units]`.
     """
 
-    def __init__(self, units: int, **kwargs: Any):
+    def __init__(self, units: int, *args: Any, **kwargs: Any):
         """Takes the arguments of `keras.layers.Dense`."""
-        super().__init__(units, **kwargs)
+        super().__init__(units, *args, **kwargs)
         self.spectral_norm = SpectralNormTracker(
             name="spectral_norm", dtype=self.dtype_policy
         )

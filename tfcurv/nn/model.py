@@ -10,7 +10,6 @@ from tfcurv.nn.attack import CurvatureAttack
 from tfcurv.nn.regularizer import CurvatureRegularizer
 from tfcurv.nn.trained_chain import TrainedChain
 
-
 # Key under which a model's config holds what Keras' own config does not.
 _EXTRAS = "tfcurv"
 
@@ -79,6 +78,8 @@ class _CurvatureTraining:
             )
         super().compile(*args, **kwargs)
         self._adversary = adversary
+        # Layers may have been adapted, or given another activation.
+        self._chain = None
 
     def update_spectral_norms(self) -> None:
         """Takes one step of power iteration on every tracked kernel.
@@ -140,7 +141,9 @@ class _CurvatureTraining:
         extras = config.pop(_EXTRAS, None)
         model = super().from_config(config, custom_objects=custom_objects)
         if extras:
-            extras = keras.saving.deserialize_keras_object(extras)
+            extras = keras.saving.deserialize_keras_object(
+                extras, custom_objects=custom_objects
+            )
             for regularizer in extras["curvature_regularizers"]:
                 model.add_loss(regularizer)
             model._adversary = extras["adversary"]
@@ -184,6 +187,11 @@ class Sequential(_CurvatureTraining, keras.Sequential):
         """Appends a layer."""
         self._chain = None
         super().add(layer, rebuild=rebuild)
+
+    def pop(self, rebuild: bool = True) -> keras.layers.Layer:
+        """Removes the last layer and returns it."""
+        self._chain = None
+        return super().pop(rebuild=rebuild)
 
 
 @keras.saving.register_keras_serializable(package="tfcurv")

@@ -44,9 +44,9 @@ class SpectralNormTracker(keras.layers.Layer):
     def step(self, kernel: Any) -> None:
         """Takes one step of power iteration on a kernel."""
         kernel = ops.stop_gradient(ops.convert_to_tensor(kernel))
-        v = _normalised(ops.matmul(self.u, kernel))
+        v = _normalised(ops.matmul(self.u, kernel), self.v)
         self.v.assign(v)
-        self.u.assign(_normalised(ops.matmul(kernel, v)))
+        self.u.assign(_normalised(ops.matmul(kernel, v), self.u))
 
     def call(self, kernel: Any) -> Any:
         """Returns u^T K v, a scalar, without taking a step."""
@@ -54,6 +54,12 @@ class SpectralNormTracker(keras.layers.Layer):
         return ops.sum(u * ops.matmul(kernel, v))
 
 
-def _normalised(vector: Any) -> Any:
-    # A zero kernel leaves zero vectors; the floor keeps them finite.
-    return vector / ops.maximum(ops.norm(vector), 1e-12)
+def _normalised(vector: Any, previous: Any) -> Any:
+    """Returns the direction of `vector`, the previous one if it has none."""
+    # Scaled first, because the squares of 1e-23 and of 1e20 are no float32
+    # numbers. A zero vector, kept, would stay zero for every later kernel.
+    largest = ops.max(ops.abs(vector))
+    usable = ops.logical_and(largest > 0.0, ops.isfinite(largest))
+    scaled = vector / ops.where(usable, largest, ops.ones_like(largest))
+    length = ops.where(usable, ops.norm(scaled), ops.ones_like(largest))
+    return ops.where(usable, scaled / length, previous)

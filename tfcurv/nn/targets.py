@@ -4,6 +4,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfcurv import errors
+
 #: How the other class of a pair is chosen.
 TARGETS = ("runner-up", "random", "least-likely")
 
@@ -46,8 +48,17 @@ def choose_targets(logits: tf.Tensor, y: tf.Tensor, target: str) -> tf.Tensor:
 
     Returns:
         `[batch]` int32 classes t != y.
+
+    Raises:
+        UnsupportedModelError: There is no other class.
     """
     classes = logits.shape[-1]
+    if classes < 2:
+        raise errors.UnsupportedModelError(
+            "Curvature-based training compares the logits of two classes. "
+            f"Received: logits.shape={tuple(logits.shape)}. Remedy: "
+            "Dense(2) in place of Dense(1)."
+        )
     if target == "random":
         shift = tf.random.uniform(
             tf.shape(y), minval=1, maxval=classes, dtype=tf.int32

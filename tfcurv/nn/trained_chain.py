@@ -51,6 +51,11 @@ class TrainedChain:
         else:
             self._activations.append(link.activation)
 
+    @property
+    def num_layers(self) -> int:
+        """The number of dense layers."""
+        return len(self._dense)
+
     def step(self) -> None:
         """Takes one step of power iteration on every kernel."""
         for layer in self._dense:

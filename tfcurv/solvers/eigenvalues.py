@@ -6,13 +6,19 @@ term, whatever Lanczos did. This is sharper than a decomposition's own error
 estimate, does not trust its convergence, and costs a tenth of it.
 """
 
+import math
+
 import numpy as np
 
 from tfcurv import numerics
 
 # Lanczos stops when its residual, which bounds the distance to an eigenvalue,
-# is this small beside the Ritz value; the Ritz value errs by its square.
-_RITZ_TOLERANCE = 1e-6
+# is this small beside the Ritz value; the Ritz value errs by its square, or,
+# where eigenvalues cluster, by itself.
+_RITZ_TOLERANCE = 1e-8
+# A residual this small is rounding noise: the space is invariant, and going
+# on from noise makes Ritz values that no eigenvalue is near.
+_NOISE = 1e-12
 _MAX_LANCZOS_STEPS = 160
 
 # Proposals above the Ritz value, relative to it, tried in turn. The first
@@ -21,6 +27,9 @@ _MARGINS = (1e-9, 1e-7, 1e-5, 1e-3, 1e-1)
 
 # No sum of squares is smaller than this without having underflowed.
 _TINY = 1e-140
+
+# Scaling back to a subnormal number rounds by up to half of this.
+_SMALLEST = 5e-324
 
 
 def largest_eigenvalue_estimate(
@@ -50,9 +59,10 @@ def largest_eigenvalue_estimate(
         for _ in range(2):  # Once is not enough in floating point.
             product -= known.T @ (known @ product)
         residual = float(np.linalg.norm(product))
-        if step % 8 == 7 or residual == 0.0 or step + 1 == len(basis):
+        ended = residual <= _NOISE * max(map(abs, diagonal))
+        if ended or step % 8 == 7 or step + 1 == len(basis):
             ritz, last = _leading_ritz(diagonal, off_diagonal)
-            if residual * last <= _RITZ_TOLERANCE * abs(ritz):
+            if ended or residual * last <= _RITZ_TOLERANCE * abs(ritz):
                 break
         off_diagonal.append(residual)
         vector = product / residual
@@ -84,12 +94,14 @@ def eigenvalue_upper_bound(matrix: np.ndarray) -> float:
     Returns:
         The bound; infinite if the matrix holds a NaN or an infinity.
     """
-    size = matrix.shape[0]
-    trace = float(np.trace(matrix))
-    if not np.all(np.isfinite(matrix)):
-        return float("inf")
-    if trace <= 0.0:
+    peak = float(np.max(np.abs(matrix), initial=0.0))
+    if peak == 0.0:
         return 0.0
+    if not math.isfinite(peak):
+        return math.inf
+    scale = _power_of_two_near(peak)
+    matrix = matrix / scale
+    size = matrix.shape[0]
     estimate = largest_eigenvalue_estimate(matrix)
     growth = 2.0 * numerics.gamma(size + 1)
     for margin in _MARGINS:
@@ -97,19 +109,26 @@ def eigenvalue_upper_bound(matrix: np.ndarray) -> float:
         if _is_positive_definite(bound, matrix):
             # trace(S) <= n c; forming S errs by at most u (c + a_ii) on the
             # diagonal, 2 u c with a_ii <= c, which growth's 2 covers.
-            return numerics.round_up(bound * (1.0 + size * growth), 4)
+            bound = numerics.round_up(bound * (1.0 + size * growth), 4)
+            return bound * scale + _SMALLEST
     # No proposal could be proved; the Frobenius norm needs no proof.
-    return frobenius_norm_upper_bound(matrix)
+    return frobenius_norm_upper_bound(matrix) * scale + _SMALLEST
+
+
+def _power_of_two_near(peak: float) -> float:
+    """Returns a factor by which scaling is exact; keeps squares in range."""
+    return 2.0 ** min(max(math.frexp(peak)[1], -1000), 1000)
 
 
 def _is_positive_definite(shift: float, matrix: np.ndarray) -> bool:
     shifted = -matrix
     shifted.flat[:: matrix.shape[0] + 1] += shift
     try:
-        np.linalg.cholesky(shifted)
+        factor = np.linalg.cholesky(shifted)
     except np.linalg.LinAlgError:
         return False
-    return True
+    # LAPACK's test for a negative pivot lets NaN pass.
+    return bool(np.all(np.isfinite(np.diag(factor))))
 
 
 def spectral_norm_upper_bound(matrix: np.ndarray) -> float:
@@ -123,16 +142,15 @@ def spectral_norm_upper_bound(matrix: np.ndarray) -> float:
         matrix: `[m, n]` float64 matrix.
 
     Returns:
-        The bound, typically within 1e-8 of the truth, relative.
+        The bound, typically within 1e-8 of the truth, relative; infinite if
+        the matrix holds a NaN or an infinity.
     """
-    # A power of two: scaling is exact and keeps squares from over- and
-    # underflowing.
     peak = float(np.max(np.abs(matrix), initial=0.0))
     if peak == 0.0:
         return 0.0
-    if not np.isfinite(peak):
-        return float("inf")
-    scale = 2.0 ** np.clip(np.floor(np.log2(peak)), -1000, 1000)
+    if not math.isfinite(peak):
+        return math.inf
+    scale = _power_of_two_near(peak)
     scaled = matrix / scale
     long = max(scaled.shape)
     gram = (
@@ -145,16 +163,22 @@ def spectral_norm_upper_bound(matrix: np.ndarray) -> float:
     # to nothing, which the tiny term covers.
     frobenius = numerics.round_up(float(np.trace(gram)), 2 * long)
     squared += numerics.gamma(long + 2) * frobenius + _TINY
-    return float(numerics.round_up(np.sqrt(squared), 8) * scale)
+    return numerics.round_up(math.sqrt(squared), 8) * scale + _SMALLEST
 
 
 def frobenius_norm_upper_bound(matrix: np.ndarray) -> float:
-    """Returns a proved upper bound on the square root of the sum of squares."""
+    """Returns a proved upper bound on the square root of the sum of squares.
+
+    Infinite if the matrix holds a NaN or an infinity.
+    """
     peak = float(np.max(np.abs(matrix), initial=0.0))
-    if peak == 0.0 or not np.isfinite(peak):
-        return peak
+    if peak == 0.0:
+        return 0.0
+    if not math.isfinite(peak):
+        return math.inf
     total = float(np.sum(np.square(matrix / peak)))
-    return numerics.round_up(np.sqrt(total + _TINY), matrix.size + 4) * peak
+    root = numerics.round_up(math.sqrt(total + _TINY), matrix.size + 4)
+    return root * peak + _SMALLEST
 
 
 def gram_iteration_upper_bound(
@@ -185,8 +209,10 @@ def gram_iteration_upper_bound(
             f"Received: num_iterations={num_iterations!r}."
         )
     peak = float(np.max(np.abs(matrix), initial=0.0))
-    if peak == 0.0 or not np.isfinite(peak):
-        return peak
+    if peak == 0.0:
+        return 0.0
+    if not math.isfinite(peak):
+        return math.inf
     gram, log_scale = matrix / peak, 0.0
     if gram.shape[0] < gram.shape[1]:
         gram = gram.T
@@ -195,11 +221,11 @@ def gram_iteration_upper_bound(
         gram, log_scale = gram / norm, 2.0 * (log_scale + np.log(norm))
         gram = gram.T @ gram
     log_norm = np.log(np.linalg.norm(gram)) + log_scale
-    bound = np.exp(log_norm / 2.0**num_iterations) * peak
+    bound = float(np.exp(log_norm / 2.0**num_iterations)) * peak
     # With n = max(shape), the first product errs by at most n u ||G||_F^2 <=
     # n^1.5 u ||G^T G||_F and enters the bound with the exponent 2^-1, later
     # ones with less: together n^1.5 u. The 64 covers scales, logarithms and
     # powers; the 2, second-order terms.
     n = max(matrix.shape)
     error = 2.0 * (n**1.5 + 64.0) * numerics.unit_roundoff("float64")
-    return float(bound * (1.0 + error))
+    return bound * (1.0 + error) + _SMALLEST

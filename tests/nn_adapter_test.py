@@ -1,0 +1,397 @@
+"""Tests of tfcurv.nn.adapter."""
+
+from unittest import mock
+
+from absl.testing import absltest
+from absl.testing import parameterized
+import hypothesis
+from hypothesis import strategies as st
+import keras
+import mpmath
+import numpy as np
+import tensorflow as tf
+
+import tfcurv
+from tfcurv import bounds
+from tfcurv import errors
+from tfcurv.nn import adapter
+
+_L = keras.layers
+
+
+def _sequential(*layers, shape=(4,)):
+    return keras.Sequential([keras.Input(shape), *layers])
+
+
+def _adapted(dtype, **settings):
+    layer = _L.Normalization(dtype=dtype, **settings)
+    data = np.random.default_rng(1).normal(3.0, 2.0, (50, 2, 3))
+    layer.adapt(data.astype(dtype))
+    return layer
+
+
+def _nested(dense):
+    inner = _sequential(dense(5, "tanh"), _L.Dropout(0.3), shape=(4,))
+    x = keras.Input((4,))
+    return keras.Model(x, dense(3)(inner(dense(4, "gelu")(x))))
+
+
+# Each makes a model of which `dense` makes the dense layers. The shapes of
+# the affine maps follow.
+_MODELS = {
+    "linear": (lambda d, _: _sequential(d(3)), [(4, 3)]),
+    "hidden": (
+        lambda d, _: _sequential(d(5, "softplus"), d(3)),
+        [(4, 5), (5, 3)],
+    ),
+    "no_bias": (
+        lambda d, _: _sequential(d(5, "tanh", use_bias=False), d(3)),
+        [(4, 5), (5, 3)],
+    ),
+    "dense_layers_in_a_row": (
+        lambda d, _: _sequential(d(5), d(6), d(5, "mish"), d(4), d(3)),
+        [(4, 5), (5, 3)],
+    ),
+    "activation_on_the_input": (
+        lambda d, t: _sequential(_L.Activation("silu", dtype=t), d(3)),
+        [(4, 4), (4, 3)],
+    ),
+    "activations_in_a_row": (
+        lambda d, t: _sequential(
+            d(5, "elu"), _L.Activation("sigmoid", dtype=t), d(3)
+        ),
+        [(4, 5), (5, 5), (5, 3)],
+    ),
+    "activations_in_a_row_on_the_input": (
+        lambda d, t: _sequential(
+            _L.Activation("elu", dtype=t), _L.Activation("tanh", dtype=t), d(3)
+        ),
+        [(4, 4), (4, 4), (4, 3)],
+    ),
+    "rescaling": (
+        lambda d, t: _sequential(
+            _L.Rescaling(1 / 255, offset=-0.5, dtype=t), d(5, "softsign"), d(3)
+        ),
+        [(4, 5), (5, 3)],
+    ),
+    "rescaling_in_between": (
+        lambda d, t: _sequential(
+            d(5, "tanh"), _L.Rescaling(-2.0, offset=1.0, dtype=t), d(3)
+        ),
+        [(4, 5), (5, 3)],
+    ),
+    "rescaled_logits": (
+        lambda d, t: _sequential(d(3), _L.Rescaling(-2.0, 1.0, dtype=t)),
+        [(4, 3)],
+    ),
+    "rescaled_channels": (
+        lambda d, t: _sequential(
+            _L.Rescaling([1.0, 2.0, 3.0], [0.1, 0.2, 0.3], dtype=t),
+            _L.Flatten(dtype=t),
+            d(3),
+            shape=(2, 2, 3),
+        ),
+        [(12, 3)],
+    ),
+    "images": (
+        lambda d, t: _sequential(
+            _L.Flatten(dtype=t), d(5, "tanh"), d(3), shape=(2, 3, 1)
+        ),
+        [(6, 5), (5, 3)],
+    ),
+    "reshaped": (
+        lambda d, t: _sequential(
+            _L.Reshape((6,), dtype=t),
+            d(4, "tanh"),
+            _L.Reshape((2, 2), dtype=t),
+            _L.Flatten(dtype=t),
+            d(3),
+            shape=(2, 3),
+        ),
+        [(6, 4), (4, 3)],
+    ),
+    "noise": (
+        lambda d, t: _sequential(
+            _L.GaussianNoise(1.0, dtype=t),
+            d(5, "tanh"),
+            _L.Dropout(0.5, dtype=t),
+            d(3),
+        ),
+        [(4, 5), (5, 3)],
+    ),
+    "normalization": (
+        lambda d, t: _sequential(
+            _adapted(t), _L.Flatten(dtype=t), d(3), shape=(2, 3)
+        ),
+        [(6, 3)],
+    ),
+    "normalization_along_the_other_axis": (
+        lambda d, t: _sequential(
+            _adapted(t, axis=1), _L.Flatten(dtype=t), d(3), shape=(2, 3)
+        ),
+        [(6, 3)],
+    ),
+    "normalization_of_all": (
+        lambda d, t: _sequential(
+            _adapted(t, axis=None), _L.Flatten(dtype=t), d(3), shape=(2, 3)
+        ),
+        [(6, 3)],
+    ),
+    "inverted_normalization": (
+        lambda d, t: _sequential(
+            _adapted(t, invert=True), _L.Flatten(dtype=t), d(3), shape=(2, 3)
+        ),
+        [(6, 3)],
+    ),
+    "nested": (lambda d, _: _nested(d), [(4, 4), (4, 5), (5, 3)]),
+    "training_dropout": (
+        lambda d, t: _forced_dropout(d, t),
+        [(4, 5), (5, 3)],
+    ),
+}
+
+
+def _forced_dropout(dense, dtype):
+    x = keras.Input((4,))
+    hidden = _L.Dropout(0.5, dtype=dtype)(dense(5, "tanh")(x), training=True)
+    return keras.Model(x, dense(3)(hidden))
+
+
+def _assert_agree(network, model, rtol):
+    random = np.random.default_rng(2)
+    x = random.normal(size=(20, *model.input_shape[1:])).astype(np.float32)
+    expected = model.predict(x, verbose=0).astype(np.float64)
+    found = network.logits(tf.constant(x.reshape(20, -1), tf.float64))
+    size = 1.0 + np.abs(expected).max()
+    np.testing.assert_allclose(found, expected, atol=rtol * size, rtol=0.0)
+
+
+class LogitsTest(parameterized.TestCase):
+    @parameterized.named_parameters(
+        (f"{name}_{dtype}", *entry, dtype)
+        for name, entry in _MODELS.items()
+        for dtype in ("float32", "float64")
+    )
+    def test_are_those_of_the_model(self, make, shapes, dtype):
+        keras.utils.set_random_seed(0)
+        kind = tfcurv.layers.Dense if dtype == "float32" else _L.Dense
+
+        def dense(units, *args, **kwargs):
+            kwargs.setdefault("bias_initializer", "normal")
+            if not kwargs.get("use_bias", True):
+                del kwargs["bias_initializer"]
+            return kind(units, *args, dtype=dtype, **kwargs)
+
+        model = make(dense, dtype)
+        network = tfcurv.network_from_model(model)
+        self.assertEqual([a.kernel.shape for a in network.affines], shapes)
+        _assert_agree(network, model, 1e-5 if dtype == "float32" else 1e-13)
+
+    @parameterized.parameters(*bounds.ACTIVATIONS)
+    def test_are_those_of_the_model_for_every_activation(self, name):
+        keras.utils.set_random_seed(0)
+        model = _sequential(
+            _L.Dense(7, activation=name, dtype="float64"),
+            _L.Dense(3, dtype="float64"),
+        )
+        model.layers[0].kernel.assign(4.0 * model.layers[0].kernel)
+        _assert_agree(tfcurv.network_from_model(model), model, 1e-13)
+
+    @hypothesis.settings(max_examples=12, deadline=None)
+    @hypothesis.given(
+        st.lists(
+            st.tuples(
+                st.sampled_from([None, *bounds.ACTIVATIONS]),
+                st.integers(1, 6),
+                st.booleans(),
+                st.sampled_from([None, -3.0, 1 / 255]),
+            ),
+            max_size=4,
+        ),
+        st.integers(1, 5),
+        st.integers(0, 2**16),
+    )
+    def test_are_those_of_any_chain(self, hidden, classes, seed):
+        keras.utils.set_random_seed(seed)
+        layers = []
+        for name, units, use_bias, scale in hidden:
+            if scale is not None:
+                layers.append(_L.Rescaling(scale, 0.5, dtype="float64"))
+            layers.append(
+                _L.Dense(units, name and str(name), use_bias, dtype="float64")
+            )
+        model = _sequential(*layers, _L.Dense(classes, dtype="float64"))
+        _assert_agree(tfcurv.network_from_model(model), model, 1e-12)
+
+    def test_do_not_change_when_the_model_trains_on(self):
+        model = _sequential(_L.Dense(3, dtype="float64"))
+        network = tfcurv.network_from_model(model)
+        x = tf.ones((1, 4), tf.float64)
+        before = network.logits(x).numpy()
+        model.layers[0].kernel.assign_add(np.ones((4, 3)))
+        np.testing.assert_array_equal(network.logits(x), before)
+
+    @parameterized.parameters(0.0, 1e-30, 1e10, 1e30)
+    def test_are_read_at_any_scale_of_the_weights(self, scale):
+        model = _sequential(_L.Dense(5, "softplus"), _L.Dense(3))
+        for weight in model.weights:
+            weight.assign(scale * np.ones(weight.shape))
+        network = tfcurv.network_from_model(model)
+        np.testing.assert_array_equal(
+            network.affines[0].kernel, model.layers[0].kernel.numpy()
+        )
+
+    def test_of_a_model_with_a_fixed_batch_size(self):
+        model = keras.Sequential([keras.Input(batch_shape=(8, 4)), _L.Dense(3)])
+        network = tfcurv.network_from_model(model)
+        self.assertEqual((network.input_dim, network.num_classes), (4, 3))
+
+
+class FusingTest(absltest.TestCase):
+    def test_errs_by_no_more_than_it_says(self):
+        # In 50 digits: logits = ((x - mean) / root - 1/2) / 255 K1 K2 + b.
+        keras.utils.set_random_seed(0)
+        random = np.random.default_rng(3)
+        mean = random.normal(size=4).astype(np.float32)
+        variance = random.uniform(0.1, 9.0, 4).astype(np.float32)
+        model = _sequential(
+            _L.Normalization(mean=mean, variance=variance),
+            _L.Rescaling(1 / 255, offset=-0.5 / 255),
+            _L.Dense(5, bias_initializer="normal"),
+            _L.Dense(3, bias_initializer="normal"),
+        )
+        (affine,) = tfcurv.network_from_model(model).affines
+        mpmath.mp.dps = 50
+        first, second = (
+            [mpmath.matrix(w.numpy().tolist()) for w in layer.weights]
+            for layer in model.layers[2:]
+        )
+        factor, offset = mpmath.mpf(1 / 255), mpmath.mpf(-0.5 / 255)
+        roots = [mpmath.sqrt(mpmath.mpf(float(v))) for v in variance]
+        shift = [
+            offset - factor * mpmath.mpf(float(m)) / r
+            for m, r in zip(mean, roots)
+        ]
+        diagonal = mpmath.diag([factor / r for r in roots])
+        product = diagonal * first[0] * second[0]
+        start = mpmath.matrix([shift]) * first[0] + first[1].T
+        bias = start * second[0] + second[1].T
+        kernel_apart = mpmath.norm(
+            product - mpmath.matrix(affine.kernel.tolist())
+        )
+        bias_apart = mpmath.norm(bias - mpmath.matrix([affine.bias.tolist()]))
+        self.assertLessEqual(kernel_apart, affine.kernel_error)
+        self.assertLessEqual(bias_apart, affine.bias_error)
+        # Rounding it is, not more: some hundred units in the last place.
+        size = float(np.linalg.norm(affine.kernel))
+        self.assertLess(affine.kernel_error, 1e-11 * (1.0 + size))
+
+
+class RefusalTest(parameterized.TestCase):
+    @parameterized.product(
+        value=(float("nan"), float("inf"), -float("inf")), weight=(0, 1, 2, 3)
+    )
+    def test_names_a_weight_that_is_no_number(self, value, weight):
+        model = _sequential(
+            _L.Dense(5, "tanh", name="one"), _L.Dense(3, name="two")
+        )
+        variable = model.weights[weight]
+        array = variable.numpy()
+        array.flat[0] = value
+        variable.assign(array)
+        with self.assertRaisesRegex(
+            errors.NonFiniteWeightsError, f"weight='.*{variable.path}'"
+        ):
+            tfcurv.network_from_model(model)
+
+    @parameterized.named_parameters(
+        ("scale", lambda y: 1.01 * y),
+        ("offset", lambda y: y + 0.01),
+        ("clip", lambda y: keras.ops.minimum(y, 0.5)),
+        ("round", keras.ops.round),
+        ("permute", lambda y: keras.ops.flip(y, -1)),
+    )
+    def test_finds_out_a_layer_that_does_something_else(self, after):
+        keras.utils.set_random_seed(0)
+        stock = _L.Dense.call
+
+        def changed(layer, inputs, training=None):
+            return after(stock(layer, inputs, training=training))
+
+        model = _sequential(_L.Dense(5, "tanh"), _L.Dense(3))
+        with mock.patch.object(_L.Dense, "call", changed):
+            with self.assertRaisesRegex(
+                errors.UnsupportedModelError, f"overridden.*{model.name}"
+            ):
+                tfcurv.network_from_model(model)
+        tfcurv.network_from_model(model)
+
+    def test_asks_for_one_row_of_logits(self):
+        model = _sequential(_L.Dense(4), _L.Reshape((2, 2)))
+        with self.assertRaisesRegex(
+            errors.UnsupportedModelError, r"one row.*\(33, 2, 2\)"
+        ):
+            tfcurv.network_from_model(model)
+
+    def test_asks_for_a_known_shape_of_the_input(self):
+        model = _sequential(_L.Reshape((6,)), _L.Dense(3), shape=(None, 3))
+        with self.assertRaisesRegex(
+            errors.UnsupportedModelError, r"input_shape=\(None, None, 3\)"
+        ):
+            tfcurv.network_from_model(model)
+
+    def test_knows_the_shape_of_one_input(self):
+        model = _sequential(_L.Flatten(), _L.Dense(3), shape=(2, 3, 1))
+        self.assertEqual(adapter.input_shape(model), (2, 3, 1))
+
+
+class RemedyTest(parameterized.TestCase):
+    """What the message about a head advises must work."""
+
+    def _check(self, model, remedied):
+        x = np.random.default_rng(4).normal(size=(50, 4)).astype(np.float32)
+        before = model.predict(x, verbose=0).argmax(axis=-1)
+        network = tfcurv.network_from_model(remedied())
+        logits = network.logits(tf.constant(x, tf.float64))
+        np.testing.assert_array_equal(before, np.argmax(logits, axis=-1))
+
+    @parameterized.parameters("softmax", "sigmoid", "log_softmax", "tanh")
+    def test_a_dense_head_becomes_linear(self, name):
+        keras.utils.set_random_seed(0)
+        model = _sequential(_L.Dense(5, "tanh"), _L.Dense(3, name))
+        with self.assertRaisesRegex(
+            errors.UnsupportedLayerError,
+            r"`model\.layers\[-1\]\.activation = keras\.activations\.linear`",
+        ):
+            tfcurv.network_from_model(model)
+
+        def remedied():
+            model.layers[-1].activation = keras.activations.linear
+            return model
+
+        self._check(model, remedied)
+
+    @parameterized.named_parameters(
+        (
+            "sequential",
+            lambda m: keras.Sequential([keras.Input((4,)), *m.layers[:-1]]),
+        ),
+        ("functional", lambda m: keras.Model(m.inputs, m.layers[-2].output)),
+    )
+    def test_a_softmax_layer_is_left_out(self, without_last_layer):
+        keras.utils.set_random_seed(0)
+        model = _sequential(_L.Dense(5, "tanh"), _L.Dense(3), _L.Softmax())
+        with self.assertRaisesRegex(
+            errors.UnsupportedLayerError, "a model without the last layer"
+        ):
+            tfcurv.network_from_model(model)
+        self._check(model, lambda: without_last_layer(model))
+
+    def test_a_flatten_layer_makes_dense_layers_readable(self):
+        tfcurv.network_from_model(
+            _sequential(_L.Flatten(), _L.Dense(3), shape=(2, 4))
+        )
+
+
+if __name__ == "__main__":
+    absltest.main()

@@ -1,0 +1,214 @@
+"""Tests of tfcurv.nn.spectral_norm."""
+
+import os
+
+from absl.testing import absltest
+from absl.testing import parameterized
+import hypothesis
+from hypothesis import strategies as st
+import keras
+import numpy as np
+import tensorflow as tf
+
+import tfcurv
+
+# Some hundred float32 operations, each off by 2**-24.
+_ROUNDING = 1e-5
+
+# Powers of the ratio of the first two singular values, at most 0.8, that
+# vanish beside float32's roundoff.
+_MANY_STEPS = 60
+
+_REGIMES = (
+    ("eager", lambda fn: fn),
+    ("graph", tf.function),
+    ("xla", lambda fn: tf.function(fn, jit_compile=True)),
+)
+
+
+def _kernel(shape, seed=0, scale=1.0):
+    """A kernel whose largest singular value, `scale`, stands apart."""
+    random = np.random.default_rng(seed)
+    rank = min(shape)
+    left = np.linalg.qr(random.normal(size=(shape[0], rank)))[0]
+    right = np.linalg.qr(random.normal(size=(shape[1], rank)))[0]
+    values = np.concatenate([[1.0], random.uniform(0.0, 0.8, rank - 1)])
+    return scale * (left * values) @ right.T
+
+
+def _tracker(kernel, steps):
+    tracker = tfcurv.SpectralNormTracker()
+    tracker.build(kernel.shape)
+    kernel = tf.constant(kernel, tf.float32)
+    for _ in range(steps):
+        tracker.step(kernel)
+    return tracker, float(tracker(kernel))
+
+
+def _numpy_steps(u, kernel, steps):
+    for _ in range(steps):
+        v = u @ kernel
+        v /= np.linalg.norm(v)
+        u = kernel @ v
+        u /= np.linalg.norm(u)
+    return u
+
+
+class EstimateTest(parameterized.TestCase):
+    @hypothesis.settings(max_examples=15, deadline=None)
+    @hypothesis.given(
+        st.tuples(st.integers(1, 9), st.integers(1, 9)),
+        st.integers(0, 2**16),
+    )
+    def test_reaches_the_norm_of_the_svd(self, shape, seed):
+        kernel = _kernel(shape, seed)
+        _, estimate = _tracker(kernel, _MANY_STEPS)
+        oracle = np.linalg.norm(kernel, 2)
+        self.assertAlmostEqual(estimate, oracle, delta=_ROUNDING)
+
+    @parameterized.parameters((1, 1), (1, 7), (7, 1), (3, 5), (5, 3), (8, 8))
+    def test_approaches_the_norm_from_below(self, *shape):
+        kernel = np.random.default_rng(1).normal(size=shape)
+        norm = np.linalg.norm(kernel, 2)
+        tracker, estimate = _tracker(kernel, 1)
+        for _ in range(30):
+            self.assertLessEqual(estimate, norm * (1.0 + _ROUNDING))
+            tracker.step(tf.constant(kernel, tf.float32))
+            following = float(tracker(tf.constant(kernel, tf.float32)))
+            self.assertGreaterEqual(following, estimate * (1.0 - _ROUNDING))
+            estimate = following
+
+    @parameterized.parameters(1e-30, 1e-22, 1e-10, 1e10, 1e22, 1e30)
+    def test_scales_with_the_kernel(self, scale):
+        # The squares of most of these are no float32 numbers.
+        _, estimate = _tracker(_kernel((4, 3), scale=scale), _MANY_STEPS)
+        self.assertAlmostEqual(estimate / scale, 1.0, delta=_ROUNDING)
+
+    def test_follows_a_kernel_that_changes(self):
+        tracker, _ = _tracker(_kernel((4, 3), seed=0), _MANY_STEPS)
+        other = tf.constant(_kernel((4, 3), seed=5, scale=3.0), tf.float32)
+        for _ in range(_MANY_STEPS):
+            tracker.step(other)
+        self.assertAlmostEqual(float(tracker(other)), 3.0, delta=3 * _ROUNDING)
+
+    @parameterized.named_parameters(
+        ("zero", 0.0), ("nan", float("nan")), ("infinite", float("inf"))
+    )
+    def test_outlives_a_kernel_that_is(self, value):
+        tracker, _ = _tracker(np.full((4, 3), value), 2)
+        kernel = tf.constant(_kernel((4, 3)), tf.float32)
+        for _ in range(_MANY_STEPS):
+            tracker.step(kernel)
+        self.assertAlmostEqual(float(tracker(kernel)), 1.0, delta=_ROUNDING)
+
+    def test_stays_in_float64_if_told_so(self):
+        kernel = _kernel((5, 4))
+        tracker = tfcurv.SpectralNormTracker(dtype="float64")
+        tracker.build(kernel.shape)
+        for _ in range(4 * _MANY_STEPS):
+            tracker.step(tf.constant(kernel))
+        self.assertAlmostEqual(float(tracker(kernel)), 1.0, delta=1e-14)
+
+
+class GradientTest(parameterized.TestCase):
+    def test_is_the_outer_product_of_its_vectors(self):
+        kernel = tf.Variable(_kernel((4, 6)), dtype=tf.float32)
+        tracker, _ = _tracker(kernel.numpy(), 3)
+        with tf.GradientTape() as tape:
+            estimate = tracker(kernel)
+        np.testing.assert_allclose(
+            tape.gradient(estimate, kernel),
+            np.outer(tracker.u.numpy(), tracker.v.numpy()),
+            rtol=1e-6,
+            atol=1e-7,
+        )
+
+    def test_becomes_that_of_the_norm(self):
+        kernel = tf.Variable(_kernel((4, 6)), dtype=tf.float32)
+        tracker, _ = _tracker(kernel.numpy(), _MANY_STEPS)
+        with tf.GradientTape() as tape:
+            estimate = tracker(kernel)
+        left, _, right = np.linalg.svd(kernel.numpy())
+        np.testing.assert_allclose(
+            tape.gradient(estimate, kernel),
+            np.outer(left[:, 0], right[0]),
+            atol=10 * _ROUNDING,
+        )
+
+    @parameterized.named_parameters(*_REGIMES)
+    def test_is_finite_at_a_zero_kernel(self, compiled):
+        kernel = tf.Variable(np.zeros((4, 3)), dtype=tf.float32)
+        tracker, _ = _tracker(kernel.numpy(), 0)
+
+        @compiled
+        def gradient():
+            tracker.step(kernel)
+            with tf.GradientTape() as tape:
+                estimate = tracker(kernel)
+            return estimate, tape.gradient(estimate, kernel)
+
+        estimate, found = gradient()
+        self.assertEqual(float(estimate), 0.0)
+        self.assertTrue(np.all(np.isfinite(found)))
+
+
+class StateTest(absltest.TestCase):
+    def _model(self):
+        model = tfcurv.Sequential(
+            [
+                keras.Input((4,)),
+                tfcurv.layers.Dense(5, activation="softplus"),
+                tfcurv.layers.Dense(3),
+            ]
+        )
+        model.add_loss(tfcurv.CurvatureRegularizer(0.1))
+        # A learning rate of zero: the kernels stand still.
+        model.compile(
+            keras.optimizers.SGD(0.0),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            jit_compile=False,
+        )
+        return model
+
+    def test_takes_one_step_a_training_batch_and_no_other(self):
+        model = self._model()
+        x, y = np.ones((10, 4), np.float32), np.arange(10) % 3
+        layer = model.layers[0]
+        start = layer.spectral_norm.u.numpy().astype(np.float64)
+        kernel = layer.kernel.numpy().astype(np.float64)
+        model.evaluate(x, y, batch_size=2, verbose=0)
+        model.predict(x, batch_size=2, verbose=0)
+        np.testing.assert_array_equal(layer.spectral_norm.u.numpy(), start)
+        model.fit(x, y, batch_size=2, epochs=1, verbose=0)
+        np.testing.assert_allclose(
+            layer.spectral_norm.u.numpy(),
+            _numpy_steps(start, kernel, 5),
+            atol=_ROUNDING,
+        )
+
+    def test_survives_saving(self):
+        model = self._model()
+        model.update_spectral_norms()
+        path = os.path.join(self.create_tempdir().full_path, "model.keras")
+        model.save(path)
+        loaded = keras.models.load_model(path)
+        for before, after in zip(model.layers, loaded.layers):
+            for name in ("u", "v"):
+                np.testing.assert_array_equal(
+                    getattr(before.spectral_norm, name).numpy(),
+                    getattr(after.spectral_norm, name).numpy(),
+                )
+
+    def test_has_no_trainable_weight(self):
+        tracker, _ = _tracker(_kernel((4, 3)), 0)
+        self.assertEmpty(tracker.trainable_weights)
+        self.assertLen(tracker.non_trainable_weights, 2)
+
+    def test_config_makes_another(self):
+        tracker = tfcurv.SpectralNormTracker(name="norm", dtype="float64")
+        other = tfcurv.SpectralNormTracker.from_config(tracker.get_config())
+        self.assertEqual(other.get_config(), tracker.get_config())
+
+
+if __name__ == "__main__":
+    absltest.main()

@@ -1,0 +1,169 @@
+"""`tfcurv train`: curvature-based robust training, then certification."""
+
+from collections.abc import Sequence
+import dataclasses
+import json
+
+from absl import flags
+
+from tfcurv import bounds
+from tfcurv import certificates
+from tfcurv import data
+from tfcurv import nn
+from tfcurv import training
+from tfcurv.cli import options
+
+USAGE = """Usage: tfcurv train --output=FOLDER [flags]
+
+Trains a dense smooth network so that it can be certified, and certifies it on
+the test split. Writes FOLDER/model.keras, FOLDER/training.json and the report
+of the certificates, FOLDER/certificates/, all at the end or not at all."""
+
+FLAGS = flags.FlagValues()
+_DEFAULTS = training.TrainConfig()
+
+_DATASET = options.dataset_flag(FLAGS, _DEFAULTS.dataset)
+_EPSILONS = options.epsilons_flag(FLAGS, ("0.5", "1.58"))
+_OUTPUT = flags.DEFINE_string(
+    "output", None, "Folder to make; must not exist.", flag_values=FLAGS
+)
+_LAYERS = flags.DEFINE_integer(
+    "layers",
+    _DEFAULTS.layers,
+    "Dense layers, the logits' layer included.",
+    lower_bound=1,
+    flag_values=FLAGS,
+)
+_WIDTH = flags.DEFINE_integer(
+    "width",
+    _DEFAULTS.width,
+    "Units of each hidden layer.",
+    lower_bound=1,
+    flag_values=FLAGS,
+)
+_ACTIVATION = flags.DEFINE_enum(
+    "activation",
+    _DEFAULTS.activation,
+    sorted(bounds.ACTIVATIONS),
+    "Activation of the hidden layers.",
+    flag_values=FLAGS,
+)
+_EPSILON = flags.DEFINE_float(
+    "epsilon",
+    _DEFAULTS.epsilon,
+    "l2 radius of the adversary in training, in units of [0, 1] pixels; "
+    "0 trains without one.",
+    lower_bound=0.0,
+    flag_values=FLAGS,
+)
+_GAMMA = flags.DEFINE_float(
+    "gamma",
+    _DEFAULTS.gamma,
+    "Strength of the curvature penalty; 0 for none.",
+    lower_bound=0.0,
+    flag_values=FLAGS,
+)
+_EPOCHS = flags.DEFINE_integer(
+    "epochs",
+    _DEFAULTS.epochs,
+    "Passes over the training images.",
+    lower_bound=1,
+    flag_values=FLAGS,
+)
+_BATCH_SIZE = flags.DEFINE_integer(
+    "batch_size",
+    _DEFAULTS.batch_size,
+    "Images a training step.",
+    lower_bound=1,
+    flag_values=FLAGS,
+)
+_LEARNING_RATE = flags.DEFINE_float(
+    "learning_rate",
+    _DEFAULTS.learning_rate,
+    "First learning rate of Adam; drops by ten at 60 % and 85 %.",
+    flag_values=FLAGS,
+)
+_WARMUP = flags.DEFINE_float(
+    "warmup_epochs",
+    _DEFAULTS.warmup_epochs,
+    "Epochs over which epsilon and gamma rise from 0.",
+    lower_bound=0.0,
+    flag_values=FLAGS,
+)
+_ATTACK_STEPS = flags.DEFINE_integer(
+    "attack_steps",
+    _DEFAULTS.attack_steps,
+    "Gradient evaluations of the adversary a step.",
+    lower_bound=1,
+    flag_values=FLAGS,
+)
+_CONSTRAINT = flags.DEFINE_enum(
+    "constraint",
+    _DEFAULTS.constraint,
+    ["dual", "sphere"],
+    "Attack the dual optimum, which may lie inside the ball, or the sphere.",
+    flag_values=FLAGS,
+)
+_SEED = flags.DEFINE_integer(
+    "seed",
+    _DEFAULTS.seed,
+    "Of the weights and of the order of the images.",
+    flag_values=FLAGS,
+)
+
+
+def config_from_flags() -> training.TrainConfig:
+    """Returns the settings that the flags describe."""
+    return training.TrainConfig(
+        dataset=_DATASET.value,
+        layers=_LAYERS.value,
+        width=_WIDTH.value,
+        activation=_ACTIVATION.value,
+        epsilon=_EPSILON.value,
+        gamma=_GAMMA.value,
+        epochs=_EPOCHS.value,
+        batch_size=_BATCH_SIZE.value,
+        learning_rate=_LEARNING_RATE.value,
+        warmup_epochs=_WARMUP.value,
+        attack_steps=_ATTACK_STEPS.value,
+        constraint=_CONSTRAINT.value,
+        seed=_SEED.value,
+    )
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Trains, certifies and writes, as the parsed flags say.
+
+    Args:
+        arguments: What the command line holds besides flags: nothing.
+    """
+    if arguments or not _OUTPUT.value:
+        raise ValueError(
+            "tfcurv train needs --output and takes flags only. "
+            f"Received: {list(arguments)}, --output={_OUTPUT.value!r}."
+        )
+    config = config_from_flags()
+    epsilons = options.numbers(_EPSILONS.value)
+    certificates.check_new_folder(_OUTPUT.value)
+    splits = [
+        data.load_split(config.dataset, name, data_dir=FLAGS["data_dir"].value)
+        for name in ("train", "validation", "test")
+    ]
+    report = training.train(config, splits[0], splits[1])
+    result = nn.certify(report.model, splits[2], epsilons=epsilons)
+    with certificates.new_folder(_OUTPUT.value) as folder:
+        report.model.save(folder / "model.keras")
+        document = {
+            "config": dataclasses.asdict(config),
+            "history": report.history,
+            "seconds": report.seconds,
+        }
+        (folder / "training.json").write_text(json.dumps(document, indent=2))
+        result.save(folder / "certificates")
+    options.write(f"\n{result}\n\ntrained in {report.seconds:.0f} s")
+    options.write(f"model and report: {_OUTPUT.value}")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the program on a command line and returns its exit status."""
+    return options.run("tfcurv train", USAGE, FLAGS, run, arguments)

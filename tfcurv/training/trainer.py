@@ -1,0 +1,143 @@
+"""Builds and trains dense networks as a `TrainConfig` says."""
+
+from collections.abc import Mapping
+import dataclasses
+import time
+
+import keras
+import tensorflow as tf
+
+from tfcurv import data
+from tfcurv import nn
+from tfcurv.training.config import TrainConfig
+
+# Shares of the epochs after which the learning rate drops by ten.
+_LEARNING_RATE_DROPS = (0.6, 0.85)
+_VALIDATION_BATCH = 1000
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class TrainReport:
+    """A trained model and how it came about.
+
+    Attributes:
+        config: The settings.
+        model: The trained model, compiled, ready to be saved or trained on.
+        history: Per epoch: loss and accuracy on attacked training images,
+            `val_loss` and `val_accuracy` on clean validation images.
+        seconds: Wall-clock time of the training.
+    """
+
+    config: TrainConfig
+    model: nn.Sequential
+    history: Mapping[str, tuple[float, ...]]
+    seconds: float
+
+
+def build_model(config: TrainConfig) -> nn.Sequential:
+    """Returns the compiled, untrained model: images to logits.
+
+    Args:
+        config: The settings.
+    """
+    info = data.dataset_info(config.dataset)
+    model = nn.Sequential(
+        [
+            keras.Input(info.image_shape),
+            keras.layers.Flatten(),
+            *(
+                nn.layers.Dense(config.width, activation=config.activation)
+                for _ in range(config.layers - 1)
+            ),
+            nn.layers.Dense(info.num_classes),
+        ],
+        name=_name(config),
+    )
+    if config.gamma:
+        model.add_loss(nn.CurvatureRegularizer(config.gamma))
+    return model
+
+
+def _name(config: TrainConfig) -> str:
+    kind = "crt" if config.epsilon else "plain"
+    return f"{kind}_{config.dataset}_{config.layers}x{config.width}"
+
+
+def compile_model(
+    model: nn.Sequential, config: TrainConfig, steps_per_epoch: int
+) -> None:
+    """Compiles a model with the optimizer and adversary of the settings.
+
+    Args:
+        model: What `build_model` gave.
+        config: The settings.
+        steps_per_epoch: Batches of one epoch.
+    """
+    drops = [
+        max(1, round(share * config.epochs * steps_per_epoch)) + index
+        for index, share in enumerate(_LEARNING_RATE_DROPS)
+    ]
+    rates = [config.learning_rate * factor for factor in (1.0, 0.1, 0.01)]
+    schedule = keras.optimizers.schedules.PiecewiseConstantDecay(drops, rates)
+    adversary = None
+    if config.epsilon:
+        adversary = nn.CurvatureAttack(
+            config.epsilon,
+            num_steps=config.attack_steps,
+            constraint=config.constraint,
+        )
+    model.compile(
+        keras.optimizers.Adam(schedule),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+        adversary=adversary,
+    )
+
+
+def train(
+    config: TrainConfig,
+    train_split: data.Split,
+    validation_split: data.Split,
+    *,
+    verbose: int = 2,
+) -> TrainReport:
+    """Trains a network; the last epoch's weights are kept.
+
+    Nothing is selected on the validation images, which are there to be
+    looked at, and the test images play no part.
+
+    Args:
+        config: The settings.
+        train_split: Training images in [0, 1].
+        validation_split: Other images.
+        verbose: As `fit`: 0 silent, 1 a bar, 2 a line an epoch.
+    """
+    start = time.monotonic()
+    keras.utils.set_random_seed(config.seed)
+    model = build_model(config)
+    dataset = _batches(train_split, config)
+    compile_model(model, config, int(dataset.cardinality()))
+    warm_up = bool(config.warmup_epochs) and bool(
+        config.gamma or config.epsilon
+    )
+    history = model.fit(
+        dataset,
+        validation_data=(validation_split.images, validation_split.labels),
+        validation_batch_size=_VALIDATION_BATCH,
+        epochs=config.epochs,
+        shuffle=False,  # The data set shuffles itself.
+        callbacks=[nn.WarmUp(config.warmup_epochs)] if warm_up else [],
+        verbose=verbose,
+    )
+    return TrainReport(
+        config=config,
+        model=model,
+        history={k: tuple(v) for k, v in history.history.items()},
+        seconds=time.monotonic() - start,
+    )
+
+
+def _batches(split: data.Split, config: TrainConfig) -> tf.data.Dataset:
+    dataset = tf.data.Dataset.from_tensor_slices((split.images, split.labels))
+    dataset = dataset.shuffle(len(split.labels), seed=config.seed)
+    return dataset.batch(config.batch_size).prefetch(tf.data.AUTOTUNE)
