@@ -1,6 +1,6 @@
 """Trains a network that can be certified: `tfcurv train` as a script.
 
-    python examples/train_crt.py --dataset=mnist --epochs=20 --output=run
+python examples/train_crt.py --dataset=mnist --epochs=20 --output=run
 """
 
 import sys

@@ -320,6 +320,20 @@ class DegenerateNetworksTest(parameterized.TestCase):
             plus, minus = bounder.class_concavity_upper_bounds()
         self.assertTrue(np.all(np.isinf(plus) & np.isinf(minus)))
 
+    @parameterized.product(depth=(*_WIDTHS,), entry=(math.nan, math.inf))
+    def test_weights_that_are_no_numbers_bound_nothing(self, depth, entry):
+        network = oracles.random_network(1, _WIDTHS[depth], "tanh")
+        bounder = bounds.CurvatureBounder(network)
+        weights = np.ones(_WIDTHS[depth][-2])
+        weights[0] = entry
+        with np.errstate(all="ignore"):
+            found = bounder.concavity_upper_bound(weights, 0.0)
+            self.assertEqual(found, math.inf)
+            found = bounder.concavity_upper_bound(np.ones_like(weights), entry)
+            self.assertEqual(found, math.inf)
+            found = bounds.theorem4_bound(network, weights)
+            self.assertEqual(found, math.inf)
+
     def test_a_difference_that_overflows_bounds_nothing(self):
         for hidden in (1, 5):
             affines = [
@@ -448,6 +462,31 @@ class KernelErrorTest(parameterized.TestCase):
                 # The moved one's own bounds are rounded outward.
                 self.assertLessEqual(moved.upper, found.upper * (1.0 + 1e-8))
                 self.assertLessEqual(found.lower * (1.0 + 1e-8), moved.lower)
+
+    @parameterized.parameters(1e-6, 1e-3, 0.1)
+    def test_bounds_what_an_error_may_connect(self, error):
+        # Nothing passes the middle kernel as it is stored.
+        kernels = [[[1.0]], [[0.0]], [[1.0, 0.0]]]
+        moved = [[[1.0]], [[error]], [[1.0, 0.0]]]
+        stored, exact = (
+            bounds.Network(
+                [
+                    bounds.Affine(
+                        kernel=np.asarray(kernel),
+                        bias=np.zeros(len(kernel[0])),
+                        kernel_error=error,
+                    )
+                    for kernel in each
+                ],
+                [bounds.activation("tanh")] * 2,
+            )
+            for each in (kernels, moved)
+        )
+        found = bounds.CurvatureBounder(stored).bounds(0, 1)
+        grid = np.linspace(-3.0, 3.0, 201)[:, np.newaxis]
+        truth = _eigenvalues(exact, grid, 0, 1)
+        self.assertGreater(np.max(truth), 0.7 * error)
+        self.assertTrue(_contains(found, truth))
 
     @parameterized.product(name=oracles.CURVED, depth=(*_WIDTHS,))
     def test_enlarges_every_bound(self, name, depth):

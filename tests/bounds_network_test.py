@@ -199,6 +199,18 @@ class StructureTest(parameterized.TestCase):
         with self.assertRaisesRegex(ValueError, "kernel.shape=.*bias.shape="):
             bounds.Affine(kernel=np.ones(kernel), bias=np.ones(bias))
 
+    @parameterized.parameters(
+        (np.float32, float),
+        (float, np.float32),
+        (np.float16, float),
+        (int, int),
+    )
+    def test_refuses_arrays_whose_rounding_it_does_not_bound(
+        self, kernel, bias
+    ):
+        with self.assertRaisesRegex(TypeError, "kernel.dtype=.*bias.dtype="):
+            bounds.Affine(kernel=np.ones((2, 3), kernel), bias=np.ones(3, bias))
+
 
 class FusedMapsTest(parameterized.TestCase):
     @hypothesis.given(st.integers(0, 10**6), st.sampled_from([0.0, 1e-12, 0.1]))

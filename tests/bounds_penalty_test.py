@@ -13,10 +13,7 @@ _WIDTHS = {1: (4, 3), 2: (4, 6, 3), 3: (4, 6, 5, 3), 4: (3, 5, 4, 6, 3)}
 _DEEP = (2, 3, 4)
 
 
-def _layers(kernels, activations, norms=None):
-    """Returns the layers of a network, with exact norms unless given."""
-    if norms is None:
-        norms = [tf.linalg.norm(k, 2, axis=(-2, -1)) for k in kernels]
+def _layers(kernels, activations, norms):
     return [
         bounds.TrainedLayer(*layer)
         for layer in zip(kernels, norms, [*activations, None])
@@ -30,11 +27,9 @@ def _pair_weights(kernel, pairs):
 _PAIRS = ((0, 1), (1, 0), (2, 1), (2, 2))
 
 
-def _spectral_norm(kernel):
-    """Differentiates where singular values differ, and at zero."""
+def _smooth_norm(kernel):
+    """A smooth function of the kernel in the place of its norm estimate."""
     gram = tf.matmul(kernel, kernel, transpose_a=True)
-    # One step of power iteration from a fixed vector is enough to make the
-    # norm depend on the kernel; the penalty takes it as it is.
     vector = tf.linalg.matvec(gram, tf.ones_like(gram[0]))
     return tf.reduce_sum(vector * vector)
 
@@ -75,7 +70,7 @@ class ValueTest(parameterized.TestCase):
         np.testing.assert_allclose(found, [bound], rtol=1e-7)
 
     def test_equal_layers_count_each(self):
-        # The same kernel, norm and activation twice over: equal, and two.
+        # Found here: the same layer twice over was once taken for the first.
         kernel = tf.constant([[0.5, 0.2], [-0.1, 0.7]], tf.float64)
         norm = tf.constant(np.linalg.norm(kernel, 2))
         layer = bounds.TrainedLayer(kernel, norm, bounds.activation("tanh"))
@@ -91,7 +86,8 @@ class ValueTest(parameterized.TestCase):
 
     def test_of_one_layer_is_zero(self):
         kernel = tf.ones([4, 3])
-        found = bounds.theorem4_estimate(_layers([kernel], []), tf.ones([5, 4]))
+        layers = _layers([kernel], [], [tf.ones([])])
+        found = bounds.theorem4_estimate(layers, tf.ones([5, 4]))
         np.testing.assert_array_equal(found, np.zeros(5, np.float32))
 
     def test_grows_with_the_norms(self):
@@ -119,7 +115,7 @@ class ValueTest(parameterized.TestCase):
 
 class GradientTest(parameterized.TestCase):
     def _penalty(self, kernels, activations):
-        layers = _layers(kernels, activations, map(_spectral_norm, kernels))
+        layers = _layers(kernels, activations, map(_smooth_norm, kernels))
         weights = _pair_weights(kernels[-1], _PAIRS[:3])
         return tf.reduce_sum(bounds.theorem4_estimate(layers, weights))
 

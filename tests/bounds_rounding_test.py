@@ -1,5 +1,6 @@
 """Tests of tfcurv.bounds.rounding against evaluation in 40 digits."""
 
+import dataclasses
 from typing import NamedTuple
 
 from absl.testing import absltest
@@ -12,6 +13,7 @@ import tensorflow as tf
 
 import bounds_oracles as oracles
 from tfcurv import bounds
+from tfcurv.bounds.activations import EVALUATION_ROUNDOFFS
 
 _WIDTHS = {1: (4, 3), 2: (4, 5, 3), 3: (4, 5, 4, 3), 4: (4, 3, 5, 4, 3)}
 
@@ -218,6 +220,23 @@ class EvaluationErrorTest(parameterized.TestCase):
         slope = (1.0 + error) ** 2 - 1.0
         self.assertGreaterEqual(bound.gradient[0], slope)
         self.assertLess(bound.gradient[0], 2.0 * slope)
+
+    @parameterized.product(name=("tanh", "softplus"), sign=(-1.0, 1.0))
+    def test_covers_activations_as_inexact_as_they_may_be(self, name, sign):
+        known = bounds.activation(name)
+        off = sign * 0.99 * EVALUATION_ROUNDOFFS * _ROUNDOFF
+        worst = dataclasses.replace(
+            known,
+            value=lambda x: known.value(x) + off * (1.0 + tf.abs(x)),
+            slope=lambda x: known.slope(x) + off,
+        )
+        # Zero inputs and one unit leave little else to err.
+        affines = [
+            bounds.Affine(kernel=np.ones((1, 1)), bias=np.asarray([0.3])),
+            bounds.Affine(kernel=np.asarray([[1.0, 0.0]]), bias=np.zeros(2)),
+        ]
+        network = bounds.Network(affines, [worst])
+        self._check(_outcome(network, np.zeros((1, 1))))
 
     @parameterized.parameters(1e-6, 1e-3, 0.1)
     def test_grows_with_the_error_of_the_kernels(self, error):

@@ -44,7 +44,9 @@ def _cross(network, x0, y, towards) -> adversary.Adversarial:
 def _distance(x, x0):
     """The exact l2 distance of two rows of floating-point numbers."""
     with mpmath.workdps(50):
-        return mpmath.norm([mpmath.mpf(a) - mpmath.mpf(b) for a, b in zip(x, x0)])
+        return mpmath.norm(
+            [mpmath.mpf(a) - mpmath.mpf(b) for a, b in zip(x, x0)]
+        )
 
 
 class WorstMarginTest(absltest.TestCase):
@@ -60,7 +62,9 @@ class WorstMarginTest(absltest.TestCase):
 
     def test_of_equal_classes_is_zero(self):
         network = network_of([(np.ones((2, 3)), np.ones(3))])
-        margin = adversary.worst_margin(network, _float64(_EYE), _labels([0, 2]))
+        margin = adversary.worst_margin(
+            network, _float64(_EYE), _labels([0, 2])
+        )
         np.testing.assert_array_equal(margin, [0.0, 0.0])
 
 

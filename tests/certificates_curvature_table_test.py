@@ -109,7 +109,9 @@ class ManyClassesTest(parameterized.TestCase):
         certifier = certificates.Certifier(
             network, certificates.CertifierOptions(search=None)
         )
-        exact = certifier(x, y, certificates.CurvatureTable(network).bounds(y, t))
+        exact = certifier(
+            x, y, certificates.CurvatureTable(network).bounds(y, t)
+        )
         with _with_many_classes():
             table = certificates.CurvatureTable(network).bounds(y, t)
         split = certifier(x, y, table)

@@ -91,7 +91,8 @@ class SummaryTest(absltest.TestCase):
     def test_counts_and_names_the_reasons(self):
         result = make_result()
         self.assertEqual(
-            result.reason_counts, {"certified": 3, "misclassified": 1, "tied": 1}
+            result.reason_counts,
+            {"certified": 3, "misclassified": 1, "tied": 1},
         )
         self.assertEqual(result.reason(3), "misclassified")
         self.assertEqual(result.reason(4), "tied")
@@ -103,7 +104,7 @@ class SummaryTest(absltest.TestCase):
             "5 of toys",
             "80.00 %",
             "40.00 %",
-            "certified 3, misclassified 1, tied 1",
+            "3 certified, 1 misclassified, 1 tied",
             "gradients an image",
         ):
             self.assertIn(expected, text)

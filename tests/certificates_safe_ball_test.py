@@ -203,9 +203,7 @@ class ProvedRadiusTest(parameterized.TestCase):
             rays += [a * d - g, data.draw(free)]
             for ray in rays:
                 if np.any(ray) and np.all(np.isfinite(ray)):
-                    self.assertTrue(
-                        _is_safe(radius, f, g, d, a, e_f, e_g, ray)
-                    )
+                    self.assertTrue(_is_safe(radius, f, g, d, a, e_f, e_g, ray))
 
     @hypothesis.settings(max_examples=80)
     @hypothesis.given(_evaluations(_ORDINARY, st.floats(0.0, 10.0)))

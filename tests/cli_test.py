@@ -36,7 +36,6 @@ def _save_model(folder, **kwargs):
 
 
 class CommandsTest(parameterized.TestCase):
-
     def setUp(self):
         super().setUp()
         self.folder = pathlib.Path(self.create_tempdir().full_path)
@@ -113,7 +112,9 @@ class CommandsTest(parameterized.TestCase):
         arrays = self.folder / "weights.npz"
         np.savez(
             arrays,
-            **{f"kernel_{i}": np.asarray(d.kernel) for i, d in enumerate(dense)},
+            **{
+                f"kernel_{i}": np.asarray(d.kernel) for i, d in enumerate(dense)
+            },
             **{f"bias_{i}": np.asarray(d.bias) for i, d in enumerate(dense)},
         )
         reports = [self.folder / name for name in ("a", "b")]

@@ -12,7 +12,6 @@ _ROOT = pathlib.Path(__file__).parent.parent
 
 
 class ExamplesTest(parameterized.TestCase):
-
     @parameterized.parameters(
         ("train_crt.py", "--gamma"), ("certify_checkpoint.py", "--report")
     )

@@ -144,6 +144,15 @@ class PerturbTest(parameterized.TestCase):
             moved, x - gradient / divisor[:, None], atol=1e-4
         )
 
+    @parameterized.parameters((("softplus",), 0.4), (("tanh", "softplus"), 0.6))
+    def test_default_fraction_depends_on_the_depth(self, activations, fraction):
+        model = _model(activations, gain=4.0)
+        x, y = _batch(model)
+        np.testing.assert_array_equal(
+            _perturb(model, x, y, 10.0),
+            _perturb(model, x, y, 10.0, curvature_fraction=fraction),
+        )
+
     def test_without_curvature_dual_is_the_sphere(self):
         model = _model()
         x, y = _batch(model)

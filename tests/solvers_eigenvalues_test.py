@@ -208,6 +208,17 @@ class SpectralNormTest(parameterized.TestCase):
             found = solvers.spectral_norm_upper_bound(other)
             self.assertAlmostEqual(found, bound, delta=_SHARPNESS * bound)
 
+    @parameterized.product(seed=(0, 1, 2), dtype=(np.float32, np.int64))
+    def test_coarser_numbers_are_taken_as_exact(self, seed, dtype):
+        # Squares of these overflow or round in their own dtype.
+        rng = np.random.default_rng(seed)
+        matrix = (rng.standard_normal((9, 14)) * 1e18).astype(dtype)
+        if dtype is np.float32:
+            matrix *= np.float32(1e12)
+        exact = matrix.astype(np.float64)
+        for fn in _BOUNDS:
+            self.assertEqual(fn(matrix), fn(exact))
+
     def test_a_large_matrix_with_a_flat_spectrum_is_enclosed(self):
         # More rows than Lanczos steps.
         matrix = np.random.default_rng(0).standard_normal((300, 310))

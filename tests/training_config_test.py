@@ -10,7 +10,6 @@ from tfcurv import training
 
 
 class TrainConfigTest(parameterized.TestCase):
-
     @parameterized.parameters(
         ("layers", 0),
         ("width", 0),

@@ -25,7 +25,6 @@ def _train(**settings):
 
 
 class TrainerTest(absltest.TestCase):
-
     def test_the_same_settings_give_the_same_network_twice(self):
         first, test = _train(epsilon=0.3, epochs=3)
         second, _ = _train(epsilon=0.3, epochs=3)

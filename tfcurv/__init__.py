@@ -1,8 +1,8 @@
 """Proves how far inputs of smooth Keras networks can be moved, and trains.
 
-    model.add_loss(tfcurv.CurvatureRegularizer(gamma=0.01))
-    model.compile(..., adversary=tfcurv.CurvatureAttack(epsilon=1.58))
-    result = tfcurv.certify(model, test_ds, epsilons=(0.5, 1.58))
+model.add_loss(tfcurv.CurvatureRegularizer(gamma=0.01))
+model.compile(..., adversary=tfcurv.CurvatureAttack(epsilon=1.58))
+result = tfcurv.certify(model, test_ds, epsilons=(0.5, 1.58))
 """
 
 from tfcurv import bounds as bounds
@@ -11,13 +11,13 @@ from tfcurv import errors as errors
 from tfcurv.certificates import CertificationResult as CertificationResult
 from tfcurv.certificates import load_result as load_result
 from tfcurv.nn import CertifiedAccuracy as CertifiedAccuracy
-from tfcurv.nn import certify as certify
 from tfcurv.nn import CurvatureAttack as CurvatureAttack
 from tfcurv.nn import CurvatureRegularizer as CurvatureRegularizer
-from tfcurv.nn import layers as layers
 from tfcurv.nn import Model as Model
-from tfcurv.nn import network_from_model as network_from_model
 from tfcurv.nn import Sequential as Sequential
 from tfcurv.nn import SpectralNormTracker as SpectralNormTracker
 from tfcurv.nn import WarmUp as WarmUp
+from tfcurv.nn import certify as certify
+from tfcurv.nn import layers as layers
+from tfcurv.nn import network_from_model as network_from_model
 from tfcurv.version import __version__ as __version__

@@ -1,9 +1,9 @@
 """Networks as chains of maps, and bounds on their curvature. No Keras."""
 
 from tfcurv.bounds.activations import ACTIVATIONS as ACTIVATIONS
-from tfcurv.bounds.activations import activation as activation
 from tfcurv.bounds.activations import Activation as Activation
 from tfcurv.bounds.activations import Interval as Interval
+from tfcurv.bounds.activations import activation as activation
 from tfcurv.bounds.curvature import CurvatureBounder as CurvatureBounder
 from tfcurv.bounds.curvature import CurvatureBounds as CurvatureBounds
 from tfcurv.bounds.curvature import theorem4_bound as theorem4_bound
@@ -11,9 +11,9 @@ from tfcurv.bounds.hessian import hessian as hessian
 from tfcurv.bounds.network import Affine as Affine
 from tfcurv.bounds.network import Evaluation as Evaluation
 from tfcurv.bounds.network import Network as Network
-from tfcurv.bounds.penalty import theorem4_estimate as theorem4_estimate
 from tfcurv.bounds.penalty import TrainedLayer as TrainedLayer
+from tfcurv.bounds.penalty import theorem4_estimate as theorem4_estimate
+from tfcurv.bounds.rounding import EvaluationError as EvaluationError
 from tfcurv.bounds.rounding import affine_error as affine_error
 from tfcurv.bounds.rounding import evaluation_error as evaluation_error
-from tfcurv.bounds.rounding import EvaluationError as EvaluationError
 from tfcurv.bounds.rounding import forward_error as forward_error

@@ -10,7 +10,8 @@ copy for search.
 from collections.abc import Sequence
 import dataclasses
 import math
-from typing import Any, NamedTuple
+from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -45,6 +46,12 @@ class Affine:
                 "An affine map needs a kernel [inputs, outputs] and a bias "
                 f"[outputs]. Received: kernel.shape={self.kernel.shape}, "
                 f"bias.shape={self.bias.shape}."
+            )
+        if not self.kernel.dtype == self.bias.dtype == np.float64:
+            raise TypeError(
+                "An affine map needs float64 arrays: its errors are bounded "
+                f"for them. Received: kernel.dtype={self.kernel.dtype}, "
+                f"bias.dtype={self.bias.dtype}."
             )
 
     def then(self, after: "Affine") -> "Affine":

@@ -53,10 +53,11 @@ def theorem4_estimate(
             radius *= slope * radii[-1]
         radii.append(radius)
     spread = tf.abs(weights)
-    for layer, radius in zip(hidden[::-1], radii[::-1]):
+    for index in reversed(range(len(hidden))):
+        layer, radius = hidden[index], radii[index]
         curvature = layer.activation.curvature_range.magnitude
         total += curvature * radius**2 * tf.reduce_max(spread, axis=-1)
-        if layer is not hidden[0]:
+        if index:
             slope = layer.activation.slope_range.magnitude
             spread = slope * tf.matmul(
                 spread, tf.abs(layer.kernel), transpose_b=True

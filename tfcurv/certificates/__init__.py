@@ -11,20 +11,16 @@ from tfcurv.certificates.result import (
     CertificationResult as CertificationResult,
 )
 from tfcurv.certificates.result import load_result as load_result
-from tfcurv.certificates.safe_ball import (
-    ball_lower_bound as ball_lower_bound,
-)
-from tfcurv.certificates.safe_ball import (
-    safe_ball_radius as safe_ball_radius,
-)
+from tfcurv.certificates.safe_ball import ball_lower_bound as ball_lower_bound
+from tfcurv.certificates.safe_ball import safe_ball_radius as safe_ball_radius
 from tfcurv.certificates.safe_ball import (
     safe_ball_radius_bound as safe_ball_radius_bound,
 )
-from tfcurv.certificates.search import find_centre as find_centre
-from tfcurv.certificates.search import hessian_product as hessian_product
 from tfcurv.certificates.search import Problem as Problem
 from tfcurv.certificates.search import SearchOptions as SearchOptions
+from tfcurv.certificates.search import find_centre as find_centre
+from tfcurv.certificates.search import hessian_product as hessian_product
 from tfcurv.certificates.storage import check_new_folder as check_new_folder
 from tfcurv.certificates.storage import new_folder as new_folder
-from tfcurv.certificates.worst_case import worst_case as worst_case
 from tfcurv.certificates.worst_case import WorstCase as WorstCase
+from tfcurv.certificates.worst_case import worst_case as worst_case

@@ -162,7 +162,9 @@ def _illinois_step(bracket: _Bracket, margin) -> _Bracket:
 
 
 def _verify(network, x0, y, ray, reach) -> Adversarial:
-    found = Adversarial(x0, tf.fill(tf.shape(y), tf.cast(float("inf"), x0.dtype)))
+    found = Adversarial(
+        x0, tf.fill(tf.shape(y), tf.cast(float("inf"), x0.dtype))
+    )
     reach = tf.cast(reach, x0.dtype)
     for overshoot in _OVERSHOOTS[::-1]:
         scale = reach * (1.0 + overshoot)

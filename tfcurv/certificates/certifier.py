@@ -12,9 +12,9 @@ from tfcurv import errors
 from tfcurv import numerics
 from tfcurv.certificates import adversary
 from tfcurv.certificates.safe_ball import safe_ball_radius_bound
-from tfcurv.certificates.search import find_centre
 from tfcurv.certificates.search import Problem
 from tfcurv.certificates.search import SearchOptions
+from tfcurv.certificates.search import find_centre
 
 # Lower and upper bound this close, relative, are called equal.
 _EXACTNESS_TOLERANCE = 1e-4

@@ -47,7 +47,7 @@ class SearchOptions:
     anderson_depth: int = 4
     newton_steps: int = 4
     conjugate_gradient_steps: int = 12
-    relative_tolerance: float = 1e-3
+    relative_tolerance: float = 3e-5
 
 
 class Problem(NamedTuple):
@@ -263,7 +263,11 @@ def _newton_step(network, problem, options, x, best: SearchResult):
     change = tf.math.divide_no_nan(-(f + dot(g, along)), dot(g, across))
     change = tf.where(limited, tf.zeros_like(change), change)
     step = along + change[:, tf.newaxis] * across
-    length, reach = tf.norm(step, axis=-1), tf.norm(x - problem.x0, axis=-1)
+    length = tf.norm(step, axis=-1)
+    # How far the solution is from x0; x itself may still be x0.
+    reach = tf.maximum(
+        tf.norm(x - problem.x0, axis=-1), tf.norm(scale * g, axis=-1)
+    )
     settled = active & (length <= options.relative_tolerance * reach)
     # A step longer than the way from x0 has left the model's validity.
     share = tf.math.divide_no_nan(reach, length)

@@ -55,7 +55,9 @@ def _train_and_certify(settings, splits, epsilons):
     options.write(f"\nTraining the {kind} network ...")
     trained = training.train(config, splits[0], splits[1], verbose=0)
     options.write(f"trained in {trained.seconds:.0f} s; certifying ...")
-    return trained.model, nn.certify(trained.model, splits[2], epsilons=epsilons)
+    return trained.model, nn.certify(
+        trained.model, splits[2], epsilons=epsilons
+    )
 
 
 def comparison(

@@ -92,7 +92,9 @@ def run(
         arguments: The command line after the program's name.
     """
     if {"--help", "-h", "-help"} & set(arguments):
-        write(f"{usage}\n\nFlags:\n{values.get_help(include_special_flags=False)}")
+        write(
+            f"{usage}\n\nFlags:\n{values.get_help(include_special_flags=False)}"
+        )
         return 0
     values.unparse_flags()  # A second run in one process starts afresh.
     try:

@@ -5,8 +5,8 @@ from tfcurv.nn.adapter import network_from_model as network_from_model
 from tfcurv.nn.attack import CurvatureAttack as CurvatureAttack
 from tfcurv.nn.callbacks import CertifiedAccuracy as CertifiedAccuracy
 from tfcurv.nn.callbacks import WarmUp as WarmUp
-from tfcurv.nn.certify import certify as certify
 from tfcurv.nn.certify import DEFAULT_EPSILONS as DEFAULT_EPSILONS
+from tfcurv.nn.certify import certify as certify
 from tfcurv.nn.checkpoint import read_model as read_model
 from tfcurv.nn.model import Model as Model
 from tfcurv.nn.model import Sequential as Sequential

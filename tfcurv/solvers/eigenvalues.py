@@ -72,9 +72,7 @@ def largest_eigenvalue_estimate(
 def _leading_ritz(diagonal, off_diagonal) -> tuple[float, float]:
     """Returns the top eigenvalue and its eigenvector's last component."""
     values, vectors = np.linalg.eigh(
-        np.diag(diagonal)
-        + np.diag(off_diagonal, 1)
-        + np.diag(off_diagonal, -1)
+        np.diag(diagonal) + np.diag(off_diagonal, 1) + np.diag(off_diagonal, -1)
     )
     return float(values[-1]), abs(float(vectors[-1, -1]))
 
@@ -94,6 +92,7 @@ def eigenvalue_upper_bound(matrix: np.ndarray) -> float:
     Returns:
         The bound; infinite if the matrix holds a NaN or an infinity.
     """
+    matrix = np.asarray(matrix, np.float64)
     peak = float(np.max(np.abs(matrix), initial=0.0))
     if peak == 0.0:
         return 0.0
@@ -145,6 +144,7 @@ def spectral_norm_upper_bound(matrix: np.ndarray) -> float:
         The bound, typically within 1e-8 of the truth, relative; infinite if
         the matrix holds a NaN or an infinity.
     """
+    matrix = np.asarray(matrix, np.float64)
     peak = float(np.max(np.abs(matrix), initial=0.0))
     if peak == 0.0:
         return 0.0
@@ -171,6 +171,7 @@ def frobenius_norm_upper_bound(matrix: np.ndarray) -> float:
 
     Infinite if the matrix holds a NaN or an infinity.
     """
+    matrix = np.asarray(matrix, np.float64)
     peak = float(np.max(np.abs(matrix), initial=0.0))
     if peak == 0.0:
         return 0.0
@@ -208,6 +209,7 @@ def gram_iteration_upper_bound(
             "The number of squarings must not be negative. "
             f"Received: num_iterations={num_iterations!r}."
         )
+    matrix = np.asarray(matrix, np.float64)
     peak = float(np.max(np.abs(matrix), initial=0.0))
     if peak == 0.0:
         return 0.0

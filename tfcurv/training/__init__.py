@@ -1,7 +1,7 @@
 """Training runs as frozen settings and one call. Knows no flags."""
 
 from tfcurv.training.config import TrainConfig as TrainConfig
+from tfcurv.training.trainer import TrainReport as TrainReport
 from tfcurv.training.trainer import build_model as build_model
 from tfcurv.training.trainer import compile_model as compile_model
 from tfcurv.training.trainer import train as train
-from tfcurv.training.trainer import TrainReport as TrainReport
