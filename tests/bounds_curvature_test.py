@@ -130,6 +130,28 @@ class BoundsTest(parameterized.TestCase):
             grid = np.linspace(-20.0, 20.0, 4001)[:, np.newaxis]
             self.assertTrue(_contains(found, _eigenvalues(network, grid, 1, 0)))
 
+    @_every_activation
+    def test_contain_paths_that_cancel_only_for_equal_slopes(self, name):
+        # One unit reaches the margin along two paths of opposite weight, one
+        # where the slope is largest, the other where it is smallest.
+        fn, weak = bounds.activation(name), 1e-3
+        places = np.asarray([*fn.slope_critical, -30.0, 30.0])
+        slopes = fn.slope(tf.constant(places)).numpy()
+        ends = [places[np.argmax(slopes)], places[np.argmin(slopes)]]
+        affines = [
+            bounds.Affine(kernel=np.ones((1, 1)), bias=np.zeros(1)),
+            bounds.Affine(kernel=np.full((1, 2), weak), bias=np.asarray(ends)),
+            bounds.Affine(
+                kernel=np.asarray([[1.0, 0.0], [-1.0, 0.0]]), bias=np.zeros(2)
+            ),
+        ]
+        network = bounds.Network(affines, [fn, fn])
+        found = bounds.CurvatureBounder(network).bounds(0, 1)
+        grid = np.linspace(-5.0, 5.0, 501)[:, np.newaxis]
+        truth = _eigenvalues(network, grid, 0, 1)
+        self.assertGreater(np.max(np.abs(truth)), 0.02 * weak)
+        self.assertTrue(_contains(found, truth))
+
     @parameterized.product(depth=(*_WIDTHS,), error=(0.0, 1e-3))
     def test_of_a_pair_are_those_of_its_mirror_image(self, depth, error):
         network = oracles.random_network(

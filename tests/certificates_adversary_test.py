@@ -163,6 +163,12 @@ class ApproachBoundaryTest(absltest.TestCase):
         found = adversary.approach_boundary(network, problem, problem.x0, 5)
         self.assertTrue(np.all(np.isfinite(found)))
 
+    def test_a_gradient_that_overflows_moves_nothing_to_infinity(self):
+        network = network_of([(np.diag([3e38, 0.0]), np.zeros(2))])
+        problem = _problem(network, 9.0 * _EYE, [0, 0], [1, 1])
+        found = adversary.approach_boundary(network, problem, problem.x0, 5)
+        self.assertTrue(np.all(np.isfinite(found)))
+
 
 class CrossBoundaryTest(parameterized.TestCase):
     @parameterized.parameters("linear", "tanh", "softplus", "gelu")

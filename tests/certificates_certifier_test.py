@@ -260,6 +260,13 @@ class ReasonTest(parameterized.TestCase):
                 self.assertLess(exact, 0)
         self.assertGreater(tied, 3)
 
+    def test_logits_that_round_to_equals_are_tied(self):
+        # z_1 - z_0 = 1 exactly, and 1e17 + 1 rounds to 1e17.
+        network = network_of([(np.full((1, 2), 1e17), np.array([0.0, 1.0]))])
+        found = certify(network, [[1.0]], [1])
+        self.assertEqual(found.prediction[0], 0)
+        self._assert_nothing_certified(found, _REASON.TIED)
+
     @parameterized.parameters(np.nan, np.inf, -np.inf)
     def test_an_input_that_is_not_finite_has_no_radius(self, value):
         broken = self.x.copy()

@@ -60,13 +60,18 @@ class AccuracyTest(parameterized.TestCase):
             make_result().correct, [True, True, True, False, True]
         )
 
-    def test_certified_never_exceeds_attacked(self):
-        result = make_result()
+    def test_certified_never_exceeds_attacked_nor_that_clean(self):
+        # An image that no class or another class is given to, but on which
+        # no adversarial example was sought.
+        predictions = np.array([0, 1, 2, -1, 0])
+        result = make_result(
+            predictions=predictions, upper_bounds=np.full(5, np.inf)
+        )
         for epsilon in np.linspace(0.0, 1.0, 21):
-            self.assertLessEqual(
-                result.certified_accuracy(epsilon),
-                result.attacked_accuracy(epsilon),
-            )
+            attacked = result.attacked_accuracy(epsilon)
+            self.assertLessEqual(result.certified_accuracy(epsilon), attacked)
+            self.assertLessEqual(attacked, result.clean_accuracy)
+        self.assertEqual(result.curve().attacked[4], 0.0)
 
 
 class SummaryTest(absltest.TestCase):

@@ -274,8 +274,8 @@ class ProvedRadiusTest(parameterized.TestCase):
         found = _proved(1.0, np.zeros(2), np.zeros(2), 0.0, 1e-15, 1e-290)
         self.assertGreater(found, 1e100)
         self.assertLess(found, np.inf)
-        # One that would be infinite is not certified at all.
-        self.assertEqual(_proved(1e300, np.zeros(2), np.zeros(2), 0.0), 0.0)
+        # However large, it stays a number.
+        self.assertLess(_proved(1e308, np.zeros(2), np.zeros(2), 0.0), np.inf)
 
     @hypothesis.settings(max_examples=60)
     @hypothesis.given(

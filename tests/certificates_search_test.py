@@ -178,12 +178,14 @@ class FindCentreTest(parameterized.TestCase):
             np.sum(limited.num_evaluations), np.sum(free.num_evaluations)
         )
 
-    @parameterized.parameters(0, 6)
-    def test_slow_elements_change_nothing_for_fast_ones(self, newton_steps):
-        network = random_network([3, 10, 10, 3], "tanh", seed=7, scale=3.0)
-        problem = _problem(network, _points(12, 3))
+    @parameterized.parameters(("tanh", 3.0, 12, 0), ("softplus", 3.0, 3, 6))
+    def test_slow_elements_change_nothing_for_fast_ones(
+        self, activation, scale, fixed_point_steps, newton_steps
+    ):
+        network = random_network([4, 10, 3], activation, seed=0, scale=scale)
+        problem = _problem(network, _points(12, 4))
         options = certificates.SearchOptions(
-            fixed_point_steps=6,
+            fixed_point_steps=fixed_point_steps,
             newton_steps=newton_steps,
             relative_tolerance=1e-3,
         )

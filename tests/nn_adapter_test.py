@@ -14,7 +14,6 @@ import tensorflow as tf
 import tfcurv
 from tfcurv import bounds
 from tfcurv import errors
-from tfcurv.nn import adapter
 
 _L = keras.layers
 
@@ -41,11 +40,11 @@ def _sequential(*layers, shape=(4,)):
     return keras.Sequential([keras.Input(shape), *layers])
 
 
-def _adapted(dtype, **settings):
-    layer = _L.Normalization(dtype=dtype, **settings)
+def _adapted(**settings):
+    layer = _L.Normalization(**settings)
     data = np.random.default_rng(1).normal(3.0, 2.0, (50, 2, 3))
-    layer.adapt(data.astype(dtype))
-    return layer
+    layer.adapt(data.astype(layer.compute_dtype))
+    return _sequential(layer, _L.Flatten(), shape=(2, 3))
 
 
 def _nested(dense):
@@ -54,125 +53,90 @@ def _nested(dense):
     return keras.Model(x, dense(3)(inner(dense(4, "gelu")(x))))
 
 
-# Each makes a model of which `dense` makes the dense layers. The shapes of
-# the affine maps follow.
-_MODELS = {
-    "linear": (lambda d, _: _sequential(d(3)), [(4, 3)]),
-    "hidden": (
-        lambda d, _: _sequential(d(5, "softplus"), d(3)),
-        [(4, 5), (5, 3)],
-    ),
-    "no_bias": (
-        lambda d, _: _sequential(d(5, "tanh", use_bias=False), d(3)),
-        [(4, 5), (5, 3)],
-    ),
+def _forced_dropout(dense):
+    x = keras.Input((4,))
+    hidden = _L.Dropout(0.5)(dense(5, "tanh")(x), training=True)
+    return keras.Model(x, dense(3)(hidden))
+
+
+# What stands between input and logits, made of `dense` layers; the shape of
+# the input; the shapes of the affine maps.
+_LAYERS = {
+    "linear": (lambda d: [], (4,), [(4, 3)]),
+    "hidden": (lambda d: [d(5, "softplus")], (4,), [(4, 5), (5, 3)]),
+    "no_bias": (lambda d: [d(5, "tanh", False)], (4,), [(4, 5), (5, 3)]),
     "dense_layers_in_a_row": (
-        lambda d, _: _sequential(d(5), d(6), d(5, "mish"), d(4), d(3)),
+        lambda d: [d(5), d(6), d(5, "mish"), d(4)],
+        (4,),
         [(4, 5), (5, 3)],
     ),
     "activation_on_the_input": (
-        lambda d, t: _sequential(_L.Activation("silu", dtype=t), d(3)),
+        lambda d: [_L.Activation("silu")],
+        (4,),
         [(4, 4), (4, 3)],
     ),
     "activations_in_a_row": (
-        lambda d, t: _sequential(
-            d(5, "elu"), _L.Activation("sigmoid", dtype=t), d(3)
-        ),
+        lambda d: [d(5, "elu"), _L.Activation("sigmoid")],
+        (4,),
         [(4, 5), (5, 5), (5, 3)],
     ),
-    "activations_in_a_row_on_the_input": (
-        lambda d, t: _sequential(
-            _L.Activation("elu", dtype=t), _L.Activation("tanh", dtype=t), d(3)
-        ),
-        [(4, 4), (4, 4), (4, 3)],
-    ),
     "rescaling": (
-        lambda d, t: _sequential(
-            _L.Rescaling(1 / 255, offset=-0.5, dtype=t), d(5, "softsign"), d(3)
-        ),
+        lambda d: [_L.Rescaling(1 / 255, -0.5), d(5, "softsign")],
+        (4,),
         [(4, 5), (5, 3)],
     ),
     "rescaling_in_between": (
-        lambda d, t: _sequential(
-            d(5, "tanh"), _L.Rescaling(-2.0, offset=1.0, dtype=t), d(3)
-        ),
+        lambda d: [d(5, "tanh"), _L.Rescaling(-2.0, 1.0)],
+        (4,),
         [(4, 5), (5, 3)],
     ),
-    "rescaled_logits": (
-        lambda d, t: _sequential(d(3), _L.Rescaling(-2.0, 1.0, dtype=t)),
-        [(4, 3)],
-    ),
     "rescaled_channels": (
-        lambda d, t: _sequential(
-            _L.Rescaling([1.0, 2.0, 3.0], [0.1, 0.2, 0.3], dtype=t),
-            _L.Flatten(dtype=t),
-            d(3),
-            shape=(2, 2, 3),
-        ),
+        lambda d: [
+            _L.Rescaling([1.0, 2.0, 3.0], [0.1, 0.2, 0.3]),
+            _L.Flatten(),
+        ],
+        (2, 2, 3),
         [(12, 3)],
     ),
     "images": (
-        lambda d, t: _sequential(
-            _L.Flatten(dtype=t), d(5, "tanh"), d(3), shape=(2, 3, 1)
-        ),
+        lambda d: [_L.Flatten(), d(5, "tanh")],
+        (2, 3, 1),
         [(6, 5), (5, 3)],
     ),
     "reshaped": (
-        lambda d, t: _sequential(
-            _L.Reshape((6,), dtype=t),
+        lambda d: [
+            _L.Reshape((6,)),
             d(4, "tanh"),
-            _L.Reshape((2, 2), dtype=t),
-            _L.Flatten(dtype=t),
-            d(3),
-            shape=(2, 3),
-        ),
+            _L.Reshape((2, 2)),
+            _L.Flatten(),
+        ],
+        (2, 3),
         [(6, 4), (4, 3)],
     ),
     "noise": (
-        lambda d, t: _sequential(
-            _L.GaussianNoise(1.0, dtype=t),
-            d(5, "tanh"),
-            _L.Dropout(0.5, dtype=t),
-            d(3),
-        ),
+        lambda d: [_L.GaussianNoise(1.0), d(5, "tanh"), _L.Dropout(0.5)],
+        (4,),
         [(4, 5), (5, 3)],
     ),
-    "normalization": (
-        lambda d, t: _sequential(
-            _adapted(t), _L.Flatten(dtype=t), d(3), shape=(2, 3)
-        ),
-        [(6, 3)],
+    **{
+        f"normalization_{settings}": (
+            lambda d, settings=settings: [_adapted(**settings)],
+            (2, 3),
+            [(6, 3)],
+        )
+        for settings in ({}, {"axis": 1}, {"axis": None}, {"invert": True})
+    },
+    "nested": (
+        lambda d: [_nested(d)],
+        (4,),
+        [(4, 4), (4, 5), (5, 3)],
     ),
-    "normalization_along_the_other_axis": (
-        lambda d, t: _sequential(
-            _adapted(t, axis=1), _L.Flatten(dtype=t), d(3), shape=(2, 3)
-        ),
-        [(6, 3)],
-    ),
-    "normalization_of_all": (
-        lambda d, t: _sequential(
-            _adapted(t, axis=None), _L.Flatten(dtype=t), d(3), shape=(2, 3)
-        ),
-        [(6, 3)],
-    ),
-    "inverted_normalization": (
-        lambda d, t: _sequential(
-            _adapted(t, invert=True), _L.Flatten(dtype=t), d(3), shape=(2, 3)
-        ),
-        [(6, 3)],
-    ),
-    "nested": (lambda d, _: _nested(d), [(4, 4), (4, 5), (5, 3)]),
     "training_dropout": (
-        lambda d, t: _forced_dropout(d, t),
+        lambda d: [_forced_dropout(d)],
+        (4,),
         [(4, 5), (5, 3)],
     ),
 }
-
-
-def _forced_dropout(dense, dtype):
-    x = keras.Input((4,))
-    hidden = _L.Dropout(0.5, dtype=dtype)(dense(5, "tanh")(x), training=True)
-    return keras.Model(x, dense(3)(hidden))
 
 
 def _assert_agree(network, model, tolerance=None):
@@ -187,25 +151,28 @@ def _assert_agree(network, model, tolerance=None):
 class LogitsTest(parameterized.TestCase):
     @parameterized.named_parameters(
         (f"{name}_{dtype}", *entry, dtype)
-        for name, entry in _MODELS.items()
+        for name, entry in _LAYERS.items()
         for dtype in ("float32", "float64")
     )
-    def test_are_those_of_the_model(self, make, shapes, dtype):
+    def test_are_those_of_the_model(self, make, shape, shapes, dtype):
         keras.utils.set_random_seed(0)
+        keras.config.set_dtype_policy(dtype)
+        self.addCleanup(keras.config.set_dtype_policy, "float32")
         kind = tfcurv.layers.Dense if dtype == "float32" else _L.Dense
 
         def dense(units, activation=None, use_bias=True):
-            return kind(
-                units,
-                activation=activation,
-                use_bias=use_bias,
-                bias_initializer="normal",
-                dtype=dtype,
-            )
+            start = "glorot_uniform"
+            return kind(units, activation, use_bias, start, "normal")
 
-        model = make(dense, dtype)
+        model = _sequential(*make(dense), dense(3), shape=shape)
         network = tfcurv.network_from_model(model)
         self.assertEqual([a.kernel.shape for a in network.affines], shapes)
+        _assert_agree(network, model)
+
+    def test_are_those_of_a_model_that_rescales_them(self):
+        model = _sequential(_L.Dense(3), _L.Rescaling(-2.0, 1.0))
+        network = tfcurv.network_from_model(model)
+        self.assertLen(network.affines, 1)
         _assert_agree(network, model)
 
     @parameterized.parameters(*bounds.ACTIVATIONS)
@@ -384,10 +351,6 @@ class RefusalTest(parameterized.TestCase):
         ):
             tfcurv.network_from_model(model)
 
-    def test_knows_the_shape_of_one_input(self):
-        model = _sequential(_L.Flatten(), _L.Dense(3), shape=(2, 3, 1))
-        self.assertEqual(adapter.input_shape(model), (2, 3, 1))
-
 
 class RemedyTest(parameterized.TestCase):
     """What the message about a head advises must work."""
@@ -430,11 +393,6 @@ class RemedyTest(parameterized.TestCase):
         ):
             tfcurv.network_from_model(model)
         self._check(model, lambda: without_last_layer(model))
-
-    def test_a_flatten_layer_makes_dense_layers_readable(self):
-        tfcurv.network_from_model(
-            _sequential(_L.Flatten(), _L.Dense(3), shape=(2, 4))
-        )
 
 
 if __name__ == "__main__":

@@ -110,11 +110,12 @@ class WarmUpTest(parameterized.TestCase):
         second = _fit(model, warm_up, epochs=1)
         self.assertEqual(first.epsilons, second.epsilons)
 
-    def test_rises_to_the_value_that_the_variable_has(self):
+    def test_takes_no_value_of_an_interrupted_warm_up_as_final(self):
         model = _model()
-        model.adversary.epsilon.assign(0.2)
+        final = float(model.adversary.epsilon.value)
+        model.adversary.epsilon.assign(0.25 * final)
         found = _fit(model, tfcurv.WarmUp(1.0), epochs=2)
-        np.testing.assert_allclose(found.epsilons[4:], 0.2, rtol=1e-6)
+        np.testing.assert_allclose(found.epsilons[4:], final, rtol=1e-6)
 
     def test_counts_epochs_where_the_batches_are_not_known(self):
         dataset = tf.data.Dataset.from_tensor_slices((_X, _Y)).batch(4)

@@ -206,26 +206,16 @@ class GuaranteeTest(parameterized.TestCase):
             _certify(scaled, data).radii, _certify(model, data).radii, rtol=1e-9
         )
 
-    def test_permuting_the_classes_changes_no_radius(self):
-        model, other = _tanh_model(), _model(_L.Dense(6, activation="tanh"))
-        kernel, bias = model.layers[1].get_weights()
-        other.layers[0].set_weights(model.layers[0].get_weights())
-        order = [2, 0, 1]
-        other.layers[1].set_weights([kernel[:, order], bias[order]])
-        labels = _predictions(model)
-        np.testing.assert_allclose(
-            _certify(other, (_X, np.argsort(order)[labels])).radii,
-            _certify(model, (_X, labels)).radii,
-            rtol=1e-9,
-        )
+
+def _on_bytes(model):
+    rescaling = _L.Rescaling(1 / 255)
+    return keras.Sequential([keras.Input((2,)), rescaling, *model.layers])
 
 
 class UnitsTest(absltest.TestCase):
     def test_are_those_of_the_data_before_any_rescaling(self):
         unit = _model(_L.Dense(6, activation="softplus"))
-        bytewise = keras.Sequential(
-            [keras.Input((2,)), _L.Rescaling(1 / 255), *unit.layers]
-        )
+        bytewise = _on_bytes(unit)
         x = _RANDOM.uniform(size=(20, 2))
         labels = _predictions(unit, x)
         np.testing.assert_allclose(
@@ -237,9 +227,7 @@ class UnitsTest(absltest.TestCase):
     def test_bytes_are_warned_of_unless_the_model_rescales_them(self):
         x = np.array([[0.0, 255.0], [17.0, 128.0]])
         unit = _model(_L.Dense(6, activation="softplus"))
-        bytewise = keras.Sequential(
-            [keras.Input((2,)), _L.Rescaling(1 / 255), *unit.layers]
-        )
+        bytewise = _on_bytes(unit)
         with self.assertWarnsRegex(
             tfcurv_data.PixelRangeWarning, r"\[0, 255\]"
         ):
@@ -377,11 +365,6 @@ class CallTest(parameterized.TestCase):
         with self.assertRaisesRegex(ValueError, "targets='some'.*runner-up"):
             _certify(_tanh_model(), (_X, np.zeros(20, int)), targets="some")
 
-    @parameterized.parameters("limit", "batch_size")
-    def test_refuses_sizes_by_name(self, name):
-        with self.assertRaisesRegex(ValueError, name):
-            _certify(_tanh_model(), (_X, np.zeros(20, int)), **{name: 0})
-
     def test_says_nothing_unless_asked(self):
         data = (_X, np.zeros(20, int))
         said = {}
@@ -405,9 +388,8 @@ class CallTest(parameterized.TestCase):
         data = (_X, _predictions(_tanh_model()))
         result = _certify(_tanh_model(), data, epsilons=[0.01, 0.2])
         self.assertEqual(result.epsilons, (0.01, 0.2))
-        shares = [np.mean(result.radii > epsilon) for epsilon in (0.01, 0.2)]
-        found = [result.certified_accuracy(epsilon) for epsilon in (0.01, 0.2)]
-        np.testing.assert_allclose(found, shares, atol=1e-12)
+        share = np.mean(result.radii > 0.2)
+        self.assertAlmostEqual(result.certified_accuracy(0.2), share)
 
 
 if __name__ == "__main__":

@@ -170,8 +170,10 @@ def _certify_batch(network, options, x, y, curvature) -> Certificates:
     # Classes that are left out of account get an infinite radius.
     rivals = _rivals(network, options, logits, y)
     radii = tf.where(rivals, radii, _filled(radii, float("inf")))
-    # A NaN or an infinity is no proof, also where rounding made it.
-    certified = finite & tf.reduce_all(radii > 0.0, axis=-1)
+    # A NaN or an infinity is no proof, also where rounding made it. Logits
+    # may be equal where their difference, computed first, is not.
+    certified = finite & (prediction == y)
+    certified &= tf.reduce_all(radii > 0.0, axis=-1)
     state = _Progress(
         radii,
         ~rivals,

@@ -1,5 +1,7 @@
 """Proved curvature bounds of the pairs of classes that were asked for."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from tfcurv import bounds
@@ -13,8 +15,18 @@ _MANY_CLASSES = 32
 class CurvatureTable:
     """The matrix of |m(y, t)| of one network, filled as it is asked for."""
 
-    def __init__(self, network: bounds.Network):
-        """Computes what all pairs share."""
+    def __init__(
+        self,
+        network: bounds.Network,
+        on_bound: Callable[[], None] = lambda: None,
+    ):
+        """Computes what all pairs share.
+
+        Args:
+            network: The network.
+            on_bound: Called after each bound of a pair, for progress.
+        """
+        self._on_bound = on_bound
         self._bounder = bounds.CurvatureBounder(network)
         classes = network.num_classes
         self._values = np.zeros((classes, classes))
@@ -49,3 +61,4 @@ class CurvatureTable:
                 bound = min(bound, float(self._values[y, t]))
             self._values[y, t] = bound
             self._known[y, t] = True
+            self._on_bound()

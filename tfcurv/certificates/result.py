@@ -117,7 +117,12 @@ class CertificationResult:
         Args:
             epsilon: l2 radius, in input units.
         """
-        return float(report.certified_accuracy(self.upper_bounds, epsilon))
+        return float(report.certified_accuracy(self._survived, epsilon))
+
+    @property
+    def _survived(self) -> np.ndarray:
+        """Upper bounds that are zero wherever the prediction is wrong."""
+        return np.where(self.correct, self.upper_bounds, 0.0)
 
     @property
     def mean_radius(self) -> float:
@@ -194,11 +199,11 @@ class CertificationResult:
             label: Name in the legend. Default: the model's.
         """
         # Only certificates lie below every attack.
-        radii = np.minimum(self.radii, self.upper_bounds)
+        radii = np.minimum(self.radii, self._survived)
         return report.Curve(
             label=label or self.model_name,
             certified=radii,
-            attacked=self.upper_bounds,
+            attacked=self._survived,
         )
 
     def plot(self, path: str | pathlib.Path) -> None:

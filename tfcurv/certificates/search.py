@@ -181,12 +181,9 @@ def _fixed_point_step(network, problem, options, state: _State) -> _State:
     settled = state.active & (step <= options.relative_tolerance * reach)
     best = best._replace(settled=best.settled | settled)
     active = state.active & ~settled & (best.radius < problem.enough)
-    # The first residual has no predecessor; its difference is no information.
-    first = tf.reduce_all(x == problem.x0, axis=-1, keepdims=True)
-    memory = state.memory._replace(
-        residual=tf.where(first, residual, state.memory.residual)
-    )
-    following, memory = solvers.anderson_step(memory, x, residual)
+    # Beside the zeros that it starts with, the first residual has grown: the
+    # first step is a plain one.
+    following, memory = solvers.anderson_step(state.memory, x, residual)
     frozen = ~active[:, tf.newaxis]
     return _State(tf.where(frozen, x, following), memory, best, active)
 

@@ -37,12 +37,20 @@ class WarmUp(keras.callbacks.Callback):
         self._epoch = 0
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Notes the final values."""
+        """Notes the final values: those that the objects were made with.
+
+        Not the variables' own: Keras calls no hook at an interruption, and a
+        run that was interrupted while they rose would take them as final.
+        """
         del logs
         adversary = self.model.adversary
-        variables = [r.gamma for r in self.model.curvature_regularizers]
-        variables += [] if adversary is None else [adversary.epsilon]
-        self._finals = [(v, float(v.value)) for v in variables]
+        self._finals = [
+            (regularizer.gamma, regularizer.get_config()["gamma"])
+            for regularizer in self.model.curvature_regularizers
+        ]
+        if adversary is not None:
+            final = adversary.get_config()["epsilon"]
+            self._finals.append((adversary.epsilon, final))
 
     def on_epoch_begin(
         self, epoch: int, logs: dict[str, Any] | None = None
@@ -63,7 +71,7 @@ class WarmUp(keras.callbacks.Callback):
             variable.assign(final * min(1.0, done))
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        """Restores the final values, also after an interrupted warm-up."""
+        """Sets the final values, also where training ends in the warm-up."""
         del logs
         for variable, final in self._finals:
             variable.assign(final)

@@ -155,11 +155,15 @@ def _certify_batches(
 ) -> dict[str, Any]:
     """Returns the arrays of the result."""
     certifier = certificates.Certifier(network, options)
-    table = certificates.CurvatureTable(network)
+    # Deep networks take a second a pair of classes before the first image.
+    pairs = keras.utils.Progbar(
+        None, unit_name="curvature bound", verbose=verbose
+    )
+    table = certificates.CurvatureTable(network, lambda: pairs.add(1))
     progress = keras.utils.Progbar(
         source.num_examples, unit_name="image", verbose=verbose
     )
-    labels, found, counts = [], [], {}
+    labels, found = [], []
     for batch in source:
         fingerprint.update(batch)
         x = tf.constant(batch.inputs.reshape(len(batch.labels), -1), tf.float64)
@@ -167,8 +171,7 @@ def _certify_batches(
         result = certifier(x, tf.constant(batch.labels), curvature)
         labels.append(batch.labels)
         found.append([field.numpy() for field in result])
-        counts = _count(counts, labels[-1], found[-1])
-        progress.add(len(batch.labels), values=list(counts.items()))
+        progress.add(len(batch.labels), values=_means(labels[-1], result))
     columns = [np.concatenate(parts) for parts in zip(*found)]
     certified = certificates.Certificates(*columns)
     return {
@@ -183,14 +186,12 @@ def _certify_batches(
     }
 
 
-def _count(counts, labels, found) -> dict[str, float]:
+def _means(labels, result) -> list[tuple[str, float]]:
     """Returns what the progress bar averages."""
-    del counts
-    batch = certificates.Certificates(*found)
-    return {
-        "clean": float(np.mean(batch.prediction == labels)),
-        "radius": float(np.mean(batch.radius)),
-    }
+    return [
+        ("clean", float(np.mean(result.prediction.numpy() == labels))),
+        ("radius", float(np.mean(result.radius.numpy()))),
+    ]
 
 
 def _runners_up(network, x, batch) -> np.ndarray:
