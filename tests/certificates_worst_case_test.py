@@ -108,6 +108,19 @@ class WorstCaseTest(parameterized.TestCase):
         for steps in (0, 1, 2, 5):
             found = _solve(network, problem, 0.4, num_steps=steps)
             self.assertTrue(np.all(found.lower_bound <= np.add(least, 1e-9)))
+            # Nor is a point called the worst because it lies on the sphere.
+            worst = found.margin <= np.add(least, 1e-4)
+            self.assertTrue(np.all(worst | ~found.is_worst))
+
+    @parameterized.parameters("softplus", "tanh")
+    def test_more_steps_never_find_a_larger_margin(self, activation):
+        network, _, problem = _random_case(activation, 2, 5)
+        for epsilon in (0.5, 5.0):
+            before = np.inf
+            for steps in range(8):
+                found = _solve(network, problem, epsilon, num_steps=steps)
+                self.assertTrue(np.all(found.margin <= before))
+                before = found.margin
 
     def test_of_a_linear_margin_is_known_exactly(self):
         kernel = np.array([[3.0, 0.0], [4.0, 0.0]])
