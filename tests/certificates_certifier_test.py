@@ -179,13 +179,15 @@ class PlaneTest(parameterized.TestCase):
         np.testing.assert_allclose(fewer.radius, found.radius, rtol=0.05)
 
     def test_an_attack_is_not_needed_for_the_radius(self):
-        network = random_network([2, 8, 3], "gelu", seed=4)
-        x = _points(10, 2)
+        network = random_network([2, 8, 3], "tanh", seed=1)
+        x = _points(20, 2)
         without, found = (
             certify(network, x, attack_steps=0),
             certify(network, x),
         )
         np.testing.assert_array_equal(without.radius, found.radius)
+        # The point that proves the radius is itself near the boundary.
+        self.assertGreater(np.mean(without.exact), 0.3)
         self.assertTrue(np.all(found.radius <= without.upper_bound))
 
 
@@ -241,7 +243,7 @@ class ReasonTest(parameterized.TestCase):
         x0, tied, network = self.x[0], 0, self.network
         other = certify(network, [x0], search=None).target[0]
         (first, last) = self.network.affines
-        for steps in (-300, -90, -30, -9, -2, 0, 1, 5, 30, 100, 300):
+        for steps in (-300, -90, -9, 0, *range(1, 300, 15)):
             logits = network.logits(tf.constant([x0])).numpy()[0]
             bias = last.bias.copy()
             bias[other] += logits[self.y[0]] - logits[other]

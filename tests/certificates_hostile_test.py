@@ -163,13 +163,14 @@ class HostileTest(parameterized.TestCase):
         self._assert_sound(network, x, found, y)
 
     def test_numbers_whose_squares_vanish_certify_nothing_false(self):
-        # w . x cancels to less than its rounding, all of it below 1e-154.
+        # w . x cancels to less than its rounding, where ||w|| or ||x||
+        # underflows to zero.
         rng = np.random.default_rng(1)
-        weights = rng.normal(size=(3, 2))
-        normal = weights[:, 0] - weights[:, 1]
-        for scale in (1e-100, 1e-155, 1e-160):
-            x = scale * rng.normal(size=(60, 3))
-            x[:, 2] = -(x[:, :2] @ normal[:2]) / normal[2]
+        for small, large in ((1e-180, 1.0), (1.0, 1e-180), (1e-165, 1e140)):
+            weights = small * rng.normal(size=(3, 2))
+            normal = weights[:, 0] - weights[:, 1]
+            x = large * rng.normal(size=(60, 3))
+            x[:, 2] = -(x[:, :2] @ (normal[:2] / normal[2]))
             network = network_of([(weights, np.zeros(2))])
             found = certify(network, x, search=None)
             self._assert_sound(network, x, found, predict(network, x))

@@ -104,9 +104,12 @@ class WorstCaseTest(parameterized.TestCase):
 
     def test_the_bound_holds_however_few_the_steps(self):
         network, _, problem = _random_case("gelu", 2, 3)
-        least = [_least_margin(network, problem, r, 0.4) for r in range(6)]
-        for steps in (0, 1, 2, 5):
-            found = _solve(network, problem, 0.4, num_steps=steps)
+        for epsilon, steps in ((0.01, 0), (0.01, 2), (0.4, 0), (0.4, 5)):
+            least = [
+                _least_margin(network, problem, row, epsilon)
+                for row in range(6)
+            ]
+            found = _solve(network, problem, epsilon, num_steps=steps)
             self.assertTrue(np.all(found.lower_bound <= np.add(least, 1e-9)))
             # Nor is a point called the worst because it lies on the sphere.
             worst = found.margin <= np.add(least, 1e-4)

@@ -92,12 +92,9 @@ def eigenvalue_upper_bound(matrix: np.ndarray) -> float:
     Returns:
         The bound; infinite if the matrix holds a NaN or an infinity.
     """
-    matrix = np.asarray(matrix, np.float64)
-    peak = float(np.max(np.abs(matrix), initial=0.0))
-    if peak == 0.0:
-        return 0.0
-    if not math.isfinite(peak):
-        return math.inf
+    matrix, peak = _with_peak(matrix)
+    if peak in (0.0, math.inf):
+        return peak
     scale = _power_of_two_near(peak)
     matrix = matrix / scale
     size = matrix.shape[0]
@@ -112,6 +109,16 @@ def eigenvalue_upper_bound(matrix: np.ndarray) -> float:
             return bound * scale + _SMALLEST
     # No proposal could be proved; the Frobenius norm needs no proof.
     return frobenius_norm_upper_bound(matrix) * scale + _SMALLEST
+
+
+def _with_peak(matrix: np.ndarray) -> tuple[np.ndarray, float]:
+    """Returns the matrix in float64 and its largest magnitude; NaN counts inf.
+
+    All zeros and anything not finite are their own norm.
+    """
+    matrix = np.asarray(matrix, np.float64)
+    peak = float(np.max(np.abs(matrix), initial=0.0))
+    return matrix, peak if math.isfinite(peak) else math.inf
 
 
 def _power_of_two_near(peak: float) -> float:
@@ -144,12 +151,9 @@ def spectral_norm_upper_bound(matrix: np.ndarray) -> float:
         The bound, typically within 1e-8 of the truth, relative; infinite if
         the matrix holds a NaN or an infinity.
     """
-    matrix = np.asarray(matrix, np.float64)
-    peak = float(np.max(np.abs(matrix), initial=0.0))
-    if peak == 0.0:
-        return 0.0
-    if not math.isfinite(peak):
-        return math.inf
+    matrix, peak = _with_peak(matrix)
+    if peak in (0.0, math.inf):
+        return peak
     scale = _power_of_two_near(peak)
     scaled = matrix / scale
     long = max(scaled.shape)
@@ -171,12 +175,9 @@ def frobenius_norm_upper_bound(matrix: np.ndarray) -> float:
 
     Infinite if the matrix holds a NaN or an infinity.
     """
-    matrix = np.asarray(matrix, np.float64)
-    peak = float(np.max(np.abs(matrix), initial=0.0))
-    if peak == 0.0:
-        return 0.0
-    if not math.isfinite(peak):
-        return math.inf
+    matrix, peak = _with_peak(matrix)
+    if peak in (0.0, math.inf):
+        return peak
     total = float(np.sum(np.square(matrix / peak)))
     root = numerics.round_up(math.sqrt(total + _TINY), matrix.size + 4)
     return root * peak + _SMALLEST
@@ -209,12 +210,9 @@ def gram_iteration_upper_bound(
             "The number of squarings must not be negative. "
             f"Received: num_iterations={num_iterations!r}."
         )
-    matrix = np.asarray(matrix, np.float64)
-    peak = float(np.max(np.abs(matrix), initial=0.0))
-    if peak == 0.0:
-        return 0.0
-    if not math.isfinite(peak):
-        return math.inf
+    matrix, peak = _with_peak(matrix)
+    if peak in (0.0, math.inf):
+        return peak
     gram, log_scale = matrix / peak, 0.0
     if gram.shape[0] < gram.shape[1]:
         gram = gram.T
