@@ -86,7 +86,7 @@ class LogitErrorTest(parameterized.TestCase):
 
 
 class IsMisclassifiedTest(parameterized.TestCase):
-    @hypothesis.settings(max_examples=60)
+    @hypothesis.settings(deadline=None, max_examples=60)
     @hypothesis.given(
         st.integers(0, 20),
         st.integers(-40, 40),

@@ -14,6 +14,7 @@ from certificates_toys import random_network
 from tfcurv import bounds
 from tfcurv import certificates
 from tfcurv import errors
+from tfcurv.certificates import adversary
 
 _REASON = certificates.Reason
 _RUNNER_UP = certificates.Targets.RUNNER_UP
@@ -239,23 +240,33 @@ class ReasonTest(parameterized.TestCase):
             found = certify(network, [[0.0]], [y])
             self._assert_nothing_certified(found, _REASON.TIED)
 
-    def test_a_point_within_rounding_of_the_boundary_is_tied(self):
-        x0, tied, network = self.x[0], 0, self.network
-        other = certify(network, [x0], search=None).target[0]
-        (first, last) = self.network.affines
-        for steps in (-300, -90, -9, 0, *range(1, 300, 15)):
-            logits = network.logits(tf.constant([x0])).numpy()[0]
+    @parameterized.parameters("deep", "one input")
+    def test_a_point_within_rounding_of_the_boundary_is_tied(self, case):
+        network, x0 = self.network, self.x[0]
+        if case == "one input":  # Where a proof is the least economical.
+            network = network_of([([[1.0, -1.0]], [0.3, 0.6])])
+            x0 = np.array([1.0])
+        y = predict(network, [x0])[0]
+        logits = network.logits(tf.constant([x0])).numpy()[0]
+        other = np.argsort(logits)[-2]
+        error = adversary.logit_error(network, tf.constant([x0])).numpy()[0]
+        tied = 0
+        for share in (-9.0, -1.0, 0.0, *np.arange(0.5, 6.0, 0.25), 9.0, 30.0):
+            last = network.affines[-1]
             bias = last.bias.copy()
-            bias[other] += logits[self.y[0]] - logits[other]
-            bias[other] += steps * np.spacing(bias[other])
-            near = network_of(
-                [(first.kernel, first.bias), (last.kernel, bias)], "softplus"
+            bias[other] += logits[y] - logits[other] - share * error
+            near = bounds.Network(
+                [
+                    *network.affines[:-1],
+                    bounds.Affine(kernel=last.kernel, bias=bias),
+                ],
+                network.activations,
             )
-            found = certify(near, [x0], [self.y[0]], search=None)
+            found = certify(near, [x0], [y], search=None)
             # However it is decided: it is not put down to overflow.
             self.assertNotEqual(found.reason[0], _REASON.NON_FINITE)
             tied += found.reason[0] == _REASON.TIED
-            exact = exact_margin(near, x0, self.y[0])
+            exact = exact_margin(near, x0, y)
             if found.reason[0] == _REASON.CERTIFIED:
                 self.assertGreater(exact, 0)
             if found.reason[0] == _REASON.MISCLASSIFIED:

@@ -119,6 +119,7 @@ class HostileTest(parameterized.TestCase):
                 self.assertLess(exact_margin(network, x[row], int(y[row])), 0)
 
     @hypothesis.settings(
+        deadline=None,
         max_examples=40,
         suppress_health_check=list(hypothesis.HealthCheck),
     )
@@ -130,6 +131,7 @@ class HostileTest(parameterized.TestCase):
         self._assert_sound(network, x, certify(network, x, y, search=None), y)
 
     @hypothesis.settings(
+        deadline=None,
         max_examples=15,
         suppress_health_check=list(hypothesis.HealthCheck),
     )

@@ -119,7 +119,7 @@ def _evaluations(draw, numbers, positives):
 
 
 class SafeBallRadiusTest(parameterized.TestCase):
-    @hypothesis.settings(max_examples=80)
+    @hypothesis.settings(deadline=None, max_examples=80)
     @hypothesis.given(_evaluations(_ORDINARY, st.floats(1e-3, 10.0)))
     def test_is_the_textbook_form_times_its_conjugate(self, evaluation):
         f, g, d, a = evaluation
@@ -185,7 +185,7 @@ class SafeBallRadiusTest(parameterized.TestCase):
 
 
 class ProvedRadiusTest(parameterized.TestCase):
-    @hypothesis.settings(max_examples=150)
+    @hypothesis.settings(deadline=None, max_examples=150)
     @hypothesis.given(
         _evaluations(_SIGNED, _POSITIVE), _POSITIVE, _POSITIVE, st.data()
     )
@@ -205,7 +205,7 @@ class ProvedRadiusTest(parameterized.TestCase):
                 if np.any(ray) and np.all(np.isfinite(ray)):
                     self.assertTrue(_is_safe(radius, f, g, d, a, e_f, e_g, ray))
 
-    @hypothesis.settings(max_examples=80)
+    @hypothesis.settings(deadline=None, max_examples=80)
     @hypothesis.given(_evaluations(_ORDINARY, st.floats(0.0, 10.0)))
     def test_loses_next_to_nothing_of_ordinary_numbers(self, evaluation):
         f, g, d, a = evaluation
@@ -277,7 +277,7 @@ class ProvedRadiusTest(parameterized.TestCase):
         # However large, it stays a number.
         self.assertLess(_proved(1e308, np.zeros(2), np.zeros(2), 0.0), np.inf)
 
-    @hypothesis.settings(max_examples=60)
+    @hypothesis.settings(deadline=None, max_examples=60)
     @hypothesis.given(
         _evaluations(_ORDINARY, st.floats(0.0, 10.0)),
         st.integers(-30, 30),
