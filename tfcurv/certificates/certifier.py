@@ -129,9 +129,11 @@ class Certifier:
         """
         if network.num_classes < 2:
             raise errors.UnsupportedModelError(
-                "A certificate compares the logits of classes, so there must "
-                f"be two. Received: num_classes={network.num_classes}. A "
-                "single logit z for two classes is the pair (0, z)."
+                "A network with a single logit has no second class to certify "
+                f"against. Received: num_classes={network.num_classes}. "
+                "Remedy: Dense(2) in place of Dense(1); for a trained model, "
+                "one whose kernel and bias have a column of zeros before the "
+                "old one."
             )
         self._certify = tf.function(
             functools.partial(_certify_batch, network, options),

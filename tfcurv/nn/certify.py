@@ -14,7 +14,6 @@ import tensorflow as tf
 from tfcurv import bounds
 from tfcurv import certificates
 from tfcurv import data as tfcurv_data
-from tfcurv import errors
 from tfcurv import version
 from tfcurv.nn import adapter
 from tfcurv.nn import chain
@@ -76,7 +75,7 @@ def certify(
         targets=_check_targets(targets),
     )
     network, shape, is_scaled = _read_model(model)
-    _check_classes(network)
+    certifier = certificates.Certifier(network, options)
     source = tfcurv_data.batches(
         data,
         input_shape=shape,
@@ -87,7 +86,7 @@ def certify(
         expects_unit_range=not is_scaled,
     )
     fingerprint = tfcurv_data.DataFingerprint()
-    columns = _certify_batches(network, source, options, fingerprint, verbose)
+    columns = _certify_batches(network, certifier, source, fingerprint, verbose)
     return certificates.CertificationResult(
         **columns,
         epsilons=epsilons,
@@ -136,25 +135,10 @@ def _read_model(model) -> tuple[bounds.Network, tuple[int, ...], bool]:
     return network, adapter.input_shape(model), chain.Scaling in kinds
 
 
-def _check_classes(network: bounds.Network) -> None:
-    """Refuses the logit of a binary model: it decides by its sign.
-
-    Against no other class every radius would be infinite.
-    """
-    if network.num_classes < 2:
-        raise errors.UnsupportedModelError(
-            "A model with a single logit has no second class to certify "
-            f"against. Received: num_classes={network.num_classes}. Remedy: "
-            "Dense(2) in place of Dense(1); for a trained model, one whose "
-            "kernel and bias have a column of zeros before the old one."
-        )
-
-
 def _certify_batches(
-    network, source, options, fingerprint, verbose
+    network, certifier, source, fingerprint, verbose
 ) -> dict[str, Any]:
     """Returns the arrays of the result."""
-    certifier = certificates.Certifier(network, options)
     # Deep networks take a second a pair of classes before the first image.
     pairs = keras.utils.Progbar(
         None, unit_name="curvature bound", verbose=verbose
