@@ -18,6 +18,7 @@ from tfcurv.nn import Sequential as Sequential
 from tfcurv.nn import SpectralNormTracker as SpectralNormTracker
 from tfcurv.nn import WarmUp as WarmUp
 from tfcurv.nn import certify as certify
+from tfcurv.nn import falsify as falsify
 from tfcurv.nn import layers as layers
 from tfcurv.nn import network_from_model as network_from_model
 from tfcurv.version import __version__ as __version__

@@ -1,4 +1,6 @@
-"""The errors that a caller may want to catch. Floor 0: imports nothing."""
+"""The errors that a caller may want to catch. Floor 0."""
+
+import pathlib
 
 
 class TfcurvError(Exception):
@@ -39,3 +41,42 @@ class ResultExistsError(TfcurvError, FileExistsError):
 
 class InvalidResultError(TfcurvError, ValueError):
     """A folder does not hold a complete saved result."""
+
+
+class InvalidCheckpointError(TfcurvError, ValueError):
+    """A checkpoint is damaged, or of another run than the one resumed."""
+
+
+class FalseCertificateError(TfcurvError):
+    """An attack has flipped a point inside its certified radius.
+
+    Attributes:
+        index: Number of the image in its data.
+        label: Class that it was certified to keep.
+        radius: The certified radius.
+        distance: That of the counter-example, rounded up.
+        path: File with arrays x0, point, label, radius, distance and index.
+    """
+
+    def __init__(
+        self,
+        *,
+        index: int,
+        label: int,
+        radius: float,
+        distance: float,
+        path: pathlib.Path,
+    ):
+        """Says what was found and where it was saved."""
+        self.index = index
+        self.label = label
+        self.radius = radius
+        self.distance = distance
+        self.path = path
+        super().__init__(
+            "A certificate is false: a point inside the certified radius is "
+            f"not given the label. Received: image {index}, label {label}, "
+            f"radius {radius!r}, counter-example at distance {distance!r}, "
+            f"saved in {str(path)!r}. Please report this file and the model; "
+            "do not use the result."
+        )

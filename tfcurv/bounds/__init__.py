@@ -4,11 +4,13 @@ from tfcurv.bounds.activations import ACTIVATIONS as ACTIVATIONS
 from tfcurv.bounds.activations import Activation as Activation
 from tfcurv.bounds.activations import Interval as Interval
 from tfcurv.bounds.activations import activation as activation
+from tfcurv.bounds.affine import Affine as Affine
 from tfcurv.bounds.curvature import CurvatureBounder as CurvatureBounder
 from tfcurv.bounds.curvature import CurvatureBounds as CurvatureBounds
 from tfcurv.bounds.curvature import theorem4_bound as theorem4_bound
+from tfcurv.bounds.execution import Execution as Execution
+from tfcurv.bounds.execution import Scaling as Scaling
 from tfcurv.bounds.hessian import hessian as hessian
-from tfcurv.bounds.network import Affine as Affine
 from tfcurv.bounds.network import Evaluation as Evaluation
 from tfcurv.bounds.network import Network as Network
 from tfcurv.bounds.penalty import TrainedLayer as TrainedLayer

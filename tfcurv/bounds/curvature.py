@@ -19,7 +19,7 @@ import numpy as np
 
 from tfcurv import numerics
 from tfcurv import solvers
-from tfcurv.bounds.network import Affine
+from tfcurv.bounds.affine import Affine
 from tfcurv.bounds.network import Network
 
 # A product below the smallest number vanishes, which is less than this, and
@@ -171,7 +171,7 @@ class CurvatureBounder:
         """Bounds ||B_I|| for I = 1, ..., L - 1 by the chain bound."""
         found: list[float] = []
         for index in range(len(self._hidden)):
-            norm_of = lambda j, k=index: _norm(self._products[j, k])
+            norm_of = lambda j, k=index: self._norm(self._products[j, k])
             found.append(self._chain(index, norm_of, found))
         return found
 
@@ -222,7 +222,7 @@ class CurvatureBounder:
         """
         total = 0.0
         for index, density in enumerate(densities):
-            norm_of = lambda j, k=index, d=density: _norm(
+            norm_of = lambda j, k=index, d=density: self._norm(
                 self._products[j, k], d
             )
             chain = self._chain(index, norm_of, self._lipschitz)
@@ -241,12 +241,34 @@ class CurvatureBounder:
         for index in range(1, len(densities)):
             fn = self._network.activations[index - 1]
             between *= fn.slope_range.magnitude
-            outer = _norm(self._products[index, index], densities[index])
+            outer = self._norm(self._products[index, index], densities[index])
             kappa += (outer * between) * (outer * between)
             between *= self._network.norms[index]
         kappa = numerics.round_up(kappa, 8 * len(densities))
-        root = _norm(self._products[0, 0], densities[0] + kappa)
+        root = self._norm(self._products[0, 0], densities[0] + kappa)
         return numerics.round_up(root * root, 4)
+
+    def _norm(
+        self, product: _Product, density: np.ndarray | None = None
+    ) -> float:
+        """Bounds ||diag(sqrt(density)) P^T|| for the exact product P."""
+        if density is None:
+            found = self._spectral_norm(product.kernel)
+            return numerics.round_up(found + product.error, 2)
+        # Neurons without weight need no eigenvalue; an overflow has weight.
+        active = ~(density <= 0.0)
+        if not np.any(active):
+            return 0.0
+        root = np.sqrt(density[active])
+        scaled = product.kernel[:, active] * root
+        found = self._spectral_norm(scaled)
+        # The square root and the scaling are two more roundings an entry.
+        error = product.error * float(np.max(root))
+        error += numerics.gamma(3) * solvers.frobenius_norm_upper_bound(scaled)
+        return numerics.round_up(found + error, 4)
+
+    def _spectral_norm(self, matrix: np.ndarray) -> float:
+        return solvers.spectral_norm_upper_bound(matrix, self._network.rigor)
 
 
 def theorem4_bound(
@@ -293,24 +315,6 @@ def _product_radii(network: Network) -> list[float]:
             numerics.round_up(fn.slope_range.magnitude * norm * radii[-1], 4)
         )
     return radii
-
-
-def _norm(product: _Product, density: np.ndarray | None = None) -> float:
-    """Bounds ||diag(sqrt(density)) P^T|| for the exact product P."""
-    if density is None:
-        found = solvers.spectral_norm_upper_bound(product.kernel)
-        return numerics.round_up(found + product.error, 2)
-    # Neurons without weight need no eigenvalue. NaN, from overflow, is weight.
-    active = ~(density <= 0.0)
-    if not np.any(active):
-        return 0.0
-    root = np.sqrt(density[active])
-    scaled = product.kernel[:, active] * root
-    found = solvers.spectral_norm_upper_bound(scaled)
-    # The square root and the scaling are two more roundings an entry.
-    error = product.error * float(np.max(root))
-    error += numerics.gamma(3) * solvers.frobenius_norm_upper_bound(scaled)
-    return numerics.round_up(found + error, 4)
 
 
 def _or_infinite(value: float) -> float:

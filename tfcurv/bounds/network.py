@@ -8,83 +8,22 @@ copy for search.
 """
 
 from collections.abc import Sequence
-import dataclasses
 import math
 from typing import Any
 from typing import NamedTuple
 
-import numpy as np
 import tensorflow as tf
 
 from tfcurv import numerics
 from tfcurv import solvers
 from tfcurv.bounds.activations import Activation
+from tfcurv.bounds.affine import Affine
+from tfcurv.bounds.execution import Execution
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Affine:
-    """An affine map x -> x K + b, known up to a rounding error.
-
-    Maps that were fused from several layers carry the error of fusing them,
-    so that what is proved holds for the product in exact arithmetic.
-
-    Attributes:
-        kernel: `[inputs, outputs]` float64 array.
-        bias: `[outputs]` float64 array.
-        kernel_error: Bounds ||K - kernel||_F, where K is the exact map.
-        bias_error: Bounds ||b - bias||_2.
-    """
-
-    kernel: np.ndarray
-    bias: np.ndarray
-    kernel_error: float = 0.0
-    bias_error: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.kernel.ndim != 2 or self.bias.shape != self.kernel.shape[1:]:
-            raise ValueError(
-                "An affine map needs a kernel [inputs, outputs] and a bias "
-                f"[outputs]. Received: kernel.shape={self.kernel.shape}, "
-                f"bias.shape={self.bias.shape}."
-            )
-        if not self.kernel.dtype == self.bias.dtype == np.float64:
-            raise TypeError(
-                "An affine map needs float64 arrays: its errors are bounded "
-                f"for them. Received: kernel.dtype={self.kernel.dtype}, "
-                f"bias.dtype={self.bias.dtype}."
-            )
-
-    def then(self, after: "Affine") -> "Affine":
-        """Returns the composition x -> after(self(x)), with its error."""
-        rounding = numerics.gamma(self.kernel.shape[1] + 2)
-        first = solvers.frobenius_norm_upper_bound(self.kernel)
-        second = solvers.frobenius_norm_upper_bound(after.kernel)
-        bias = solvers.frobenius_norm_upper_bound(self.bias)
-        last = solvers.frobenius_norm_upper_bound(after.bias)
-        inherited = (second + after.kernel_error) * self.kernel_error
-        carried = (second + after.kernel_error) * self.bias_error
-        return Affine(
-            kernel=self.kernel @ after.kernel,
-            bias=self.bias @ after.kernel + after.bias,
-            kernel_error=numerics.round_up(
-                inherited
-                + first * after.kernel_error
-                + rounding * first * second,
-                16,
-            ),
-            bias_error=numerics.round_up(
-                carried
-                + bias * after.kernel_error
-                + after.bias_error
-                + rounding * (bias * second + last),
-                16,
-            ),
-        )
-
-
-def _norm(affine: Affine) -> float:
+def _norm(affine: Affine, rigor: solvers.Rigor) -> float:
     """Bounds the spectral norm of the exact kernel."""
-    stored = solvers.spectral_norm_upper_bound(affine.kernel)
+    stored = solvers.spectral_norm_upper_bound(affine.kernel, rigor)
     norm = numerics.round_up(stored + affine.kernel_error, 1)
     return norm if norm >= 0.0 else math.inf  # NaN, where fusing overflowed.
 
@@ -109,16 +48,26 @@ class Network:
         activations: The L - 1 activations between them.
         norms: Proved upper bounds on the spectral norm of each exact kernel.
         frobenius_norms: Proved upper bounds on each kernel's Frobenius norm.
+        rigor: How norms and eigenvalues are bounded.
+        execution: How the network is executed, where certificates are to
+            hold for that too; None where they are about exact arithmetic.
     """
 
     def __init__(
-        self, affines: Sequence[Affine], activations: Sequence[Activation]
+        self,
+        affines: Sequence[Affine],
+        activations: Sequence[Activation],
+        *,
+        rigor: solvers.Rigor = solvers.Rigor.VERIFIED,
+        execution: Execution | None = None,
     ):
         """Checks that the maps fit together.
 
         Args:
             affines: At least one map, each fed by the one before.
             activations: One fewer than `affines`.
+            rigor: How norms and eigenvalues are bounded.
+            execution: Rounding to certify against.
 
         Raises:
             ValueError: The shapes do not match, or there is no map.
@@ -138,7 +87,9 @@ class Network:
                     f"Received: kernels of shape {before.kernel.shape} and "
                     f"{after.kernel.shape}."
                 )
-        self.norms = tuple(_norm(a) for a in self.affines)
+        self.rigor = rigor
+        self.execution = execution
+        self.norms = tuple(_norm(a, rigor) for a in self.affines)
         self.frobenius_norms = tuple(
             solvers.frobenius_norm_upper_bound(a.kernel) for a in self.affines
         )

@@ -1,12 +1,18 @@
 """Certificates of networks: search, proof, attack. Knows no Keras."""
 
 from tfcurv.certificates.adversary import Adversarial as Adversarial
+from tfcurv.certificates.adversary import rival as rival
 from tfcurv.certificates.certifier import Certificates as Certificates
 from tfcurv.certificates.certifier import Certifier as Certifier
 from tfcurv.certificates.certifier import CertifierOptions as CertifierOptions
 from tfcurv.certificates.certifier import Reason as Reason
 from tfcurv.certificates.certifier import Targets as Targets
 from tfcurv.certificates.curvature_table import CurvatureTable as CurvatureTable
+from tfcurv.certificates.falsification import Attempt as Attempt
+from tfcurv.certificates.falsification import Falsifier as Falsifier
+from tfcurv.certificates.falsification import (
+    FalsifierOptions as FalsifierOptions,
+)
 from tfcurv.certificates.result import (
     CertificationResult as CertificationResult,
 )
@@ -20,6 +26,7 @@ from tfcurv.certificates.search import Problem as Problem
 from tfcurv.certificates.search import SearchOptions as SearchOptions
 from tfcurv.certificates.search import find_centre as find_centre
 from tfcurv.certificates.search import hessian_product as hessian_product
+from tfcurv.certificates.shards import Checkpoint as Checkpoint
 from tfcurv.certificates.storage import check_new_folder as check_new_folder
 from tfcurv.certificates.storage import new_folder as new_folder
 from tfcurv.certificates.worst_case import WorstCase as WorstCase

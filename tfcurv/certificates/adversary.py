@@ -13,6 +13,9 @@ from tfcurv.certificates.search import Problem
 # point that is misclassified beyond doubt, relative to the distance.
 _OVERSHOOTS = (1e-6, 1e-4, 1e-2)
 
+# The same where the executed network, too, must be wrong beyond doubt.
+_EXECUTED_OVERSHOOTS = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+
 # Where on a ray to look first, and how far to follow it, in multiples of the
 # distance to the point that suggested it.
 _NEAR, _FAR = 1.02, 4.0
@@ -82,10 +85,25 @@ def worst_margin(
         y: `[batch]` int32 labels.
     """
     logits = network.logits(x)
-    own = tf.one_hot(y, network.num_classes, on_value=True, off_value=False)
-    lowest = tf.fill(tf.shape(logits), tf.cast(float("-inf"), x.dtype))
-    rival = tf.reduce_max(tf.where(own, lowest, logits), axis=-1)
-    return tf.gather(logits, y, batch_dims=1) - rival
+    best = tf.reduce_max(_others(logits, y), axis=-1)
+    return tf.gather(logits, y, batch_dims=1) - best
+
+
+def rival(logits: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+    """Returns the class of the largest logit but that of y, `[batch]` int32.
+
+    Args:
+        logits: `[batch, classes]`.
+        y: `[batch]` int32 labels.
+    """
+    return tf.argmax(_others(logits, y), axis=-1, output_type=tf.int32)
+
+
+def _others(logits: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+    """Returns the logits with minus infinity for class y."""
+    own = tf.one_hot(y, logits.shape[-1], on_value=True, off_value=False)
+    lowest = tf.fill(tf.shape(logits), tf.cast(float("-inf"), logits.dtype))
+    return tf.where(own, lowest, logits)
 
 
 class _Bracket(NamedTuple):
@@ -166,7 +184,8 @@ def _verify(network, x0, y, ray, reach) -> Adversarial:
         x0, tf.fill(tf.shape(y), tf.cast(float("inf"), x0.dtype))
     )
     reach = tf.cast(reach, x0.dtype)
-    for overshoot in _OVERSHOOTS[::-1]:
+    exact = network.execution is None
+    for overshoot in _OVERSHOOTS if exact else _EXECUTED_OVERSHOOTS:
         scale = reach * (1.0 + overshoot)
         x = x0 + scale[:, tf.newaxis] * ray
         wrong = is_misclassified(network, x, y)
@@ -183,7 +202,7 @@ def _verify(network, x0, y, ray, reach) -> Adversarial:
 def is_misclassified(
     network: bounds.Network, x: tf.Tensor, y: tf.Tensor
 ) -> tf.Tensor:
-    """Returns whether the exact network does not prefer y, beyond doubt.
+    """Returns whether the network does not prefer y, beyond doubt.
 
     Args:
         network: The network.
@@ -192,10 +211,29 @@ def is_misclassified(
 
     Returns:
         `[batch]` True where some other logit is at least that of y in exact
-        arithmetic. False where rounding leaves it open, and for NaN.
+        arithmetic, and in the execution that the network is certified for.
+        False where rounding leaves it open, and for NaN.
     """
-    error = logit_error(network, x)
-    return worst_margin(network, x, y) + 2.0 * error <= 0.0
+    margin = worst_margin(network, x, y) + 2.0 * logit_error(network, x)
+    if network.execution is not None:
+        margin += execution_error(network, x, y)
+    return margin <= 0.0
+
+
+def execution_error(
+    network: bounds.Network, x: tf.Tensor, y: tf.Tensor
+) -> tf.Tensor:
+    """Bounds the execution's error of the margin to the likeliest rival.
+
+    Args:
+        network: The network, with an execution.
+        x: `[batch, dim]` float64 points.
+        y: `[batch]` int32 labels.
+    """
+    trace = network.execution.trace(x)
+    nowhere = tf.zeros_like(x[:, 0])
+    t = rival(network.logits(x), y)
+    return network.execution.margin_error(trace, y, t, nowhere)
 
 
 def logit_error(network: bounds.Network, x: tf.Tensor) -> tf.Tensor:

@@ -222,6 +222,8 @@ def _rivals(network, options, logits, y) -> tf.Tensor:
 def _reasons(network, x, y, finite, certified, prediction) -> tf.Tensor:
     margin = adversary.worst_margin(network, x, y)
     error = adversary.logit_error(network, x)
+    if network.execution is not None:
+        error += adversary.execution_error(network, x, y)
     wrong = (prediction != y) & (margin < -_SURE * error)
     # A correct point that could not be certified is tied within rounding,
     # or one of its bounds overflowed.
@@ -238,12 +240,19 @@ def _reasons(network, x, y, finite, certified, prediction) -> tf.Tensor:
 def _prove(network, x0, x, y, t, curvature) -> tf.Tensor:
     """Returns the radii around x0 that float64 proves from x, `[batch]`."""
     z = network.pre_activations(x)
-    return _prove_pair(
-        network, x0, x, z, bounds.forward_error(network, x, z), y, t, curvature
-    )
+    forward = bounds.forward_error(network, x, z)
+    trace = _trace(network, x0)
+    return _prove_pair(network, x0, trace, x, z, forward, y, t, curvature)
 
 
-def _prove_pair(network, x0, x, z, forward, y, t, curvature) -> tf.Tensor:
+def _trace(network, x0) -> list | None:
+    """Returns what the execution of the network needs to know of x0."""
+    return network.execution and network.execution.trace(x0)
+
+
+def _prove_pair(
+    network, x0, trace, x, z, forward, y, t, curvature
+) -> tf.Tensor:
     weights, bias = network.pair(y, t, x.dtype)
     backward = network.backward(z, weights)
     features = network.features(x, z)
@@ -251,9 +260,17 @@ def _prove_pair(network, x0, x, z, forward, y, t, curvature) -> tf.Tensor:
     error = bounds.evaluation_error(
         network, x, z, forward, backward, _bias_size(network, y, t)
     )
-    return safe_ball_radius_bound(
-        bounds.Evaluation(margin, backward[-1]), error, x0 - x, curvature
-    )
+    evaluation = bounds.Evaluation(margin, backward[-1])
+    radius = safe_ball_radius_bound(evaluation, error, x0 - x, curvature)
+    if network.execution is None:
+        return radius
+    # Inside that radius the executed margin is no further from the exact one
+    # than this, so that a smaller ball, where the exact one exceeds it, is
+    # safe for both.
+    executed = network.execution.margin_error(trace, y, t, radius)
+    error = error._replace(margin=error.margin + executed)
+    guarded = safe_ball_radius_bound(evaluation, error, x0 - x, curvature)
+    return tf.minimum(radius, guarded)
 
 
 def _bias_size(network, y, t) -> tf.Tensor:
@@ -269,12 +286,12 @@ def _closed_form_radii(network, x, y, curvatures) -> tf.Tensor:
     """
     z = network.pre_activations(x)
     forward = bounds.forward_error(network, x, z)
+    trace = _trace(network, x)
 
     def prove(index):
         t = tf.fill(tf.shape(y), index)
-        return _prove_pair(
-            network, x, x, z, forward, y, t, curvatures[:, index]
-        )
+        a = curvatures[:, index]
+        return _prove_pair(network, x, trace, x, z, forward, y, t, a)
 
     radii = tf.map_fn(
         prove, tf.range(network.num_classes), fn_output_signature=x.dtype

@@ -17,10 +17,20 @@ _NO_CERTIFICATE = (
 )
 _CONTRACT = (
     "No input strictly nearer (l2) than the certified radius of an image is "
-    "given a class other than its label, by the real-valued network with the "
-    "stored weights. Certified accuracy is a lower bound on the accuracy "
-    "under the strongest attack, attacked accuracy an upper bound."
+    "given a class other than its label, by {network}. Certified accuracy is "
+    "a lower bound on the accuracy under the strongest attack, attacked "
+    "accuracy an upper bound."
 )
+_NETWORKS = {
+    None: "the real-valued network with the stored weights",
+    "float32": "the real-valued network with the stored weights and by its "
+    "execution in float32: products and sums in any order, no format of "
+    "lower precision",
+}
+_NORMS = {
+    "verified": "verified: a Cholesky factorisation succeeded",
+    "float64": "float64: LAPACK's singular values are trusted",
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -50,6 +60,13 @@ class CertificationResult:
         versions: Versions of the packages used.
         seconds: Wall-clock time, curvature bounds included.
         num_evaluations: Gradients that the search spent on all images.
+        guard: None where the radii are about the real-valued network with the
+            stored weights; "float32" where they hold for its execution too.
+        rigor: How norms and eigenvalues were bounded: "verified" by a
+            factorisation that succeeded, or "float64" by trust in LAPACK.
+            Everything else is the same in both; see `proof_rows`.
+        num_attacks: Evaluations of the network in attacks on the certified
+            points, none of which found a counter-example; 0: not attacked.
     """
 
     labels: np.ndarray
@@ -68,9 +85,18 @@ class CertificationResult:
     versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
     seconds: float = float("nan")
     num_evaluations: float = 0.0
+    guard: str | None = None
+    rigor: str = "verified"
+    num_attacks: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "epsilons", tuple(self.epsilons))
+        if self.guard not in _NETWORKS or self.rigor not in _NORMS:
+            raise ValueError(
+                "Unknown guard or rigor. "
+                f"Received: guard={self.guard!r}, rigor={self.rigor!r}. "
+                f"Allowed: {tuple(_NETWORKS)}, {tuple(_NORMS)}."
+            )
         for name in storage.ARRAYS:
             # A copy, or the caller could still change it.
             array = np.array(getattr(self, name))
@@ -172,11 +198,30 @@ class CertificationResult:
             ["reasons", reasons],
             ["time", f"{self.seconds:.1f} s"],
             ["gradients an image", report.number(self._cost)],
+            ["certified function", self.guard or "exact arithmetic"],
+            ["norm bounds", self.rigor],
+            ["attacks inside radii", self._attacks],
+        ]
+
+    def proof_rows(self) -> list[list[str]]:
+        """Returns on what each part of the proof rests."""
+        return [
+            ["norms and eigenvalues", _NORMS[self.rigor]],
+            ["margins, gradients, radii", "derived rounding bounds, float64"],
+            ["ranges of s' and s''", "closed forms, rounded outward"],
+            ["kernels of exp, tanh, erf", "tested against 30 digits"],
+            ["holds for", _NETWORKS[self.guard]],
         ]
 
     @property
     def _cost(self) -> float:
         return self.num_evaluations / self.num_images
+
+    @property
+    def _attacks(self) -> str:
+        if not self.num_attacks:
+            return "none tried"
+        return f"{self.num_attacks} evaluations, no counter-example"
 
     @property
     def accuracy_headers(self) -> list[str]:
@@ -237,7 +282,15 @@ class CertificationResult:
                 heading="Summary", headers=["", ""], rows=self.summary_rows()
             ),
             report.TextSection(
-                heading="What this means", paragraphs=[note or _CONTRACT]
+                heading="What this means",
+                paragraphs=[
+                    note or _CONTRACT.format(network=_NETWORKS[self.guard])
+                ],
+            ),
+            report.TableSection(
+                heading="What it rests on",
+                headers=["", ""],
+                rows=self.proof_rows(),
             ),
             report.TableSection(
                 heading="Provenance", headers=["", ""], rows=details

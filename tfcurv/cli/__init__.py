@@ -1,4 +1,4 @@
-"""The `tfcurv` command: demo, train, certify. Flags live here alone."""
+"""The `tfcurv` command: demo, train, certify, falsify. Its flags live here."""
 
 from collections.abc import Sequence
 import importlib
@@ -10,10 +10,11 @@ Commands:
   demo      train a plain and a robust network on digits and certify both
   train     train a network so that it can be certified, and certify it
   certify   certify a saved model
+  falsify   attack the certified points of a saved result
 
 'tfcurv COMMAND --help' tells more. 'tfcurv --version' prints the version."""
 
-_COMMANDS = ("demo", "train", "certify")
+_COMMANDS = ("demo", "train", "certify", "falsify")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

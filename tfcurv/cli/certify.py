@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from tfcurv import bounds
 from tfcurv import certificates
 from tfcurv import nn
+from tfcurv import solvers
 from tfcurv.cli import options
 
 USAGE = """Usage: tfcurv certify MODEL --dataset=NAME [flags]
@@ -38,20 +38,35 @@ _TARGETS = flags.DEFINE_enum(
     "tables and certifies nothing.",
     flag_values=FLAGS,
 )
-_ACTIVATION = flags.DEFINE_enum(
-    "activation",
-    "softplus",
-    sorted(bounds.ACTIVATIONS),
-    "Activation between the dense layers of an .npz file.",
+_GUARD = flags.DEFINE_enum(
+    "guard",
+    None,
+    ["float32"],
+    "'float32' certifies the network as Keras executes it, too; default: the "
+    "real-valued function with the stored weights.",
     flag_values=FLAGS,
 )
-_BATCH_SIZE = flags.DEFINE_integer(
-    "batch_size",
-    512,
-    "Images at a time; memory grows with it.",
-    lower_bound=1,
+_RIGOR = flags.DEFINE_enum(
+    "rigor",
+    "verified",
+    [level.value for level in solvers.Rigor],
+    "How norms are bounded; 'float64' trusts LAPACK, and is slower.",
     flag_values=FLAGS,
 )
+_FALSIFY = flags.DEFINE_bool(
+    "falsify",
+    False,
+    "Attack every certified point inside its radius.",
+    flag_values=FLAGS,
+)
+_CHECKPOINT = flags.DEFINE_string(
+    "checkpoint",
+    None,
+    "Folder that keeps what is done, for a run that may be killed.",
+    flag_values=FLAGS,
+)
+_ACTIVATION = options.activation_flag(FLAGS)
+_BATCH_SIZE = options.batch_size_flag(FLAGS)
 _LIMIT = flags.DEFINE_integer(
     "limit",
     None,
@@ -79,6 +94,10 @@ def run(arguments: Sequence[str]) -> None:
         _DATASET.value,
         epsilons=options.numbers(_EPSILONS.value),
         targets=_TARGETS.value,
+        guard=_GUARD.value,
+        rigor=_RIGOR.value,
+        falsify=_FALSIFY.value,
+        checkpoint=_CHECKPOINT.value,
         batch_size=_BATCH_SIZE.value,
         limit=_LIMIT.value,
         data_dir=FLAGS["data_dir"].value,

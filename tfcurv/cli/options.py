@@ -6,12 +6,16 @@ import sys
 
 from absl import flags
 
+from tfcurv import bounds
 from tfcurv import data
 from tfcurv import errors
 
 #: What a program answers when its input is at fault, as other tools do.
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
+
+#: A certificate is false: neither the input is at fault nor a crash.
+EXIT_FALSE_CERTIFICATE = 3
 
 #: Errors whose text is meant for the user; any other is a bug and shows where.
 _FOR_THE_USER = (
@@ -60,6 +64,28 @@ def epsilons_flag(
     )
 
 
+def activation_flag(values: flags.FlagValues) -> flags.FlagHolder:
+    """Defines --activation."""
+    return flags.DEFINE_enum(
+        "activation",
+        "softplus",
+        sorted(bounds.ACTIVATIONS),
+        "Activation between the dense layers of an .npz file.",
+        flag_values=values,
+    )
+
+
+def batch_size_flag(values: flags.FlagValues) -> flags.FlagHolder:
+    """Defines --batch_size."""
+    return flags.DEFINE_integer(
+        "batch_size",
+        512,
+        "Images at a time; memory grows with it.",
+        lower_bound=1,
+        flag_values=values,
+    )
+
+
 def numbers(texts: Sequence[str]) -> tuple[float, ...]:
     """Returns the numbers of a list flag.
 
@@ -101,8 +127,11 @@ def run(
         rest = values([name, *arguments], known_only=False)[1:]
         program(rest)
     except KeyboardInterrupt:
-        sys.stderr.write(f"{name}: interrupted; nothing was written\n")
+        sys.stderr.write(f"{name}: interrupted\n")
         return EXIT_INTERRUPTED
+    except errors.FalseCertificateError as error:
+        sys.stderr.write(f"{name}: {error}\n")
+        return EXIT_FALSE_CERTIFICATE
     except _FOR_THE_USER as error:
         sys.stderr.write(f"{name}: {error}\n")
         return EXIT_BAD_INPUT

@@ -7,6 +7,7 @@ import tensorflow as tf
 from tfcurv import bounds
 from tfcurv import errors
 from tfcurv import numerics
+from tfcurv import solvers
 from tfcurv.nn import chain
 
 _NUM_PROBES = 16
@@ -31,7 +32,17 @@ def input_shape(model: keras.Model) -> tuple[int, ...]:
     return tuple(shape[1:])
 
 
-def network_from_model(model: keras.Model) -> bounds.Network:
+#: The functions that a certificate can be about: None is the real-valued one
+#: with the stored weights, "float32" the one that Keras executes.
+GUARDS = (None, "float32")
+
+
+def network_from_model(
+    model: keras.Model,
+    *,
+    guard: str | None = None,
+    rigor: str = "verified",
+) -> bounds.Network:
     """Returns the chain of affine maps and activations of a Keras model.
 
     Scalings and consecutive dense layers are fused in float64; the rounding
@@ -41,6 +52,9 @@ def network_from_model(model: keras.Model) -> bounds.Network:
 
     Args:
         model: A `keras.Sequential` or functional model that ends in logits.
+        guard: "float32" if certificates are to hold for the model as Keras
+            executes it, too: products and sums in float32, in any order.
+        rigor: How norms are bounded: "verified" or "float64".
 
     Returns:
         A `Network` on flattened inputs, in the units of the model's input.
@@ -48,7 +62,12 @@ def network_from_model(model: keras.Model) -> bounds.Network:
     Raises:
         UnsupportedModelError: What the model computes cannot be certified;
             the subclass and the message name the layer and a way out.
+        ValueError: `guard` or `rigor` is unknown.
     """
+    if guard not in GUARDS:
+        raise ValueError(
+            f"Unknown guard. Received: guard={guard!r}. Allowed: {GUARDS}."
+        )
     links = chain.read_chain(model)
     _check_finite(model)
     width = int(np.prod(input_shape(model)))
@@ -67,7 +86,12 @@ def network_from_model(model: keras.Model) -> bounds.Network:
             activations.append(link.activation)
             pending = None
     affines.append(_identity(width) if pending is None else pending)
-    network = bounds.Network(affines, activations)
+    network = bounds.Network(
+        affines,
+        activations,
+        rigor=solvers.Rigor(rigor),
+        execution=_execution(model, links) if guard else None,
+    )
     _check_agreement(model, network)
     return network
 
@@ -79,6 +103,26 @@ def _check_finite(model: keras.Model) -> None:
                 "A weight is NaN or infinite; has training diverged? "
                 f"Received: weight={weight.path!r} of model {model.name!r}."
             )
+
+
+def _execution(model, links) -> bounds.Execution:
+    """Returns the links as Keras runs them, one by one, in float32."""
+    for layer in model._flatten_layers():
+        if layer.compute_dtype != "float32":
+            raise errors.UnsupportedModelError(
+                "guard='float32' is about models that compute in float32. "
+                f"Received: layer={layer.name!r} of model {model.name!r}, "
+                f"compute_dtype={layer.compute_dtype!r}."
+            )
+    stages = []
+    for link in links:
+        if type(link) is chain.Scaling:
+            stages.append(bounds.Scaling(scale=link.scale, offset=link.offset))
+        elif type(link) is chain.DenseMap:
+            stages.append(_dense(link.layer))
+        else:
+            stages.append(link.activation)
+    return bounds.Execution(stages)
 
 
 def _identity(width: int) -> bounds.Affine:

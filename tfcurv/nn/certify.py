@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 import dataclasses
-import hashlib
+import pathlib
 import platform
 import time
 from typing import Any
@@ -15,11 +15,21 @@ from tfcurv import bounds
 from tfcurv import certificates
 from tfcurv import data as tfcurv_data
 from tfcurv import version
-from tfcurv.nn import adapter
-from tfcurv.nn import chain
+from tfcurv.nn.falsify import Attacker
+from tfcurv.nn.subject import read_subject
 
 #: Radii of the summary where none are asked for.
 DEFAULT_EPSILONS = (0.1, 0.25, 0.5, 1.0)
+
+# Curvature bounds are saved this often while they are computed.
+_SAVE_SECONDS = 1.0
+
+# What the batches' arrays are summed to.
+_TOTALS = {
+    "num_evaluations": float,
+    "num_attacks": int,
+    "seconds_before": float,
+}
 
 
 def certify(
@@ -28,6 +38,10 @@ def certify(
     *,
     epsilons: Sequence[float] = DEFAULT_EPSILONS,
     targets: str = "all",
+    guard: str | None = None,
+    rigor: str = "verified",
+    falsify: bool = False,
+    checkpoint: str | pathlib.Path | None = None,
     batch_size: int = 512,
     limit: int | None = None,
     data_dir: str | None = None,
@@ -53,6 +67,16 @@ def certify(
         epsilons: Radii of the summary, in the units of the model's input.
         targets: "all", or "runner-up" to compare with published tables,
             which certifies nothing.
+        guard: None for certificates about the real-valued function with the
+            stored weights; "float32" for such as hold for its execution by
+            Keras, too: the radius shrinks by what float32 sums of any order
+            may err anywhere in the ball.
+        rigor: "verified" proves norms and eigenvalues by a factorisation
+            that must succeed; "float64" trusts LAPACK, which is slower.
+        falsify: Whether to attack every certified point inside its radius,
+            by means that the certifier does not use.
+        checkpoint: Folder in which each batch is kept as it is done. The same
+            call goes on where a killed one stopped, to the same arrays.
         batch_size: Images at a time; memory grows with it alone.
         limit: Most images to certify; None for all.
         data_dir: Folder of tensorflow-datasets, for a name.
@@ -65,6 +89,9 @@ def certify(
     Raises:
         UnsupportedModelError: The model cannot be certified; the message
             names the layer and a way out.
+        FalseCertificateError: `falsify` has found a counter-example, saved
+            in the checkpoint's folder, or else in the current one.
+        InvalidCheckpointError: The checkpoint is damaged or of another run.
         DataError: The data do not fit the model or are not to be had.
         ValueError: An epsilon is not positive, or an option is unknown.
     """
@@ -74,29 +101,44 @@ def certify(
         options or certificates.CertifierOptions(),
         targets=_check_targets(targets),
     )
-    network, shape, is_scaled = _read_model(model)
-    certifier = certificates.Certifier(network, options)
+    if falsify and options.targets is not certificates.Targets.ALL:
+        raise ValueError(
+            "What certifies nothing cannot be falsified. "
+            f"Received: falsify={falsify!r}, targets={targets!r}."
+        )
+    subject = read_subject(model, guard=guard, rigor=rigor)
     source = tfcurv_data.batches(
         data,
-        input_shape=shape,
-        num_classes=network.num_classes,
+        input_shape=subject.input_shape,
+        num_classes=subject.network.num_classes,
         batch_size=batch_size,
         data_dir=data_dir,
         limit=limit,
-        expects_unit_range=not is_scaled,
+        expects_unit_range=not subject.is_scaled,
     )
-    fingerprint = tfcurv_data.DataFingerprint()
-    columns = _certify_batches(network, certifier, source, fingerprint, verbose)
+    facts = {
+        "targets_protocol": options.targets.value,
+        "model_hash": subject.model_hash,
+        "guard": guard,
+        "rigor": rigor,
+        "versions": _versions(),
+    }
+    store = None
+    if checkpoint is not None:
+        run = {"options": repr(options), "falsify": falsify, "limit": limit}
+        run |= {"batch_size": batch_size, **facts}
+        store = certificates.Checkpoint(checkpoint, run)
+    attacker = Attacker(subject, folder=checkpoint or ".") if falsify else None
+    job = _Job(subject, options, attacker, store, verbose)
+    columns = job.run(source)
+    seconds = time.monotonic() - start + columns.pop("seconds_before")
     return certificates.CertificationResult(
         **columns,
+        **facts,
         epsilons=epsilons,
-        targets_protocol=options.targets.value,
         data_name=source.name,
         model_name=getattr(model, "name", "network"),
-        data_hash=fingerprint.hexdigest(),
-        model_hash=_model_hash(network),
-        versions=_versions(),
-        seconds=time.monotonic() - start,
+        seconds=seconds,
     )
 
 
@@ -126,72 +168,109 @@ def _check_targets(targets: str) -> certificates.Targets:
         ) from error
 
 
-def _read_model(model) -> tuple[bounds.Network, tuple[int, ...], bool]:
-    """Returns the network, its input's shape and whether it scales it."""
-    if isinstance(model, bounds.Network):
-        return model, (model.input_dim,), False
-    network = adapter.network_from_model(model)
-    kinds = [type(link) for link in chain.read_chain(model)]
-    return network, adapter.input_shape(model), chain.Scaling in kinds
+class _Job:
+    """One run over data: certifies batch after batch, or reads it back."""
 
+    def __init__(self, subject, options, attacker, checkpoint, verbose):
+        self._subject = subject
+        self._certifier = certificates.Certifier(subject.network, options)
+        self._attacker = attacker
+        self._checkpoint = checkpoint
+        self._verbose = verbose
+        # Deep networks take a second a pair of classes before the first image.
+        self._pairs = keras.utils.Progbar(
+            None, unit_name="curvature bound", verbose=verbose
+        )
+        self._saved = time.monotonic()
+        known = checkpoint and checkpoint.load_curvature()
+        self._table = certificates.CurvatureTable(
+            subject.network, self._on_bound, known
+        )
 
-def _certify_batches(
-    network, certifier, source, fingerprint, verbose
-) -> dict[str, Any]:
-    """Returns the arrays of the result."""
-    # Deep networks take a second a pair of classes before the first image.
-    pairs = keras.utils.Progbar(
-        None, unit_name="curvature bound", verbose=verbose
-    )
-    table = certificates.CurvatureTable(network, lambda: pairs.add(1))
-    progress = keras.utils.Progbar(
-        source.num_examples, unit_name="image", verbose=verbose
-    )
-    labels, found = [], []
-    for batch in source:
-        fingerprint.update(batch)
+    def run(self, source: tfcurv_data.BatchSource) -> dict[str, Any]:
+        """Returns the fields of the result that the data decide."""
+        fingerprint = tfcurv_data.DataFingerprint()
+        progress = keras.utils.Progbar(
+            source.num_examples, unit_name="image", verbose=self._verbose
+        )
+        shards, count = [], 0
+        for index, batch in enumerate(source):
+            fingerprint.update(batch)
+            shards.append(self._shard(index, count, batch))
+            count += len(batch.labels)
+            progress.add(len(batch.labels), values=_means(shards[-1]))
+        columns = {
+            name: np.concatenate([shard[name] for shard in shards])
+            for name in shards[0]
+        }
+        for name, kind in _TOTALS.items():
+            columns[name] = kind(np.sum(columns[name]))
+        return {**columns, "data_hash": fingerprint.hexdigest()}
+
+    def _shard(self, index, first, batch) -> dict[str, np.ndarray]:
+        """Returns the arrays of one batch, computed at most once."""
+        if self._checkpoint is None:
+            return {**self._compute(first, batch), "seconds_before": [0.0]}
+        one = tfcurv_data.DataFingerprint()
+        one.update(batch)
+        found = self._checkpoint.load_shard(index, one.hexdigest())
+        if found is None:
+            start = time.monotonic()
+            found = self._compute(first, batch)
+            seconds = np.array([time.monotonic() - start])
+            found["seconds_before"] = seconds
+            self._checkpoint.save_shard(index, one.hexdigest(), found)
+            # This run's time counts it already.
+            found["seconds_before"] = np.zeros(1)
+        return found
+
+    def _compute(self, first, batch) -> dict[str, np.ndarray]:
         x = tf.constant(batch.inputs.reshape(len(batch.labels), -1), tf.float64)
-        curvature = table.bounds(batch.labels, _runners_up(network, x, batch))
-        result = certifier(x, tf.constant(batch.labels), curvature)
-        labels.append(batch.labels)
-        found.append([field.numpy() for field in result])
-        progress.add(len(batch.labels), values=_means(labels[-1], result))
-    columns = [np.concatenate(parts) for parts in zip(*found)]
-    certified = certificates.Certificates(*columns)
-    return {
-        "labels": np.concatenate(labels),
-        "predictions": certified.prediction,
-        "radii": certified.radius,
-        "targets": certified.target,
-        "upper_bounds": certified.upper_bound,
-        "exact": certified.exact,
-        "reasons": certified.reason,
-        "num_evaluations": float(np.sum(certified.num_evaluations)),
-    }
+        curvature = self._curvature(x, batch.labels)
+        found = self._certifier(x, tf.constant(batch.labels), curvature)
+        found = certificates.Certificates(*(f.numpy() for f in found))
+        shard = {
+            "labels": batch.labels,
+            "predictions": found.prediction,
+            "radii": found.radius,
+            "targets": found.target,
+            "upper_bounds": found.upper_bound,
+            "exact": found.exact,
+            "reasons": found.reason,
+            "num_evaluations": found.num_evaluations,
+            "num_attacks": np.zeros(1, np.int64),
+        }
+        if self._attacker is not None:
+            shard["num_attacks"] += self._attacker(
+                x, batch.labels, found.radius, found.target, first
+            )
+        return shard
+
+    def _curvature(self, x, labels) -> tf.Tensor:
+        logits = self._subject.network.logits(x)
+        runners_up = certificates.rival(logits, tf.constant(labels))
+        before = self._table.num_known
+        found = self._table.bounds(labels, runners_up.numpy())
+        if self._checkpoint is not None and self._table.num_known > before:
+            self._checkpoint.save_curvature(self._table.arrays())
+        return tf.constant(found)
+
+    def _on_bound(self) -> None:
+        self._pairs.add(1)
+        # A killed run loses no more than this of its bounds.
+        now = time.monotonic()
+        if self._checkpoint is not None and now - self._saved > _SAVE_SECONDS:
+            self._checkpoint.save_curvature(self._table.arrays())
+            self._saved = now
 
 
-def _means(labels, result) -> list[tuple[str, float]]:
+def _means(shard) -> list[tuple[str, float]]:
     """Returns what the progress bar averages."""
+    right = shard["predictions"] == shard["labels"]
     return [
-        ("clean", float(np.mean(result.prediction.numpy() == labels))),
-        ("radius", float(np.mean(result.radius.numpy()))),
+        ("clean", float(np.mean(right))),
+        ("radius", float(np.mean(shard["radii"]))),
     ]
-
-
-def _runners_up(network, x, batch) -> np.ndarray:
-    logits = network.logits(x).numpy()
-    logits[np.arange(len(logits)), batch.labels] = -np.inf
-    return np.argmax(logits, axis=-1)
-
-
-def _model_hash(network: bounds.Network) -> str:
-    digest = hashlib.sha256()
-    for affine in network.affines:
-        for array in (affine.kernel, affine.bias):
-            digest.update(repr(array.shape).encode())
-            digest.update(np.ascontiguousarray(array).tobytes())
-    digest.update(repr([a.name for a in network.activations]).encode())
-    return digest.hexdigest()
 
 
 def _versions() -> dict[str, str]:

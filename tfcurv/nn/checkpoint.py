@@ -1,12 +1,16 @@
 """Reads models from files, without running code from them."""
 
+import itertools
 import pathlib
-import zipfile
+import tempfile
 
 import keras
 import numpy as np
 
 from tfcurv import errors
+from tfcurv.nn import keras_archive
+
+_DTYPES = {"float16", "float32", "float64"}
 
 
 def read_model(
@@ -14,9 +18,10 @@ def read_model(
 ) -> keras.Model:
     """Returns the model in a .keras file or in an .npz file of weights.
 
-    A .keras file is read in Keras' safe mode, which refuses lambdas. An .npz
-    file holds arrays `kernel_0` [inputs, outputs], `bias_0`, `kernel_1`, ...
-    of dense layers; nothing is unpickled.
+    A .keras file must consist of plain numerical layers, all of them Keras'
+    or tfcurv's own; no other class or function is looked up, no other file is
+    opened. An .npz file holds arrays `kernel_0` [inputs, outputs], `bias_0`
+    [outputs], `kernel_1`, ... of dense layers; nothing is unpickled.
 
     Args:
         path: The file.
@@ -40,33 +45,50 @@ def read_model(
             "Models are read from .keras and .npz files. "
             f"Received: {str(path)!r}."
         )
+    return _read_archive(path)
+
+
+def _read_archive(path: pathlib.Path) -> keras.Model:
     try:
-        return keras.models.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, TypeError, OSError, zipfile.BadZipFile) as error:
+        with tempfile.TemporaryDirectory() as folder:
+            copy = keras_archive.checked_copy(path, folder)
+            model = keras.models.load_model(copy, compile=False, safe_mode=True)
+        if not isinstance(model, keras.Model):
+            raise ValueError(f"it holds a {type(model).__name__}, no model")
+    # zipfile, json, h5py and Keras raise all kinds of errors on a file that
+    # was made to break them, Keras with the whole config in the message.
+    except Exception as error:
         raise errors.UnsupportedModelError(
-            f"Keras cannot read this model safely. Received: {str(path)!r} "
-            f"({error})."
+            "tfcurv does not load this model: "
+            f"{error!s:.400} ({type(error).__name__}). "
+            f"Received: {str(path)!r}. If you trust whoever made the file, "
+            "load it with keras.models.load_model and pass the model to "
+            "tfcurv.certify."
         ) from error
+    return model
 
 
 def _read_arrays(path: pathlib.Path, activation: str) -> keras.Model:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        # numpy leaves open what it has opened and cannot read.
+        with (
+            path.open("rb") as file,
+            np.load(file, allow_pickle=False) as arrays,
+        ):
             count = sum(name.startswith("kernel_") for name in arrays)
             pairs = [
                 (arrays[f"kernel_{i}"], arrays[f"bias_{i}"])
                 for i in range(count)
             ]
-    except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
+        _check_pairs(pairs)
+    # Of a broken file, numpy makes all kinds of errors too.
+    except Exception as error:
         raise errors.UnsupportedModelError(
-            f"The arrays of a network cannot be read. Received: {str(path)!r} "
-            f"({error})."
+            "The file does not hold the arrays of a network: "
+            f"{error!s:.400} ({type(error).__name__}). "
+            f"Received: {str(path)!r}. Allowed: kernel_0 [inputs, outputs], "
+            "bias_0 [outputs], kernel_1, ... of floating-point numbers."
         ) from error
-    if not pairs:
-        raise errors.UnsupportedModelError(
-            "The file holds no dense layers, which would be arrays kernel_0, "
-            f"bias_0, ... Received: {str(path)!r}."
-        )
     model = keras.Sequential(name=path.stem)
     model.add(keras.Input((pairs[0][0].shape[0],)))
     for index, (kernel, bias) in enumerate(pairs):
@@ -75,8 +97,32 @@ def _read_arrays(path: pathlib.Path, activation: str) -> keras.Model:
             keras.layers.Dense(
                 kernel.shape[1],
                 activation=None if last else activation,
-                dtype=kernel.dtype.name,
+                # Of the two, what holds both without rounding.
+                dtype=np.result_type(kernel, bias).name,
             )
         )
         model.layers[-1].set_weights([kernel, bias])
     return model
+
+
+def _check_pairs(pairs: list[tuple[np.ndarray, np.ndarray]]) -> None:
+    """Refuses arrays that are no chain of dense layers."""
+    if not pairs:
+        raise ValueError("it has no kernel_0")
+    for index, (kernel, bias) in enumerate(pairs):
+        if kernel.ndim != 2 or bias.shape != kernel.shape[1:]:
+            raise ValueError(
+                f"kernel_{index} and bias_{index} have shapes {kernel.shape} "
+                f"and {bias.shape}"
+            )
+        if not {kernel.dtype.name, bias.dtype.name} <= _DTYPES:
+            raise ValueError(
+                f"kernel_{index} and bias_{index} hold {kernel.dtype} and "
+                f"{bias.dtype}"
+            )
+    for index, (before, after) in enumerate(itertools.pairwise(pairs)):
+        if before[0].shape[1] != after[0].shape[0]:
+            raise ValueError(
+                f"kernel_{index} has shape {before[0].shape}, "
+                f"kernel_{index + 1} has {after[0].shape}"
+            )

@@ -7,6 +7,7 @@ from tfcurv.report.curves import Curve as Curve
 from tfcurv.report.curves import certified_accuracy as certified_accuracy
 from tfcurv.report.curves import curves_png as curves_png
 from tfcurv.report.curves import plot_curves as plot_curves
+from tfcurv.report.files import write_atomically as write_atomically
 from tfcurv.report.pages import FigureSection as FigureSection
 from tfcurv.report.pages import GalleryItem as GalleryItem
 from tfcurv.report.pages import GallerySection as GallerySection

@@ -24,6 +24,9 @@ def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
         # for others too.
         with open(temporary, "xb") as stream:
             stream.write(content)
+            stream.flush()
+            # Or a crash of the machine leaves the name without the content.
+            os.fsync(stream.fileno())
         os.replace(temporary, target)
     except BaseException:
         with contextlib.suppress(OSError):

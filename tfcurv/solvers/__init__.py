@@ -6,6 +6,7 @@ from tfcurv.solvers.anderson import initial_memory as initial_memory
 from tfcurv.solvers.conjugate_gradient import (
     conjugate_gradient as conjugate_gradient,
 )
+from tfcurv.solvers.eigenvalues import Rigor as Rigor
 from tfcurv.solvers.eigenvalues import (
     eigenvalue_upper_bound as eigenvalue_upper_bound,
 )

@@ -1,0 +1,192 @@
+"""`tfcurv.falsify`: attacks on the certified points of a result."""
+
+from collections.abc import Callable
+import dataclasses
+import io
+import pathlib
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfcurv import bounds
+from tfcurv import certificates
+from tfcurv import data as tfcurv_data
+from tfcurv import errors
+from tfcurv import report
+from tfcurv.nn.subject import Subject
+from tfcurv.nn.subject import read_subject
+
+
+class Attacker:
+    """Attacks batches of certified points; raises at the first success."""
+
+    def __init__(
+        self,
+        subject: Subject,
+        options: certificates.FalsifierOptions | None = None,
+        folder: str | pathlib.Path = ".",
+    ):
+        """Prepares the attack.
+
+        Args:
+            subject: What was certified.
+            options: How hard to try.
+            folder: Where a counter-example is saved.
+        """
+        self._folder = pathlib.Path(folder)
+        self._falsifier = certificates.Falsifier(
+            subject.network,
+            options or certificates.FalsifierOptions(),
+            _execution(subject),
+        )
+
+    def __call__(
+        self,
+        x: tf.Tensor,
+        labels: np.ndarray,
+        radii: np.ndarray,
+        targets: np.ndarray,
+        first_index: int,
+    ) -> int:
+        """Returns the number of evaluations that found nothing.
+
+        Args:
+            x: `[batch, dim]` float64 points.
+            labels: `[batch]` labels.
+            radii: `[batch]` certified radii; points with none are left out.
+            targets: `[batch]` classes that decided them.
+            first_index: Number of the first point in its data.
+
+        Raises:
+            FalseCertificateError: A counter-example was found, and saved.
+        """
+        rows = np.flatnonzero(radii > 0.0)
+        if not len(rows):
+            return 0
+        attempt = self._falsifier(
+            tf.gather(x, rows),
+            tf.constant(labels[rows]),
+            tf.constant(radii[rows]),
+            tf.constant(targets[rows]),
+        )
+        found = np.flatnonzero(attempt.found.numpy())
+        if len(found):
+            row = rows[found[0]]
+            raise self._false_certificate(
+                index=int(first_index + row),
+                x0=x[row].numpy(),
+                point=attempt.point[found[0]].numpy(),
+                label=int(labels[row]),
+                radius=float(radii[row]),
+                distance=float(attempt.distance[found[0]]),
+            )
+        return int(attempt.num_evaluations)
+
+    def _false_certificate(self, *, x0, point, **facts):
+        buffer = io.BytesIO()
+        np.savez(buffer, x0=x0, point=point, **facts)
+        path = self._folder / f"counterexample-{facts['index']}.npz"
+        report.write_atomically(path, buffer.getvalue())
+        return errors.FalseCertificateError(**facts, path=path)
+
+
+def _execution(subject: Subject) -> Callable[[tf.Tensor], tf.Tensor] | None:
+    """Returns the model as Keras runs it, where that was certified, too."""
+    if subject.network.execution is None:
+        return None
+    shape = (-1, *subject.input_shape)
+    return lambda x: subject.model(tf.reshape(x, shape), training=False)
+
+
+def falsify(
+    model: keras.Model | bounds.Network,
+    result: certificates.CertificationResult,
+    data: Any = None,
+    *,
+    options: certificates.FalsifierOptions | None = None,
+    batch_size: int = 512,
+    data_dir: str | None = None,
+    folder: str | pathlib.Path = ".",
+    verbose: int = 1,
+) -> certificates.CertificationResult:
+    """Attacks every certified point of a result inside its radius.
+
+    Projected gradient steps on three losses from several starts and a walk
+    along the decision boundary, none of which the certifier uses. A result
+    that withstands them is not thereby proved; one that does not is false.
+
+    Args:
+        model: The model that was certified.
+        result: Its result.
+        data: The data that were certified, as `certify` takes them. Default:
+            the data set that the result names.
+        options: How hard to try.
+        batch_size: Images at a time.
+        data_dir: Folder of tensorflow-datasets, for a name.
+        folder: Where a counter-example is saved.
+        verbose: 0 for silence, 1 for a progress bar.
+
+    Returns:
+        The result, with the number of evaluations added to `num_attacks`.
+
+    Raises:
+        FalseCertificateError: A counter-example was found, and saved.
+        InvalidResultError: Model or data are not those of the result.
+        DataError: The data are not to be had.
+        ValueError: The result certifies nothing.
+    """
+    if not result.is_certificate:
+        raise ValueError(
+            "What certifies nothing cannot be falsified. "
+            f"Received: a result of targets={result.targets_protocol!r}."
+        )
+    subject = read_subject(model, guard=result.guard, rigor=result.rigor)
+    _check_same("model", subject.model_hash, result.model_hash)
+    source = tfcurv_data.batches(
+        _named_data(result.data_name) if data is None else data,
+        input_shape=subject.input_shape,
+        num_classes=subject.network.num_classes,
+        batch_size=batch_size,
+        data_dir=data_dir,
+        limit=result.num_images,
+    )
+    attacker = Attacker(subject, options, folder)
+    fingerprint = tfcurv_data.DataFingerprint()
+    for batch in source:
+        fingerprint.update(batch)
+    _check_same("data", fingerprint.hexdigest(), result.data_hash)
+    progress = keras.utils.Progbar(
+        result.num_images, unit_name="image", verbose=verbose
+    )
+    count, first = 0, 0
+    for batch in source:
+        x = tf.constant(batch.inputs.reshape(len(batch.labels), -1), tf.float64)
+        part = slice(first, first + len(batch.labels))
+        count += attacker(
+            x, batch.labels, result.radii[part], result.targets[part], first
+        )
+        first = part.stop
+        progress.add(len(batch.labels))
+    return dataclasses.replace(result, num_attacks=result.num_attacks + count)
+
+
+def _named_data(name: str) -> str:
+    """Returns the name of the data set whose test split was certified."""
+    data_set, _, split = name.partition("/")
+    if split != "test" or data_set not in tfcurv_data.DATASETS:
+        raise ValueError(
+            "The result was not made on a named data set. "
+            f"Received: data=None, result.data_name={name!r}. "
+            "Remedy: give the data that were certified."
+        )
+    return data_set
+
+
+def _check_same(what: str, found: str, expected: str) -> None:
+    if found != expected:
+        raise errors.InvalidResultError(
+            f"The {what} is not the one of the result. Received: {what} with "
+            f"sha256 {found}. Expected: {expected}."
+        )
