@@ -157,7 +157,7 @@ class BuildFileTest(absltest.TestCase):
 
 def _distributions(text: str) -> set[str]:
     """Returns the names in a list of quoted requirements."""
-    return set(re.findall(r'"([a-z][a-z-]*)[\[>="]', text))
+    return set(re.findall(r'"([a-z][a-z0-9-]*)[\[>="]', text))
 
 
 class PackageTest(absltest.TestCase):

@@ -64,7 +64,8 @@ Link = Scaling | DenseMap | Nonlinearity
 def _functional_type() -> type:
     """Keras' own class of functional models, which has no public name."""
     x = keras.Input((1,))
-    return type(keras.Model(x, x))
+    # Keras 3.12 refuses outputs that no layer has made.
+    return type(keras.Model(x, keras.layers.Identity()(x)))
 
 
 def read_chain(model: keras.Model) -> list[Link]:

@@ -1,0 +1,315 @@
+"""Tries to find a false certificate, and writes down what was tried.
+
+Trains networks of 2 to 4 layers, certifies and attacks them; certifies
+networks made to break a certifier; plants known faults in the sources and
+runs the tests against them; kills runs and goes on; measures what each level
+of rigour costs. Writes docs/soundness.json and, from it, docs/soundness.md.
+
+    python benchmarks/soundness.py
+    python benchmarks/soundness.py --parts=rigor --models=released.npz
+
+What is not in --parts is kept from the last run.
+"""
+
+from collections.abc import Sequence
+import dataclasses
+import datetime
+import json
+import os
+import pathlib
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from typing import Any
+
+from absl import app
+from absl import flags
+import keras
+import kill_study
+import numpy as np
+import soundness_page
+import tensorflow as tf
+
+from tfcurv import certificates
+from tfcurv import data
+from tfcurv import errors
+from tfcurv import nn
+from tfcurv import report
+from tfcurv import training
+
+_ROOT = pathlib.Path(__file__).resolve().parents[1]
+_PARTS = ("attacks", "hostile", "mutants", "kills", "repeats", "rigor")
+
+_OUTPUT = flags.DEFINE_string(
+    "output", str(_ROOT / "docs"), "Folder for soundness.json, soundness.md."
+)
+_PARTS_WANTED = flags.DEFINE_list(
+    "parts", list(_PARTS), f"What to do: some of {','.join(_PARTS)}."
+)
+_MODELS = flags.DEFINE_list(
+    "models", [], "Files of more models to attack and to measure rigour on."
+)
+_DATASET = flags.DEFINE_enum(
+    "dataset", "mnist", sorted(data.DATASETS), "Images to train and attack on."
+)
+_LIMIT = flags.DEFINE_integer(
+    "limit", 2000, "Test images of each network.", lower_bound=1
+)
+_HOSTILE = flags.DEFINE_integer(
+    "hostile", 500, "Generated hostile networks.", lower_bound=0
+)
+_KILLS = flags.DEFINE_integer("kills", 50, "Processes to kill.", lower_bound=1)
+
+_TRAINING_IMAGES = 20_000
+_WIDTH = 256
+_NETWORKS = (
+    (2, "softplus"),
+    (2, "sigmoid"),
+    (2, "tanh"),
+    (3, "softplus"),
+    (3, "tanh"),
+    (4, "softplus"),
+    (4, "sigmoid"),
+)
+_EPSILONS = (0.5, 1.58)
+_ATTACK = certificates.FalsifierOptions(
+    gradient_steps=40, restarts=3, walk_steps=20
+)
+
+
+def _trained(folder: pathlib.Path) -> list[pathlib.Path]:
+    """Trains the networks of the study and returns their files."""
+    train = data.load_split(_DATASET.value, "train", limit=_TRAINING_IMAGES)
+    validation = data.load_split(_DATASET.value, "validation", limit=1000)
+    paths = []
+    for layers, activation in _NETWORKS:
+        config = training.TrainConfig(
+            dataset=_DATASET.value,
+            layers=layers,
+            width=_WIDTH,
+            activation=activation,
+            epsilon=0.5 if activation == "sigmoid" else 1.0,
+            epochs=4,
+            warmup_epochs=1.0,
+        )
+        model = training.train(config, train, validation, verbose=0).model
+        paths.append(folder / f"{layers} layers, {activation}.keras")
+        model.save(paths[-1])
+        _say(f"trained {paths[-1].stem}")
+    return paths
+
+
+def _attack(path: pathlib.Path) -> dict[str, Any]:
+    """Certifies and attacks one network."""
+    model = nn.read_model(path)
+    result = nn.certify(
+        model,
+        _DATASET.value,
+        epsilons=_EPSILONS,
+        limit=_LIMIT.value,
+        verbose=0,
+    )
+    start, found = time.monotonic(), 0
+    try:
+        attacked = nn.falsify(model, result, options=_ATTACK, verbose=0)
+    except errors.FalseCertificateError as error:
+        _say(f"FALSE CERTIFICATE of {path.stem}: {error}")
+        attacked, found = result, 1
+    row = {
+        "network": path.stem,
+        "clean": result.clean_accuracy,
+        "certified": [result.certified_accuracy(e) for e in _EPSILONS],
+        "attacked": [result.attacked_accuracy(e) for e in _EPSILONS],
+        "points": int(np.sum(result.radii > 0.0)),
+        "evaluations": attacked.num_attacks,
+        "counter_examples": found,
+        "seconds": time.monotonic() - start,
+    }
+    _say(f"attacked {path.stem}: {row['evaluations']} evaluations")
+    return row
+
+
+def _attacks(paths: Sequence[pathlib.Path]) -> list[dict[str, Any]]:
+    return [_attack(path) for path in paths]
+
+
+def _hostile() -> dict[str, int]:
+    """Certifies hostile networks and checks them in exact arithmetic."""
+    sys.path.append(str(_ROOT / "tests"))  # Where they are made for the tests.
+    import certificates_toys
+    import hostile_networks
+
+    seeds = range(_HOSTILE.value)
+    makers = [
+        *hostile_networks.BY_HAND.values(),
+        *(lambda s=seed: hostile_networks.generated(s) for seed in seeds),
+    ]
+    wrong, points, certified = [], 0, 0
+    for maker in makers:
+        network, x = maker()
+        y = certificates_toys.predict(network, x)
+        many = network.num_classes > 100
+        found = certificates_toys.certify(network, x, y, compiled=many)
+        wrong += hostile_networks.violations(network, x, y, found)
+        points += len(x)
+        certified += int(np.sum(found.radius > 0.0))
+    _say(f"certified {len(makers)} hostile networks: {len(wrong)} violations")
+    return {
+        "networks": len(makers),
+        "points": points,
+        "certified": certified,
+        "violations": len(wrong),
+    }
+
+
+def _mutants(folder: pathlib.Path) -> dict[str, Any]:
+    path = folder / "mutants.json"
+    command = [sys.executable, str(_ROOT / "tests" / "mutants.py")]
+    subprocess.run([*command, f"--json={path}"], cwd=_ROOT, check=False)
+    return json.loads(path.read_text())
+
+
+def _repeats(path: pathlib.Path, folder: pathlib.Path) -> list[dict[str, Any]]:
+    """How far radii move with batches, order and threads."""
+    model = nn.read_model(path)
+    split = data.load_split(_DATASET.value, "test", limit=300)
+    x, y = split.images, split.labels
+
+    def certify(**settings):
+        return nn.certify(
+            model, settings.pop("data", (x, y)), verbose=0, **settings
+        )
+
+    expected = certify().radii
+    order = np.random.default_rng(0).permutation(len(y))
+    shuffled = np.empty_like(expected)
+    shuffled[order] = certify(data=(x[order], y[order])).radii
+    np.savez(folder / "images.npz", x=x, y=y)
+    found = {
+        "the same again": certify().radii,
+        "batches of 1": certify(batch_size=1).radii,
+        "batches of 7": certify(batch_size=7).radii,
+        "batches of 128": certify(batch_size=128).radii,
+        "another order": shuffled,
+        "one thread": kill_study.radii_on_one_thread(path, folder),
+    }
+    scale = np.maximum(expected, np.finfo(float).tiny)
+    rows = []
+    for name, radii in found.items():
+        apart = np.abs(radii - expected) / scale
+        rows.append(
+            {
+                "change": name,
+                "identical": int(np.sum(radii == expected)),
+                "images": len(radii),
+                "largest": float(np.max(apart)),
+            }
+        )
+        _say(f"{name}: {rows[-1]}")
+    return rows
+
+
+def _rigor(paths: Sequence[pathlib.Path]) -> list[dict[str, Any]]:
+    """What each level of rigour costs, in one run."""
+    rows = []
+    for path in paths:
+        model = nn.read_model(path)
+        for settings in (
+            {"rigor": "float64"},
+            {},
+            {"guard": "float32"},
+            {"falsify": True},
+        ):
+            result = nn.certify(
+                model,
+                _DATASET.value,
+                epsilons=_EPSILONS,
+                limit=None if _MODELS.value else _LIMIT.value,
+                verbose=0,
+                **settings,
+            )
+            rows.append(
+                {
+                    "network": path.stem,
+                    "settings": settings,
+                    "images": result.num_images,
+                    "certified": [
+                        result.certified_accuracy(e) for e in _EPSILONS
+                    ],
+                    "mean_radius": result.mean_radius,
+                    "seconds": result.seconds,
+                }
+            )
+            _say(f"{path.stem} {settings}: {result.seconds:.1f} s")
+    return rows
+
+
+def _machine() -> str:
+    return (
+        f"{datetime.date.today()}, {os.cpu_count()} CPU cores "
+        f"({platform.machine()}), {len(tf.config.list_physical_devices('GPU'))}"
+        f" GPUs, TensorFlow {tf.__version__}, Keras {keras.__version__}"
+    )
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def _measure(wanted: Sequence[str], study: dict[str, Any]) -> None:
+    """Runs the parts and enters what they give into the study."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = pathlib.Path(scratch)
+        paths = [pathlib.Path(name) for name in _MODELS.value]
+        if {"attacks", "repeats"} & set(wanted) or not paths:
+            own = _trained(folder) if set(wanted) & _NEED_NETWORKS else []
+            paths = [*own, *paths]
+        parts = {
+            "attacks": lambda: _attacks(paths),
+            "hostile": _hostile,
+            "mutants": lambda: _mutants(folder),
+            "kills": lambda: dataclasses.asdict(
+                kill_study.run(folder / "kills", _KILLS.value, _say)
+            ),
+            "repeats": lambda: _repeats(paths[0], folder),
+            "rigor": lambda: _rigor(
+                [pathlib.Path(name) for name in _MODELS.value] or paths[:1]
+            ),
+        }
+        for name in wanted:
+            start = time.monotonic()
+            found = parts[name]()
+            study[name] = {
+                "found": found,
+                "machine": _machine(),
+                "seconds": time.monotonic() - start,
+            }
+            _write(study)
+
+
+_NEED_NETWORKS = {"attacks", "repeats", "rigor"}
+
+
+def _write(study: dict[str, Any]) -> None:
+    folder = pathlib.Path(_OUTPUT.value)
+    text = json.dumps(study, indent=2) + "\n"
+    report.write_atomically(folder / "soundness.json", text.encode())
+    page = soundness_page.page(study, _EPSILONS)
+    report.write_atomically(folder / "soundness.md", page.encode())
+
+
+def main(arguments: Sequence[str]) -> None:
+    if len(arguments) > 1:
+        raise app.UsageError(f"Unexpected arguments: {arguments[1:]}")
+    unknown = set(_PARTS_WANTED.value) - set(_PARTS)
+    if unknown:
+        raise app.UsageError(f"Unknown parts: {sorted(unknown)}")
+    path = pathlib.Path(_OUTPUT.value) / "soundness.json"
+    study = json.loads(path.read_text()) if path.exists() else {}
+    _measure(_PARTS_WANTED.value, study)
+
+
+if __name__ == "__main__":
+    app.run(main)
