@@ -1,6 +1,7 @@
 """The commands, as a user runs them."""
 
 import contextlib
+import dataclasses
 import io
 import json
 import pathlib
@@ -47,6 +48,7 @@ class CommandsTest(parameterized.TestCase):
         (("demo", "--help"), "--output"),
         (("train", "--help"), "--gamma"),
         (("certify", "--help"), "--targets"),
+        (("falsify", "--help"), "--model"),
     )
     def test_helps(self, arguments, expected):
         status, out, _ = _run(*arguments)
@@ -95,6 +97,36 @@ class CommandsTest(parameterized.TestCase):
         self.assertTrue((report / "report.html").is_file())
         self.assertEqual(plot.read_bytes()[:4], b"\x89PNG")
 
+    def test_attacks_a_saved_result_and_exits_with_3_if_it_is_false(self):
+        model = _save_model(self.folder)
+        report, boast = self.folder / "report", self.folder / "boast"
+        status, out, err = _run(
+            "certify",
+            model,
+            "--dataset=digits",
+            "--limit=40",
+            "--guard=float32",
+            f"--checkpoint={self.folder / 'run'}",
+            f"--report={report}",
+        )
+        self.assertEqual((status, err), (0, ""))
+        self.assertIn("float32", out)
+        attack = ("--steps=4", "--restarts=1", f"--output={self.folder}")
+        status, out, err = _run(
+            "falsify", str(report), f"--model={model}", *attack
+        )
+        self.assertEqual((status, err), (0, ""))
+        self.assertIn("no counter-example", out)
+        result = tfcurv.load_result(report)
+        false = np.where(result.radii > 0.0, 2.0 * result.upper_bounds, 0.0)
+        dataclasses.replace(result, radii=false).save(boast)
+        status, _, err = _run(
+            "falsify", str(boast), f"--model={model}", *attack
+        )
+        self.assertEqual(status, 3)
+        self.assertIn("counterexample-", err)
+        self.assertLen(list(self.folder.glob("counterexample-*.npz")), 1)
+
     def test_says_that_the_runner_up_protocol_certifies_nothing(self):
         _, out, _ = _run(
             "certify",
@@ -138,6 +170,7 @@ class CommandsTest(parameterized.TestCase):
         ("no_model", ("certify", "--dataset=digits"), "model file"),
         ("file", ("certify", "no.keras", "--dataset=digits"), "no.keras"),
         ("dataset", ("certify", "m.keras", "--dataset=letters"), "letters"),
+        ("no_result", ("falsify", "--model=m.keras"), "folder of a result"),
         ("no_output", ("train", "--dataset=digits"), "--output"),
         ("layers", ("train", "--layers=0"), "layers"),
         ("activation", ("train", "--activation=relu"), "relu"),

@@ -180,7 +180,7 @@ class RigorTest(parameterized.TestCase):
             self.assertEqual(getattr(loaded, name), getattr(result, name))
 
     def test_refuses_an_unknown_level(self):
-        with self.assertRaisesRegex(ValueError, "hoped"):
+        with self.assertRaisesRegex(ValueError, "rigor='hoped'"):
             _certify(rigor="hoped")
 
 

@@ -41,6 +41,9 @@ _RESTARTS = flags.DEFINE_integer(
     lower_bound=1,
     flag_values=FLAGS,
 )
+_OUTPUT = flags.DEFINE_string(
+    "output", ".", "Folder for a counter-example.", flag_values=FLAGS
+)
 _SEED = flags.DEFINE_integer(
     "seed", 0, "Seed of the random starts.", flag_values=FLAGS
 )
@@ -69,6 +72,7 @@ def run(arguments: Sequence[str]) -> None:
         ),
         batch_size=_BATCH_SIZE.value,
         data_dir=FLAGS["data_dir"].value,
+        folder=_OUTPUT.value,
     )
     points = int((result.radii > 0.0).sum())
     options.write(

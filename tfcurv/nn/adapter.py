@@ -32,6 +32,9 @@ def input_shape(model: keras.Model) -> tuple[int, ...]:
     return tuple(shape[1:])
 
 
+#: How norms can be bounded, see `solvers.Rigor`.
+RIGORS = tuple(level.value for level in solvers.Rigor)
+
 #: The functions that a certificate can be about: None is the real-valued one
 #: with the stored weights, "float32" the one that Keras executes.
 GUARDS = (None, "float32")
@@ -64,9 +67,11 @@ def network_from_model(
             the subclass and the message name the layer and a way out.
         ValueError: `guard` or `rigor` is unknown.
     """
-    if guard not in GUARDS:
+    if guard not in GUARDS or rigor not in RIGORS:
         raise ValueError(
-            f"Unknown guard. Received: guard={guard!r}. Allowed: {GUARDS}."
+            "Unknown guard or rigor. "
+            f"Received: guard={guard!r}, rigor={rigor!r}. "
+            f"Allowed: {GUARDS}, {RIGORS}."
         )
     links = chain.read_chain(model)
     _check_finite(model)
