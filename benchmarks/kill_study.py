@@ -3,7 +3,6 @@
 from collections.abc import Callable
 import dataclasses
 import multiprocessing
-import os
 import pathlib
 import random
 import signal
@@ -24,7 +23,7 @@ class KillStudy:
 
     Attributes:
         kills: Processes that died of SIGKILL.
-        while_starting: Of these, before they had written anything.
+        before_a_shard: Of these, before the first shard was whole.
         runs: Runs that were brought to their end through kills.
         shards: Shards that survived a kill, over all of them.
         different: Runs whose result differed in any bit from that of a run
@@ -32,7 +31,7 @@ class KillStudy:
     """
 
     kills: int
-    while_starting: int
+    before_a_shard: int
     runs: int
     shards: int
     different: int
@@ -86,12 +85,18 @@ def run(
     died = starting = runs = survived = different = 0
     while died < kills:
         checkpoint = folder / str(runs)
-        # Some live a moment, some for longer than the whole run takes.
         process = context.Process(target=_certify_quietly, args=(checkpoint,))
         process.start()
-        process.join(timeout=chance.uniform(0.0, 4.0))
+        # Every tenth dies while it starts, the others between or in shards.
+        goal = chance.randint(_shards(checkpoint) + 1, _ROWS // _BATCH)
+        if not chance.randrange(10):
+            goal = 0
+            process.join(timeout=chance.uniform(0.0, 2.0))
+        while process.is_alive() and _shards(checkpoint) < goal:
+            process.join(timeout=0.001)
+        process.join(timeout=chance.uniform(0.0, 0.02))
         if process.is_alive():
-            os.kill(process.pid, signal.SIGKILL)
+            process.kill()
             process.join()
         if process.exitcode == -signal.SIGKILL:
             died += 1
@@ -105,7 +110,7 @@ def run(
             different += not _same(_certify(checkpoint), expected)
     return KillStudy(
         kills=died,
-        while_starting=starting,
+        before_a_shard=starting,
         runs=runs,
         shards=survived,
         different=different,

@@ -246,6 +246,12 @@ def _rigor(paths: Sequence[pathlib.Path]) -> list[dict[str, Any]]:
     return rows
 
 
+def _command(part: str) -> str:
+    models = ",".join(pathlib.Path(name).name for name in _MODELS.value)
+    flag = f" --models={models}" if models else ""
+    return f"python benchmarks/soundness.py --parts={part}{flag}"
+
+
 def _machine() -> str:
     return (
         f"{datetime.date.today()}, {os.cpu_count()} CPU cores "
@@ -284,6 +290,7 @@ def _measure(wanted: Sequence[str], study: dict[str, Any]) -> None:
             study[name] = {
                 "found": found,
                 "machine": _machine(),
+                "command": _command(name),
                 "seconds": time.monotonic() - start,
             }
             _write(study)

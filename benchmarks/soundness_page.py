@@ -32,7 +32,7 @@ def page(study: dict[str, Any], epsilons: Sequence[float]) -> str:
         if name in study:
             parts += section(study[name]["found"])
             machine, seconds = study[name]["machine"], study[name]["seconds"]
-            command = f"python benchmarks/soundness.py --parts={name}"
+            command = study[name]["command"]
             parts.append(f"`{command}`: {seconds:.0f} s, {machine}.\n")
     return "\n".join(parts)
 
@@ -128,7 +128,7 @@ def _mutants(found) -> Iterator[str]:
     yield "## Faults planted in the sources\n"
     yield "Each is one that the field has seen; the tests must fail for it.\n"
     rows = [
-        [mutant["name"], mutant["fault"], "yes" if mutant["caught"] else "NO"]
+        [mutant["name"], mutant["fault"], mutant["verdict"]]
         for mutant in found["mutants"]
     ]
     yield _table(["fault", "stands for", "caught"], rows)

@@ -1,0 +1,739 @@
+"""The faults that tests/mutants.py plants, and the tests that must catch them.
+
+Each stands for a fault that tools of the field have been seen to have, or
+that this library would have if one term of a derivation were left out, one
+comparison turned round, one refusal forgotten. Not here are terms that no
+input can be shown to need: where one part of a proof hides another's loss,
+its absence is no fault.
+
+[SF20]: Singla and Feizi, "Second-Order Provable Defenses against Adversarial
+Attacks", ICML 2020.
+"""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Mutant:
+    """A fault, as a replacement in one source file.
+
+    Attributes:
+        name: Short and unique.
+        fault: What it stands for, in one sentence.
+        file: The source, from the root of the project.
+        old: Text that occurs in it exactly once.
+        new: What takes its place.
+        tests: Test files, or classes of them, of which one must fail.
+    """
+
+    name: str
+    fault: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+    def planted_in(self, source: str) -> str:
+        """Returns the source with the fault in it.
+
+        Args:
+            source: The text of `file`.
+
+        Raises:
+            ValueError: The old text does not occur exactly once.
+        """
+        if (count := source.count(self.old)) != 1:
+            raise ValueError(
+                f"The text to replace must occur once in {self.file}. "
+                f"Received: old={self.old!r}, which occurs {count} times."
+            )
+        return source.replace(self.old, self.new)
+
+
+_NUMERICS = (
+    Mutant(
+        name="roundoff_halved",
+        fault="A unit roundoff of half its size, under every rounding bound.",
+        file="tfcurv/numerics.py",
+        old=".eps) / 2.0",
+        new=".eps) / 4.0",
+        tests=("tests/numerics_test.py",),
+    ),
+    Mutant(
+        name="power_iteration_as_bound",
+        fault=(
+            "Power iteration taken for a bound on a norm, as in the code of "
+            "[SF20]'s authors, which under-estimates the curvature by up to "
+            "4.2 %."
+        ),
+        file="tfcurv/solvers/eigenvalues.py",
+        old="squared = eigenvalue_upper_bound(gram)",
+        new=(
+            "v = np.ones(len(gram))\n"
+            "    for _ in range(20):\n"
+            "        v = gram @ v / (np.linalg.norm(gram @ v) + 1e-300)\n"
+            "    squared = float(v @ gram @ v)"
+        ),
+        tests=("tests/solvers_eigenvalues_test.py::SpectralNormTest",),
+    ),
+    Mutant(
+        name="unproved_eigenvalue",
+        fault=(
+            "The convergence of an iteration trusted: its proposal is no "
+            "longer proved by a factorisation that succeeds."
+        ),
+        file="tfcurv/solvers/eigenvalues.py",
+        old="if _is_positive_definite(bound, matrix):",
+        new="if bound > 0.0:",
+        tests=("tests/solvers_eigenvalues_test.py::EigenvalueTest",),
+    ),
+    Mutant(
+        name="gram_rounding_dropped",
+        fault="A norm from a Gram matrix without the rounding of its sums.",
+        file="tfcurv/solvers/eigenvalues.py",
+        old="squared += numerics.gamma(long + 2) * frobenius + _TINY",
+        new="squared += _TINY",
+        tests=("tests/bounds_sharpness_test.py",),
+    ),
+)
+
+_ACTIVATIONS = (
+    Mutant(
+        name="constants_rounded_inward",
+        fault="The ranges of s' and s'' rounded inward, not outward.",
+        file="tfcurv/bounds/activations.py",
+        old="_WIDENING = EVALUATION_ROUNDOFFS",
+        new="_WIDENING = -EVALUATION_ROUNDOFFS",
+        tests=("tests/bounds_activations_test.py::GlobalRangeTest",),
+    ),
+    Mutant(
+        name="nan_is_an_interval",
+        fault=(
+            "The ends of an interval compared so that NaN passes: every "
+            "comparison with it is false."
+        ),
+        file="tfcurv/bounds/activations.py",
+        old="if not self.lower <= self.upper:",
+        new="if self.lower > self.upper:",
+        tests=("tests/bounds_activations_test.py::IntervalTest",),
+    ),
+    Mutant(
+        name="jump_taken_as_smooth",
+        fault=(
+            "An activation whose s'' jumps bounded by its values beside the "
+            "jump alone."
+        ),
+        file="tfcurv/bounds/activations.py",
+        old="*(self.curvature_jump or ())",
+        new="",
+        tests=("tests/bounds_activations_test.py::GlobalRangeTest",),
+    ),
+)
+
+_CURVATURE = (
+    Mutant(
+        name="wrong_sign_of_s",
+        fault="The signed form with the wrong sign of s''.",
+        file="tfcurv/bounds/curvature.py",
+        old="_negative_part(low, high, fn.curvature_range)",
+        new="_negative_part(-high, -low, fn.curvature_range)",
+        tests=("tests/bounds_curvature_test.py::TwoLayersTest",),
+    ),
+    Mutant(
+        name="nan_weighs_nothing",
+        fault=(
+            "The weights of a Hessian compared so that NaN counts as zero: "
+            "an overflow that proves a small curvature."
+        ),
+        file="tfcurv/bounds/curvature.py",
+        old="active = ~(density <= 0.0)",
+        new="active = density > 0.0",
+        tests=("tests/bounds_curvature_test.py::DegenerateNetworksTest",),
+    ),
+    Mutant(
+        name="nan_is_the_least",
+        fault=(
+            "NaN among candidate bounds kept as it is, so that which of them "
+            "is the least depends on their order."
+        ),
+        file="tfcurv/bounds/curvature.py",
+        old="return math.inf if math.isnan(value) else float(value)",
+        new="return float(value)",
+        tests=("tests/bounds_curvature_test.py::DegenerateNetworksTest",),
+    ),
+    Mutant(
+        name="slopes_frozen",
+        fault=(
+            "The slopes of all activations taken at the middle of their "
+            "range: the second-order terms of a chain left out."
+        ),
+        file="tfcurv/bounds/curvature.py",
+        old="total += scale * norm_of(j + 1) * spread * lipschitz[j]",
+        new="total += 0.0 * spread",
+        tests=("tests/bounds_sharpness_test.py",),
+    ),
+    Mutant(
+        name="last_layer_alone_bends",
+        fault="The Hessian of a deep network bounded by one layer's term.",
+        file="tfcurv/bounds/curvature.py",
+        old="total += chain * chain",
+        new="total = chain * chain",
+        tests=("tests/bounds_curvature_test.py::BoundsTest",),
+    ),
+    Mutant(
+        name="merged_without_norms",
+        fault="The norms between the layers left out of the merged form.",
+        file="tfcurv/bounds/curvature.py",
+        old="between *= self._network.norms[index]",
+        new="between *= 1.0",
+        tests=("tests/bounds_curvature_test.py::BoundsTest",),
+    ),
+    Mutant(
+        name="product_error_dropped",
+        fault=(
+            "What fusing kernels may have changed left out of the error of "
+            "their product."
+        ),
+        file="tfcurv/bounds/curvature.py",
+        old="+ product.error * self._network.norms[index]",
+        new="",
+        tests=("tests/bounds_sharpness_test.py",),
+    ),
+    Mutant(
+        name="own_kernel_error_dropped",
+        fault=(
+            "What a kernel itself may be off by left out of the error of a "
+            "product with it."
+        ),
+        file="tfcurv/bounds/curvature.py",
+        old="size * affine.kernel_error\n            +",
+        new="0.0\n            +",
+        tests=("tests/bounds_sharpness_test.py",),
+    ),
+    Mutant(
+        name="class_error_dropped",
+        fault=(
+            "The error of the last kernel left out of the bounds that serve "
+            "many classes at once."
+        ),
+        file="tfcurv/bounds/curvature.py",
+        old="error = last.kernel_error\n        columns",
+        new="error = 0.0\n        columns",
+        tests=("tests/bounds_sharpness_test.py",),
+    ),
+)
+
+_NETWORK = (
+    Mutant(
+        name="tensorfloat_kernels",
+        fault=(
+            "Kernels cut to the 10 bits of TensorFloat-32, in which "
+            "TensorFlow multiplies float32 matrices on recent GPUs."
+        ),
+        file="tfcurv/bounds/network.py",
+        old="tf.constant(a.kernel, dtype)",
+        new=(
+            "tf.constant(\n"
+            "                    (\n"
+            "                        a.kernel.astype('float32').view('int32')\n"
+            "                        & -8192\n"
+            "                    ).view('float32'),\n"
+            "                    dtype,\n"
+            "                )"
+        ),
+        tests=("tests/bounds_network_test.py::EvaluationTest",),
+    ),
+    Mutant(
+        name="margin_without_bias",
+        fault="The biases left out of the difference of two logits.",
+        file="tfcurv/bounds/network.py",
+        old="tf.gather(negated[-1], t) - tf.gather(negated[-1], y)",
+        new="tf.zeros_like(weights[:, 0])",
+        tests=("tests/bounds_network_test.py::EvaluationTest",),
+    ),
+    Mutant(
+        name="margin_exact",
+        fault="The rounding error of the margin taken for zero.",
+        file="tfcurv/bounds/rounding.py",
+        old="EvaluationError(margin * _INFLATION,",
+        new="EvaluationError(0.0 * margin,",
+        tests=("tests/bounds_sharpness_test.py",),
+    ),
+    Mutant(
+        name="gradient_exact",
+        fault="The rounding error of the gradient taken for zero.",
+        file="tfcurv/bounds/rounding.py",
+        old=", error * _INFLATION)",
+        new=", 0.0 * error)",
+        tests=("tests/bounds_sharpness_test.py",),
+    ),
+    Mutant(
+        name="slope_taken_in_place",
+        fault=(
+            "The slopes of a backward pass taken as if its pre-activations "
+            "were exact."
+        ),
+        file="tfcurv/bounds/rounding.py",
+        old="local = curvature * z_error + ",
+        new="local = 0.0 * z_error + ",
+        tests=("tests/bounds_sharpness_test.py",),
+    ),
+    Mutant(
+        name="backward_without_norm",
+        fault="A gradient's error carried through a kernel without its norm.",
+        file="tfcurv/bounds/rounding.py",
+        old=(
+            "norm * error\n"
+            "        + affine.kernel_error * size\n"
+            "        + rounding"
+        ),
+        new=("error\n        + affine.kernel_error * size\n        + rounding"),
+        tests=("tests/bounds_sharpness_test.py",),
+    ),
+    Mutant(
+        name="errors_do_not_multiply",
+        fault="The product of two errors, of weights and features, left out.",
+        file="tfcurv/bounds/rounding.py",
+        old="(weight_size + weight_error) * forward.features",
+        new="weight_size * forward.features",
+        tests=("tests/bounds_sharpness_test.py",),
+    ),
+    Mutant(
+        name="one_bias_errs",
+        fault="The error of one bias counted where a margin has two.",
+        file="tfcurv/bounds/rounding.py",
+        old="+ 2.0 * last.bias_error",
+        new="+ last.bias_error",
+        tests=("tests/bounds_sharpness_test.py",),
+    ),
+    Mutant(
+        name="bias_added_exactly",
+        fault="The rounding of adding a bias left out.",
+        file="tfcurv/bounds/rounding.py",
+        old="products = network.frobenius_norms[index] * size + bias",
+        new="products = network.frobenius_norms[index] * size",
+        tests=("tests/bounds_sharpness_test.py",),
+    ),
+)
+
+_EXECUTION = (
+    Mutant(
+        name="guard_at_the_centre",
+        fault=(
+            "The rounding of a float32 execution bounded at the image, where "
+            "it must be bounded in the whole ball."
+        ),
+        file="tfcurv/bounds/execution.py",
+        old="largest = largest + self._columns * moved",
+        new="largest = largest + 0.0 * moved",
+        tests=("tests/bounds_sharpness_test.py::ExecutionTest",),
+    ),
+    Mutant(
+        name="guard_of_half_a_sum",
+        fault="Partial sums of float32 taken for half of what they may be.",
+        file="tfcurv/bounds/execution.py",
+        old="largest = 0.5 * (terms",
+        new="largest = 0.25 * (terms",
+        tests=("tests/bounds_sharpness_test.py::ExecutionTest",),
+    ),
+    Mutant(
+        name="guard_of_one_layer",
+        fault="What one layer of float32 loses not carried through the next.",
+        file="tfcurv/bounds/execution.py",
+        old="carried + local,",
+        new="local,",
+        tests=("tests/bounds_sharpness_test.py::ExecutionTest",),
+    ),
+    Mutant(
+        name="guard_of_rising_slopes",
+        fault="The fall of an activation that is not monotone left out.",
+        file="tfcurv/bounds/execution.py",
+        old="slope = tf.maximum(tf.abs(low), tf.abs(high))",
+        new="slope = tf.abs(high)",
+        tests=("tests/bounds_sharpness_test.py::ExecutionTest",),
+    ),
+)
+
+_SAFE_BALL = (
+    Mutant(
+        name="multiplier_beyond_its_limit",
+        fault=(
+            "A multiplier of up to twice 1/|m|, beyond which the dual is no "
+            "bound: the curvature halved."
+        ),
+        file="tfcurv/certificates/safe_ball.py",
+        old="a = (curvature + error.gradient / scale)",
+        new="a = (0.5 * curvature + error.gradient / scale)",
+        tests=("tests/certificates_safe_ball_test.py::ProvedRadiusTest",),
+    ),
+    Mutant(
+        name="correction_dropped",
+        fault=(
+            "The dual taken at a point that is no minimiser without the "
+            "correction -a ||d||^2 that it then needs."
+        ),
+        file="tfcurv/certificates/safe_ball.py",
+        old="2.0 * dot(g, d) - a * reach * reach",
+        new="2.0 * dot(g, d)",
+        tests=("tests/certificates_safe_ball_test.py::ProvedRadiusTest",),
+    ),
+    Mutant(
+        name="tied_logits_are_safe",
+        fault=(
+            "A margin without a gradient certified without end, also where "
+            "it is zero: gloro gives tied logits an infinite radius."
+        ),
+        file="tfcurv/certificates/safe_ball.py",
+        old="    sound = tf.math.is_finite(radius)",
+        new=(
+            "    radius = tf.where(size <= 1e-140, 0.0 * f + 1e200, radius)\n"
+            "    sound = tf.math.is_finite(radius)"
+        ),
+        tests=("tests/certificates_safe_ball_test.py::ProvedRadiusTest",),
+    ),
+    Mutant(
+        name="nan_is_robust",
+        fault=(
+            "The radius compared so that NaN passes: in BCP a NaN in the "
+            "optimum becomes robust."
+        ),
+        file="tfcurv/certificates/safe_ball.py",
+        old="sound & (radius > 0.0), radius, tf.zeros_like(radius)",
+        new="radius <= 0.0, tf.zeros_like(radius), radius",
+        tests=("tests/certificates_safe_ball_test.py::ProvedRadiusTest",),
+    ),
+    Mutant(
+        name="margin_error_ignored",
+        fault="The radius proved without the error of the margin.",
+        file="tfcurv/certificates/safe_ball.py",
+        old="(error.margin + 0.5 * error.gradient * scale)",
+        new="(0.5 * error.gradient * scale)",
+        tests=("tests/certificates_safe_ball_test.py::ProvedRadiusTest",),
+    ),
+    Mutant(
+        name="gradient_error_ignored",
+        fault="The curvature not raised by the error of the gradient.",
+        file="tfcurv/certificates/safe_ball.py",
+        old="(curvature + error.gradient / scale)",
+        new="curvature",
+        tests=("tests/certificates_safe_ball_test.py::ProvedRadiusTest",),
+    ),
+    Mutant(
+        name="vanished_products_ignored",
+        fault="Products that underflow taken for zero where they decide.",
+        file="tfcurv/certificates/safe_ball.py",
+        old="* terms + _PRODUCT_FLOOR",
+        new="* terms",
+        tests=("tests/certificates_sharpness_test.py",),
+    ),
+    Mutant(
+        name="vanished_norm_ignored",
+        fault="The norm of a gradient whose squares underflow taken as it is.",
+        file="tfcurv/certificates/safe_ball.py",
+        old="size = tf.norm(g, axis=-1) * (1.0 + rounding) + _NORM_FLOOR",
+        new="size = tf.norm(g, axis=-1)",
+        tests=("tests/certificates_sharpness_test.py",),
+    ),
+)
+
+_CERTIFIER = (
+    Mutant(
+        name="runner_up_claims_all",
+        fault=(
+            "Only the runner-up examined and all classes claimed, as by "
+            "[SF20]'s authors: 60.2 % where attacks leave 53.6 %."
+        ),
+        file="tfcurv/certificates/certifier.py",
+        old="if options.targets is Targets.ALL:",
+        new="if options.targets is None:",
+        tests=("tests/certificates_certifier_test.py::LinearTest",),
+    ),
+    Mutant(
+        name="last_class_skipped",
+        fault="A loop over the classes that stops one short of the last.",
+        file="tfcurv/certificates/certifier.py",
+        old="return ~own",
+        new="return ~own & (tf.range(classes) < classes - 1)",
+        tests=("tests/certificates_certifier_test.py::LinearTest",),
+    ),
+    Mutant(
+        name="tie_won",
+        fault="A tie counted as a win: a radius of zero that certifies.",
+        file="tfcurv/certificates/certifier.py",
+        old="tf.reduce_all(radii > 0.0, axis=-1)",
+        new="tf.reduce_all(radii >= 0.0, axis=-1)",
+        tests=("tests/certificates_certifier_test.py::ReasonTest",),
+    ),
+    Mutant(
+        name="misclassified_certified",
+        fault="The predicted class certified, whatever the label says.",
+        file="tfcurv/certificates/certifier.py",
+        old="curvatures = tf.gather(curvature, y)",
+        new="y = prediction\n    curvatures = tf.gather(curvature, y)",
+        tests=("tests/certificates_certifier_test.py::RunnerUpTest",),
+    ),
+    Mutant(
+        name="infinite_input_accepted",
+        fault="An infinite input judged by logits that saturate.",
+        file="tfcurv/certificates/certifier.py",
+        old="finite = tf.reduce_all(tf.math.is_finite(x), axis=-1)",
+        new="finite = tf.fill([tf.shape(x)[0]], True)",
+        tests=("tests/certificates_sharpness_test.py",),
+    ),
+    Mutant(
+        name="nan_logits_accepted",
+        fault="Logits that are NaN or infinite given a prediction.",
+        file="tfcurv/certificates/certifier.py",
+        old="finite &= tf.reduce_all(tf.math.is_finite(logits), axis=-1)",
+        new="pass",
+        tests=("tests/certificates_sharpness_test.py",),
+    ),
+    Mutant(
+        name="proof_in_float32",
+        fault=(
+            "The margin of a proof added up in float32, with the error bound "
+            "of float64: a certificate worth 24 bits."
+        ),
+        file="tfcurv/certificates/certifier.py",
+        old="margin = tf.reduce_sum(features * weights, axis=-1) + bias",
+        new=(
+            "products = tf.cast(features * weights, tf.float32)\n"
+            "    total = tf.reduce_sum(products, axis=-1)\n"
+            "    margin = tf.cast(total, x.dtype) + bias"
+        ),
+        tests=("tests/certificates_certifier_test.py::LinearTest",),
+    ),
+    Mutant(
+        name="search_trusted",
+        fault="The radius that the search reports taken for a proof.",
+        file="tfcurv/certificates/certifier.py",
+        old="_prove(network, x0, centre, label, t, a)",
+        new="tf.cast(found.radius, x.dtype)",
+        tests=("tests/certificates_certifier_test.py::LinearTest",),
+    ),
+    Mutant(
+        name="bounds_of_another_label",
+        fault="Curvature bounds taken from the row of another image's label.",
+        file="tfcurv/certificates/certifier.py",
+        old="curvatures = tf.gather(curvature, y)",
+        new="curvatures = tf.gather(curvature, y[::-1])",
+        tests=("tests/certificates_metamorphic_test.py::BatchTest",),
+    ),
+    Mutant(
+        name="radii_of_other_rows",
+        fault="Radii scattered back into a batch in the wrong order.",
+        file="tfcurv/certificates/certifier.py",
+        old="tensor_scatter_nd_update(state.radii, where, proved)",
+        new="tensor_scatter_nd_update(state.radii, where, proved[::-1])",
+        tests=("tests/certificates_metamorphic_test.py::BatchTest",),
+    ),
+    Mutant(
+        name="labels_of_other_rows",
+        fault="The labels of a part of a batch gathered in the wrong order.",
+        file="tfcurv/certificates/certifier.py",
+        old="tf.gather(x, rows), tf.gather(y, rows)",
+        new="tf.gather(x, rows), tf.gather(y, rows[::-1])",
+        tests=("tests/certificates_metamorphic_test.py::BatchTest",),
+    ),
+    Mutant(
+        name="examples_of_other_rows",
+        fault="Adversarial examples given to other images of the batch.",
+        file="tfcurv/certificates/certifier.py",
+        old="rows[:, tf.newaxis], found\n",
+        new="rows[:, tf.newaxis], found[::-1]\n",
+        tests=("tests/certificates_sharpness_test.py",),
+    ),
+    Mutant(
+        name="one_logit_errs",
+        fault="The error of one logit counted where a margin has two.",
+        file="tfcurv/certificates/certifier.py",
+        old="_SURE, _PROVABLE = 2.0, 10.0",
+        new="_SURE, _PROVABLE = 1.0, 10.0",
+        tests=("tests/certificates_sharpness_test.py",),
+    ),
+    Mutant(
+        name="exactness_claimed",
+        fault="Every certified radius called exact, whatever the gap.",
+        file="tfcurv/certificates/certifier.py",
+        old="exact=certified & (gap <= _EXACTNESS_TOLERANCE * radius)",
+        new="exact=certified",
+        tests=("tests/certificates_certifier_test.py::PlaneTest",),
+    ),
+    Mutant(
+        name="guard_not_applied",
+        fault="The rounding of a float32 execution computed and left out.",
+        file="tfcurv/certificates/certifier.py",
+        old="return tf.minimum(radius, guarded)",
+        new="return tf.maximum(radius, guarded)",
+        tests=("tests/nn_rigor_test.py::GuardTest",),
+    ),
+    Mutant(
+        name="pair_transposed",
+        fault="The bound of (t, y) entered for the pair (y, t).",
+        file="tfcurv/certificates/curvature_table.py",
+        old="pair_concavity_upper_bound(y, t)",
+        new="pair_concavity_upper_bound(t, y)",
+        tests=("tests/certificates_curvature_table_test.py::FewClassesTest",),
+    ),
+    Mutant(
+        name="half_of_a_pair",
+        fault="The larger of two logits' curvatures taken for their sum.",
+        file="tfcurv/certificates/curvature_table.py",
+        old="plus[:, np.newaxis] + minus",
+        new="np.maximum(plus[:, np.newaxis], minus)",
+        tests=("tests/certificates_curvature_table_test.py::ManyClassesTest",),
+    ),
+)
+
+_EVIDENCE = (
+    Mutant(
+        name="unproved_example",
+        fault="The last point of an attack reported, misclassified or not.",
+        file="tfcurv/certificates/adversary.py",
+        old="nearer = wrong & (distance < found.distance)",
+        new="nearer = distance < found.distance",
+        tests=("tests/certificates_adversary_test.py::CrossBoundaryTest",),
+    ),
+    Mutant(
+        name="example_within_rounding",
+        fault="A point called misclassified that rounding has made so.",
+        file="tfcurv/certificates/adversary.py",
+        old="worst_margin(network, x, y) + 2.0 * logit_error(network, x)",
+        new="worst_margin(network, x, y) + 1.0 * logit_error(network, x)",
+        tests=("tests/certificates_sharpness_test.py",),
+    ),
+    Mutant(
+        name="attack_sees_half",
+        fault="A falsifier that overlooks what lies close to the radius.",
+        file="tfcurv/certificates/falsification.py",
+        old="new = flipped & (distance < ball.radius)",
+        new="new = flipped & (distance < 0.9 * ball.radius)",
+        tests=("tests/certificates_falsification_test.py",),
+    ),
+    Mutant(
+        name="runner_up_is_a_certificate",
+        fault="A result against the runner-up alone that calls itself proved.",
+        file="tfcurv/certificates/result.py",
+        old='return self.targets_protocol == "all"',
+        new="return True",
+        tests=("tests/certificates_result_test.py::SummaryTest",),
+    ),
+    Mutant(
+        name="boundary_is_inside",
+        fault="An image counted at its own radius, where the class may change.",
+        file="tfcurv/report/curves.py",
+        old='side="right"',
+        new='side="left"',
+        tests=("tests/certificates_result_test.py::AccuracyTest",),
+    ),
+    Mutant(
+        name="arrays_unverified",
+        fault="The arrays of a saved result read without their hash.",
+        file="tfcurv/certificates/storage.py",
+        old="if hashlib.sha256(packed).hexdigest() != expected:",
+        new="if not expected:",
+        tests=("tests/certificates_storage_test.py::ReadResultTest",),
+    ),
+    Mutant(
+        name="other_data_resumed",
+        fault="A checkpoint continued with other data than it was begun with.",
+        file="tfcurv/certificates/shards.py",
+        old='if str(arrays.pop("data_hash", "")) != data_hash:',
+        new='if not arrays.pop("data_hash", ""):',
+        tests=("tests/certificates_shards_test.py",),
+    ),
+)
+
+_KERAS = (
+    Mutant(
+        name="unknown_layer_ignored",
+        fault=(
+            "An unknown layer taken for the identity: gloro counts unknown "
+            "layers as 1-Lipschitz."
+        ),
+        file="tfcurv/nn/chain.py",
+        old='raise _unsupported(layer, "nothing is known about it")',
+        new="return []",
+        tests=("tests/nn_chain_test.py::RefusalTest",),
+    ),
+    Mutant(
+        name="subclass_trusted",
+        fault="A subclass of Dense taken for Dense, whatever its `call` does.",
+        file="tfcurv/nn/chain.py",
+        old="if kind in _DENSE:",
+        new="if isinstance(layer, _DENSE):",
+        tests=("tests/nn_chain_test.py::RefusalTest",),
+    ),
+    Mutant(
+        name="softmax_head_accepted",
+        fault="Probabilities certified as if they were logits.",
+        file="tfcurv/nn/chain.py",
+        old="raise _refused_head(layer, name)",
+        new="return []",
+        tests=("tests/nn_chain_test.py::RefusalTest",),
+    ),
+    Mutant(
+        name="precision_ignored",
+        fault="A layer of mixed precision read as if it were float32.",
+        file="tfcurv/nn/chain.py",
+        old='raise _unsupported(layer, f"its dtype policy is {policy.name!r}")',
+        new="return",
+        tests=("tests/nn_chain_test.py::RefusalTest",),
+    ),
+    Mutant(
+        name="branches_ignored",
+        fault="A layer that joins branches read as if it had the first alone.",
+        file="tfcurv/nn/chain.py",
+        old="if len(sources) != 1:",
+        new="if not sources:",
+        tests=("tests/nn_chain_test.py::BranchTest",),
+    ),
+    Mutant(
+        name="rescaling_ignored",
+        fault=(
+            "A Rescaling layer passed over, so that radii come in units of "
+            "something else than the model's input."
+        ),
+        file="tfcurv/nn/adapter.py",
+        old="pending = _rescale(pending, link)",
+        new="pending = pending",
+        tests=("tests/nn_adapter_test.py::LogitsTest",),
+    ),
+    Mutant(
+        name="agreement_unchecked",
+        fault="A model that computes something else than its layers say.",
+        file="tfcurv/nn/adapter.py",
+        old="_check_agreement(model, network)\n    return",
+        new="return",
+        tests=("tests/nn_adapter_test.py::RefusalTest",),
+    ),
+    Mutant(
+        name="fusing_taken_as_exact",
+        fault="The rounding of a scale fused into a kernel left out.",
+        file="tfcurv/nn/adapter.py",
+        old="kernel_error=numerics.gamma(4) * float(",
+        new="kernel_error=0.0 * float(",
+        tests=("tests/nn_adapter_test.py::FusingTest",),
+    ),
+    Mutant(
+        name="diverged_weights_accepted",
+        fault="NaN among the weights not refused by name.",
+        file="tfcurv/nn/adapter.py",
+        old="    _check_finite(model)\n",
+        new="",
+        tests=("tests/nn_adapter_test.py::RefusalTest",),
+    ),
+)
+
+#: Every fault.
+MUTANTS = (
+    *_NUMERICS,
+    *_ACTIVATIONS,
+    *_CURVATURE,
+    *_NETWORK,
+    *_EXECUTION,
+    *_SAFE_BALL,
+    *_CERTIFIER,
+    *_EVIDENCE,
+    *_KERAS,
+)
