@@ -139,9 +139,12 @@ class Network:
 
     def logits(self, x: tf.Tensor) -> tf.Tensor:
         """Returns the logits `[batch, classes]` at the rows of x."""
+        return self.last_logits(x, self.pre_activations(x))
+
+    def last_logits(self, x: tf.Tensor, z: list[tf.Tensor]) -> tf.Tensor:
+        """Returns the logits, given the pre-activations."""
         kernels, negated, _ = self._tensors[x.dtype]
-        last = self.features(x, self.pre_activations(x))
-        return last @ kernels[-1] - negated[-1]
+        return self.features(x, z) @ kernels[-1] - negated[-1]
 
     def pair(
         self, y: tf.Tensor, t: tf.Tensor, dtype: Any

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tfcurv import bounds
 from tfcurv import numerics
+from tfcurv import solvers
 from tfcurv.certificates.safe_ball import dot
 from tfcurv.certificates.search import Problem
 
@@ -15,6 +16,9 @@ _OVERSHOOTS = (1e-6, 1e-4, 1e-2)
 
 # The same where the executed network, too, must be wrong beyond doubt.
 _EXECUTED_OVERSHOOTS = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+
+# A step this small beside the distance from x0 is float32's rounding.
+_SETTLED = 1e-6
 
 # Where on a ray to look first, and how far to follow it, in multiples of the
 # distance to the point that suggested it.
@@ -51,27 +55,43 @@ def approach_boundary(
         start: `[batch, dim]` first points.
         num_steps: Number of gradient evaluations.
     """
-    x0 = problem.x0
-
-    def advance(x, last):
-        f, g = network.evaluate(x, problem.weights, problem.bias)
-        eta = tf.math.divide_no_nan(f + dot(g, x0 - x), dot(g, g))
-        step = x0 - eta[:, tf.newaxis] * g - x
-        length = tf.norm(step, axis=-1)
-        one = tf.ones_like(length)
-        damping = tf.where(length > last, 0.5 * one, one)
-        following = x + damping[:, tf.newaxis] * step
-        return tf.where(tf.math.is_finite(following), following, x), length
-
-    def always(x, last):
-        del x, last
-        return True
-
-    infinite = tf.fill(tf.shape(x0)[:1], tf.cast(float("inf"), x0.dtype))
-    x, _ = tf.while_loop(
-        always, advance, (start, infinite), maximum_iterations=num_steps
+    nothing = tf.zeros_like(problem.bias)
+    state = _Approach(
+        start,
+        nothing + tf.constant(float("inf"), start.dtype),
+        tf.ones_like(nothing, tf.bool),
     )
-    return x
+
+    def advance(rows, state):
+        return _approach_step(network, rows, state)
+
+    return solvers.iterate(advance, problem, state, max_steps=num_steps).point
+
+
+class _Approach(NamedTuple):
+    """Points on their way to the boundary, and how far they went last."""
+
+    point: tf.Tensor
+    last: tf.Tensor
+    active: tf.Tensor
+
+
+def _approach_step(network, problem: Problem, state: _Approach) -> _Approach:
+    x = state.point
+    f, g = network.evaluate(x, problem.weights, problem.bias)
+    away = problem.x0 - x
+    eta = tf.math.divide_no_nan(f + dot(g, away), dot(g, g))
+    step = away - eta[:, tf.newaxis] * g
+    length = tf.norm(step, axis=-1)
+    one = tf.ones_like(length)
+    damping = tf.where(length > state.last, 0.5 * one, one)
+    following = x + damping[:, tf.newaxis] * step
+    # NaN compares false: it moves nothing and ends the walk.
+    moves = length > _SETTLED * tf.norm(away, axis=-1)
+    moves &= state.active & tf.reduce_all(tf.math.is_finite(following), axis=-1)
+    return _Approach(
+        tf.where(moves[:, tf.newaxis], following, x), length, moves
+    )
 
 
 def worst_margin(
@@ -84,7 +104,10 @@ def worst_margin(
         x: `[batch, dim]` points, float32 or float64.
         y: `[batch]` int32 labels.
     """
-    logits = network.logits(x)
+    return _least_margin(network.logits(x), y)
+
+
+def _least_margin(logits: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
     best = tf.reduce_max(_others(logits, y), axis=-1)
     return tf.gather(logits, y, batch_dims=1) - best
 
@@ -113,6 +136,7 @@ class _Bracket(NamedTuple):
     high: tf.Tensor
     at_low: tf.Tensor
     at_high: tf.Tensor
+    active: tf.Tensor
 
 
 def cross_boundary(
@@ -135,19 +159,15 @@ def cross_boundary(
         num_steps: Steps of the root search on each ray.
     """
     origin = tf.cast(x0, towards.dtype)
-    ray = towards - origin
+    rays = _Rays(origin, towards - origin, y)
 
     def margin(reach):
-        return worst_margin(network, origin + reach[:, tf.newaxis] * ray, y)
+        return _margin_on(network, rays, reach)
 
-    def refine(bracket):
-        return [_illinois_step(bracket, margin)]
+    def refine(rows, bracket):
+        return _illinois_step(network, rows, bracket)
 
-    def always(bracket):
-        del bracket
-        return True
-
-    one = tf.ones_like(ray[:, 0])
+    one = tf.ones_like(origin[:, 0])
     # Most rays cross close to where they were told to: look there first.
     at_near, at_far = margin(_NEAR * one), margin(_FAR * one)
     crossed = at_near <= 0.0
@@ -156,26 +176,40 @@ def cross_boundary(
         tf.where(crossed, _NEAR * one, _FAR * one),
         tf.where(crossed, margin(0.0 * one), at_near),
         tf.where(crossed, at_near, at_far),
+        tf.ones_like(crossed),
     )
-    (end,) = tf.while_loop(
-        always, refine, [start], maximum_iterations=num_steps
-    )
-    return _verify(network, x0, y, tf.cast(ray, x0.dtype), end.high)
+    end = solvers.iterate(refine, rays, start, max_steps=num_steps)
+    return _verify(network, x0, y, tf.cast(rays.ray, x0.dtype), end.high)
 
 
-def _illinois_step(bracket: _Bracket, margin) -> _Bracket:
+class _Rays(NamedTuple):
+    """Rays, and the classes that are to be left on them."""
+
+    origin: tf.Tensor
+    ray: tf.Tensor
+    label: tf.Tensor
+
+
+def _margin_on(network, rays: _Rays, reach) -> tf.Tensor:
+    x = rays.origin + reach[:, tf.newaxis] * rays.ray
+    return worst_margin(network, x, rays.label)
+
+
+def _illinois_step(network, rays: _Rays, bracket: _Bracket) -> _Bracket:
     """Regula falsi, halving the margin of an end that has not moved."""
-    low, high, at_low, at_high = bracket
+    low, high, at_low, at_high, active = bracket
     share = tf.math.divide_no_nan(at_low, at_low - at_high)
     share = tf.clip_by_value(share, 0.01, 0.99)
     middle = low + share * (high - low)
-    found = margin(middle)
+    found = _margin_on(network, rays, middle)
     outside = found > 0.0
+    low, high = tf.where(outside, middle, low), tf.where(outside, high, middle)
     return _Bracket(
-        tf.where(outside, middle, low),
-        tf.where(outside, high, middle),
+        low,
+        high,
         tf.where(outside, found, 0.5 * at_low),
         tf.where(outside, 0.5 * at_high, found),
+        active & (high - low > _SETTLED * high),
     )
 
 
@@ -186,15 +220,22 @@ def _verify(network, x0, y, ray, reach) -> Adversarial:
     reach = tf.cast(reach, x0.dtype)
     exact = network.execution is None
     for overshoot in _OVERSHOOTS if exact else _EXECUTED_OVERSHOOTS:
-        scale = reach * (1.0 + overshoot)
-        x = x0 + scale[:, tf.newaxis] * ray
-        wrong = is_misclassified(network, x, y)
-        distance = tf.norm(x - x0, axis=-1)
+        # Only where a smaller step has not been enough.
+        rows = tf.where(tf.math.is_inf(found.distance))[:, 0]
+        centre, label = tf.gather(x0, rows), tf.gather(y, rows)
+        scale = tf.gather(reach, rows) * (1.0 + overshoot)
+        x = centre + scale[:, tf.newaxis] * tf.gather(ray, rows)
+        wrong = tf.where(is_misclassified(network, x, label))[:, 0]
+        distance = tf.norm(x - centre, axis=-1)
         distance = numerics.round_up(distance, network.input_dim + 4)
-        nearer = wrong & (distance < found.distance)
+        where = tf.gather(rows, wrong)[:, tf.newaxis]
         found = Adversarial(
-            tf.where(nearer[:, tf.newaxis], x, found.point),
-            tf.where(nearer, distance, found.distance),
+            tf.tensor_scatter_nd_update(
+                found.point, where, tf.gather(x, wrong)
+            ),
+            tf.tensor_scatter_nd_update(
+                found.distance, where, tf.gather(distance, wrong)
+            ),
         )
     return found
 
@@ -214,7 +255,9 @@ def is_misclassified(
         arithmetic, and in the execution that the network is certified for.
         False where rounding leaves it open, and for NaN.
     """
-    margin = worst_margin(network, x, y) + 2.0 * logit_error(network, x)
+    z = network.pre_activations(x)
+    margin = _least_margin(network.last_logits(x, z), y)
+    margin += 2.0 * logit_error(network, x, z)
     if network.execution is not None:
         margin += execution_error(network, x, y)
     return margin <= 0.0
@@ -236,9 +279,17 @@ def execution_error(
     return network.execution.margin_error(trace, y, t, nowhere)
 
 
-def logit_error(network: bounds.Network, x: tf.Tensor) -> tf.Tensor:
-    """Bounds the error of each computed logit, `[batch]` float64."""
-    z = network.pre_activations(x)
+def logit_error(
+    network: bounds.Network, x: tf.Tensor, z: list[tf.Tensor] | None = None
+) -> tf.Tensor:
+    """Bounds the error of each computed logit, `[batch]` float64.
+
+    Args:
+        network: The network.
+        x: `[batch, dim]` float64 points.
+        z: The pre-activations there, if they are known.
+    """
+    z = network.pre_activations(x) if z is None else z
     forward = bounds.forward_error(network, x, z)
     return bounds.affine_error(
         network,

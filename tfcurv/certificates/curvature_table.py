@@ -44,6 +44,11 @@ class CurvatureTable:
         return {"values": self._values.copy(), "known": self._known.copy()}
 
     @property
+    def covers_all_pairs(self) -> bool:
+        """Whether `bounds` has no use for runners-up."""
+        return not self._many
+
+    @property
     def num_known(self) -> int:
         """The number of pairs that have a bound of their own."""
         return 0 if self._known is None else int(np.sum(self._known))
@@ -55,7 +60,7 @@ class CurvatureTable:
             labels: `[batch]` labels y; the rows of other labels may be zero
                 and must not be used.
             runners_up: `[batch]` the most likely other classes, which get
-                the tightest bounds.
+                the tightest bounds; any where all pairs are covered.
         """
         self._fill()
         if self._many:

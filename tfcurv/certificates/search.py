@@ -155,17 +155,11 @@ def _fixed_point_phase(network, problem, options) -> SearchResult:
         tf.ones_like(nothing, tf.bool),
     )
 
-    def unfinished(state):
-        return tf.reduce_any(state.active)
+    def advance(rows, state):
+        return _fixed_point_step(network, rows, options, state)
 
-    def advance(state):
-        return [_fixed_point_step(network, problem, options, state)]
-
-    (state,) = tf.while_loop(
-        unfinished,
-        advance,
-        [state],
-        maximum_iterations=options.fixed_point_steps,
+    state = solvers.iterate(
+        advance, problem, state, max_steps=options.fixed_point_steps
     )
     return state.best
 
