@@ -97,6 +97,20 @@ _NUMERICS = (
     ),
 )
 
+_COMPACTION = (
+    Mutant(
+        name="rows_left_behind",
+        fault=(
+            "Rows gathered into a smaller batch with what belongs to the "
+            "first rows of the whole."
+        ),
+        file="tfcurv/solvers/compaction.py",
+        old="lambda x: tf.gather(x, index), constants)",
+        new="lambda x: x[: tf.size(index)], constants)",
+        tests=("tests/solvers_compaction_test.py",),
+    ),
+)
+
 _ACTIVATIONS = (
     Mutant(
         name="constants_rounded_inward",
@@ -728,6 +742,7 @@ _KERAS = (
 #: Every fault.
 MUTANTS = (
     *_NUMERICS,
+    *_COMPACTION,
     *_ACTIVATIONS,
     *_CURVATURE,
     *_NETWORK,

@@ -125,7 +125,9 @@ def _run_tests(
         "PYTHONDONTWRITEBYTECODE": "1",
         "TF_CPP_MIN_LOG_LEVEL": "2",
     }
-    options = "-x -q --no-header -p no:cacheprovider -p mutants_witness"
+    # Several mutants run at a time already: no processes within each.
+    options = "-p xdist.plugin -n 0 -p no:cacheprovider -p mutants_witness"
+    options += " -x -q --no-header"
     log = project.parent / "log"
     with log.open("wb") as out:
         status = subprocess.run(
