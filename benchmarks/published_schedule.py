@@ -17,7 +17,6 @@ import functools
 import tensorflow as tf
 
 from tfcurv import bounds
-from tfcurv.certificates import Problem
 from tfcurv.certificates import safe_ball_radius
 
 OUTER_STEPS, INNER_STEPS = 30, 20
@@ -64,7 +63,6 @@ class PublishedCertificate:
 
 def _solve(network, x0, y, t, concavity, convexity):
     weights, bias = network.pair(y, t, tf.float32)
-    problem = Problem(x0, weights, bias, concavity, tf.zeros_like(concavity))
 
     def inner(eta, x):
         scale = 1.0 / (1.0 + eta * convexity)
@@ -88,4 +86,4 @@ def _solve(network, x0, y, t, concavity, convexity):
         maximum_iterations=OUTER_STEPS,
     )
     evaluation = network.evaluate(x, weights, bias)
-    return safe_ball_radius(evaluation, problem.x0 - x, concavity)
+    return safe_ball_radius(evaluation, x0 - x, concavity)

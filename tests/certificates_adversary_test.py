@@ -31,7 +31,7 @@ def _problem(network, x0, y, t) -> search.Problem:
     weights, bias = network.pair(_labels(y), _labels(t), numerics.SEARCH_DTYPE)
     nothing = tf.zeros_like(bias)
     x0 = tf.cast(_float64(x0), numerics.SEARCH_DTYPE)
-    return search.Problem(x0, weights, bias, nothing, nothing)
+    return search.Problem(x0, weights, bias, *[nothing] * 3)
 
 
 def _cross(network, x0, y, towards) -> adversary.Adversarial:

@@ -20,7 +20,7 @@ _THOROUGH = certificates.SearchOptions(
 _FIELDS = ("centre", "radius", "settled", "num_evaluations")
 
 
-def _problem(network, x0, *, dtype=tf.float64, enough=np.inf):
+def _problem(network, x0, *, dtype=tf.float64, enough=np.inf, too_little=0.0):
     """The margins of the predicted class over the next one, modulo classes."""
     y = predict(network, x0)
     t = ((y + 1) % network.num_classes).astype(np.int32)
@@ -33,6 +33,7 @@ def _problem(network, x0, *, dtype=tf.float64, enough=np.inf):
         bias,
         tf.constant(curvature, dtype),
         tf.fill([len(x0)], tf.constant(enough, dtype)),
+        tf.fill([len(x0)], tf.constant(too_little, dtype)),
     )
 
 

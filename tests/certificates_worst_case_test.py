@@ -22,7 +22,7 @@ def _problem(network, x0, y, t) -> certificates.Problem:
     )
     nothing = tf.zeros_like(bias)
     return certificates.Problem(
-        tf.constant(x0), weights, bias, curvature, nothing
+        tf.constant(x0), weights, bias, curvature, nothing, nothing
     )
 
 

@@ -508,7 +508,7 @@ _CERTIFIER = (
             "The margin of a proof added up in float32, with the error bound "
             "of float64: a certificate worth 24 bits."
         ),
-        file="tfcurv/certificates/certifier.py",
+        file="tfcurv/certificates/proof.py",
         old="margin = tf.reduce_sum(features * weights, axis=-1) + bias",
         new=(
             "products = tf.cast(features * weights, tf.float32)\n"
@@ -521,7 +521,7 @@ _CERTIFIER = (
         name="search_trusted",
         fault="The radius that the search reports taken for a proof.",
         file="tfcurv/certificates/certifier.py",
-        old="_prove(network, x0, centre, label, t, a)",
+        old="prove(network, x0, centre, label, t, a)",
         new="tf.cast(found.radius, x.dtype)",
         tests=("tests/certificates_certifier_test.py::LinearTest",),
     ),
@@ -576,7 +576,7 @@ _CERTIFIER = (
     Mutant(
         name="guard_not_applied",
         fault="The rounding of a float32 execution computed and left out.",
-        file="tfcurv/certificates/certifier.py",
+        file="tfcurv/certificates/proof.py",
         old="return tf.minimum(radius, guarded)",
         new="return tf.maximum(radius, guarded)",
         tests=("tests/nn_rigor_test.py::GuardTest",),

@@ -184,6 +184,25 @@ class RigorTest(parameterized.TestCase):
             _certify(rigor="hoped")
 
 
+class DecisionsTest(parameterized.TestCase):
+    @parameterized.parameters(None, "float32")
+    def test_are_those_of_the_radii_with_and_without_a_guard(self, guard):
+        epsilons = tuple(np.quantile(_plain().radii, (0.4, 0.6)))
+        settings = {"epsilons": epsilons, "guard": guard, "options": None}
+        full = _certify(**settings)
+        decided = _certify(radii=False, **settings)
+        for epsilon in epsilons:
+            np.testing.assert_array_equal(
+                decided.radii > epsilon, full.radii > epsilon
+            )
+            self.assertEqual(
+                decided.attacked_accuracy(epsilon),
+                full.attacked_accuracy(epsilon),
+            )
+        self.assertIn("at least", str(decided))
+        self.assertNotIn("at least", str(full))
+
+
 class FalsifyTest(parameterized.TestCase):
     def setUp(self):
         super().setUp()

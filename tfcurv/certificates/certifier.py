@@ -11,13 +11,18 @@ from tfcurv import bounds
 from tfcurv import errors
 from tfcurv import numerics
 from tfcurv.certificates import adversary
-from tfcurv.certificates.safe_ball import safe_ball_radius_bound
+from tfcurv.certificates.proof import closed_form_radii
+from tfcurv.certificates.proof import prove
 from tfcurv.certificates.search import Problem
 from tfcurv.certificates.search import SearchOptions
 from tfcurv.certificates.search import find_centre
 
 # Lower and upper bound this close, relative, are called equal.
 _EXACTNESS_TOLERANCE = 1e-4
+
+# The float32 search and the float64 proof differ by less than this, relative;
+# where not, a decision is lost and nothing else.
+_SEARCH_ERROR = 1e-4
 
 # A margin has the errors of two logits. A proof, whose constants are not the
 # least, can need five and takes up to half of the margin for the gradient's.
@@ -55,11 +60,17 @@ class CertifierOptions:
         attack_steps: Gradient evaluations of the attack on the deciding
             target that gives the upper bound; 0 only follows the ray from the
             point to where the radius was proved.
+        enough: Radius beyond which nothing is asked: what has it is neither
+            searched nor attacked further.
+        too_little: Radius below which nothing is asked: the search ends where
+            it meets another class within it.
     """
 
     targets: Targets = Targets.ALL
     search: SearchOptions | None = SearchOptions()
     attack_steps: int = 10
+    enough: float = float("inf")
+    too_little: float = 0.0
 
 
 class Certificates(NamedTuple):
@@ -168,7 +179,7 @@ def _certify_batch(network, options, x, y, curvature) -> Certificates:
     finite &= tf.reduce_all(tf.math.is_finite(logits), axis=-1)
     prediction = tf.argmax(logits, axis=-1, output_type=tf.int32)
     curvatures = tf.gather(curvature, y)
-    radii = _closed_form_radii(network, x, y, curvatures)
+    radii = closed_form_radii(network, x, y, curvatures)
     # Classes that are left out of account get an infinite radius.
     rivals = _rivals(network, options, logits, y)
     radii = tf.where(rivals, radii, _filled(radii, float("inf")))
@@ -237,74 +248,13 @@ def _reasons(network, x, y, finite, certified, prediction) -> tf.Tensor:
     return tf.where(finite, reason, int(Reason.NON_FINITE))
 
 
-def _prove(network, x0, x, y, t, curvature) -> tf.Tensor:
-    """Returns the radii around x0 that float64 proves from x, `[batch]`."""
-    z = network.pre_activations(x)
-    forward = bounds.forward_error(network, x, z)
-    trace = _trace(network, x0)
-    return _prove_pair(network, x0, trace, x, z, forward, y, t, curvature)
-
-
-def _trace(network, x0) -> list | None:
-    """Returns what the execution of the network needs to know of x0."""
-    return network.execution and network.execution.trace(x0)
-
-
-def _prove_pair(
-    network, x0, trace, x, z, forward, y, t, curvature
-) -> tf.Tensor:
-    weights, bias = network.pair(y, t, x.dtype)
-    backward = network.backward(z, weights)
-    features = network.features(x, z)
-    margin = tf.reduce_sum(features * weights, axis=-1) + bias
-    error = bounds.evaluation_error(
-        network, x, z, forward, backward, _bias_size(network, y, t)
-    )
-    evaluation = bounds.Evaluation(margin, backward[-1])
-    radius = safe_ball_radius_bound(evaluation, error, x0 - x, curvature)
-    if network.execution is None:
-        return radius
-    # Inside that radius the executed margin is no further from the exact one
-    # than this, so that a smaller ball, where the exact one exceeds it, is
-    # safe for both.
-    executed = network.execution.margin_error(trace, y, t, radius)
-    error = error._replace(margin=error.margin + executed)
-    guarded = safe_ball_radius_bound(evaluation, error, x0 - x, curvature)
-    return tf.minimum(radius, guarded)
-
-
-def _bias_size(network, y, t) -> tf.Tensor:
-    sizes = tf.abs(tf.constant(network.affines[-1].bias))
-    return tf.gather(sizes, y) + tf.gather(sizes, t)
-
-
-def _closed_form_radii(network, x, y, curvatures) -> tf.Tensor:
-    """Returns the radii `[batch, classes]` that are proved at x itself.
-
-    One backward pass a class, in a loop: memory does not grow with their
-    number.
-    """
-    z = network.pre_activations(x)
-    forward = bounds.forward_error(network, x, z)
-    trace = _trace(network, x)
-
-    def prove(index):
-        t = tf.fill(tf.shape(y), index)
-        a = curvatures[:, index]
-        return _prove_pair(network, x, trace, x, z, forward, y, t, a)
-
-    radii = tf.map_fn(
-        prove, tf.range(network.num_classes), fn_output_signature=x.dtype
-    )
-    return tf.transpose(radii)
-
-
 def _search(network, options, x, y, curvatures, certified, start):
     """Raises the radii of the targets that may decide, best first."""
 
     def candidates(state):
         target = tf.argmin(state.radii, axis=-1, output_type=tf.int32)
         done = tf.gather(state.searched, target, batch_dims=1)
+        done |= tf.reduce_min(state.radii, axis=-1) > options.enough
         return target, certified & ~done
 
     def undecided(state):
@@ -334,10 +284,11 @@ def _search_rows(network, options, x, y, curvatures, target, rows, state):
         state.searched, state.radii, _filled(state.radii, float("inf"))
     )
     smallest = tf.gather(tf.reduce_min(searched, axis=-1), rows)
-    problem = _search_problem(network, x0, label, t, a, smallest)
+    limits = tf.minimum(smallest, _most(network, options)), options.too_little
+    problem = _search_problem(network, x0, label, t, a, *limits)
     found = find_centre(network, problem, options.search)
     centre = tf.cast(found.centre, x.dtype)
-    proved = tf.maximum(_prove(network, x0, centre, label, t, a), old)
+    proved = tf.maximum(prove(network, x0, centre, label, t, a), old)
     # The target that decides in the end had the smallest radius when it was
     # searched, so its centre is the one that stays.
     decides = tf.where(proved < smallest)[:, 0]
@@ -359,9 +310,18 @@ def _search_rows(network, options, x, y, curvatures, target, rows, state):
     )
 
 
+def _most(network, options) -> tf.Tensor:
+    """Returns the radius in the search of which `enough` is proved."""
+    if network.execution is not None:  # The search does not know its price.
+        return tf.constant(float("inf"), numerics.PROOF_DTYPE)
+    most = options.enough * (1.0 + _SEARCH_ERROR)
+    return tf.constant(most, numerics.PROOF_DTYPE)
+
+
 def _attack(network, options, x, y, target, certified, state) -> tf.Tensor:
     """Returns distances of adversarial examples of the certified rows."""
-    rows = tf.where(certified)[:, 0]
+    asked = tf.reduce_min(state.radii, axis=-1) <= options.enough
+    rows = tf.where(certified & asked)[:, 0]
     x0, label, t = (tf.gather(field, rows) for field in (x, y, target))
     nothing = tf.zeros_like(x0[:, 0])
     problem = _search_problem(network, x0, label, t, nothing, nothing)
@@ -374,7 +334,9 @@ def _attack(network, options, x, y, target, certified, state) -> tf.Tensor:
     )
 
 
-def _search_problem(network, x0, y, t, curvature, enough) -> Problem:
+def _search_problem(
+    network, x0, y, t, curvature, enough, too_little=0.0
+) -> Problem:
     dtype = numerics.SEARCH_DTYPE
     weights, bias = network.pair(y, t, dtype)
     return Problem(
@@ -383,4 +345,5 @@ def _search_problem(network, x0, y, t, curvature, enough) -> Problem:
         bias,
         tf.cast(curvature, dtype),
         tf.cast(enough, dtype),
+        tf.fill(tf.shape(bias), tf.cast(too_little, dtype)),
     )

@@ -67,6 +67,9 @@ class CertificationResult:
             Everything else is the same in both; see `proof_rows`.
         num_attacks: Evaluations of the network in attacks on the certified
             points, none of which found a counter-example; 0: not attacked.
+        decisions_only: Whether the radii are only as good as it takes to
+            decide at the epsilons: true, but smaller than could be proved,
+            and images certified at all of them were not attacked.
     """
 
     labels: np.ndarray
@@ -88,6 +91,7 @@ class CertificationResult:
     guard: str | None = None
     rigor: str = "verified"
     num_attacks: int = 0
+    decisions_only: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "epsilons", tuple(self.epsilons))
@@ -188,12 +192,16 @@ class CertificationResult:
 
     def summary_rows(self) -> list[list[str]]:
         """Returns the rows of the table of everything else."""
+        least = "at least " if self.decisions_only else ""
         reasons = ", ".join(f"{n} {k}" for k, n in self.reason_counts.items())
         return [
             ["images", f"{self.num_images} of {self.data_name}"],
             ["clean accuracy", report.percent(self.clean_accuracy)],
-            ["mean radius of correct", report.number(self.mean_radius)],
-            ["median radius of correct", report.number(self.median_radius)],
+            ["mean radius of correct", least + report.number(self.mean_radius)],
+            [
+                "median radius of correct",
+                least + report.number(self.median_radius),
+            ],
             ["exact radii of correct", report.percent(self.exact_share)],
             ["reasons", reasons],
             ["time", f"{self.seconds:.1f} s"],

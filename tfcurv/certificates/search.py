@@ -59,6 +59,8 @@ class Problem(NamedTuple):
         bias: `[batch]` of the margin.
         curvature: `[batch]` a, with -a at most the smallest eigenvalue.
         enough: `[batch]` radius at which the search may stop.
+        too_little: `[batch]` distance within which a point of another class
+            ends the search.
     """
 
     x0: tf.Tensor
@@ -66,6 +68,7 @@ class Problem(NamedTuple):
     bias: tf.Tensor
     curvature: tf.Tensor
     enough: tf.Tensor
+    too_little: tf.Tensor
 
 
 class SearchResult(NamedTuple):
@@ -172,7 +175,10 @@ def _fixed_point_step(network, problem, options, state: _State) -> _State:
     eta, _ = _multiplier(problem, x, evaluation)
     residual = problem.x0 - eta[:, tf.newaxis] * evaluation.gradient - x
     step, reach = tf.norm(residual, axis=-1), tf.norm(x - problem.x0, axis=-1)
-    settled = state.active & (step <= options.relative_tolerance * reach)
+    settled = step <= options.relative_tolerance * reach
+    # No radius is longer than the way to another class.
+    settled |= (evaluation.margin <= 0.0) & (reach < problem.too_little)
+    settled &= state.active
     best = best._replace(settled=best.settled | settled)
     active = state.active & ~settled & (best.radius < problem.enough)
     # Beside the zeros that it starts with, the first residual has grown: the

@@ -53,6 +53,12 @@ _RIGOR = flags.DEFINE_enum(
     "How norms are bounded; 'float64' trusts LAPACK, and is slower.",
     flag_values=FLAGS,
 )
+_RADII = flags.DEFINE_bool(
+    "radii",
+    True,
+    "Whether to refine radii; --noradii only decides at the epsilons.",
+    flag_values=FLAGS,
+)
 _FALSIFY = flags.DEFINE_bool(
     "falsify",
     False,
@@ -96,6 +102,7 @@ def run(arguments: Sequence[str]) -> None:
         targets=_TARGETS.value,
         guard=_GUARD.value,
         rigor=_RIGOR.value,
+        radii=_RADII.value,
         falsify=_FALSIFY.value,
         checkpoint=_CHECKPOINT.value,
         batch_size=_BATCH_SIZE.value,
