@@ -112,7 +112,7 @@ def _check_finite(model: keras.Model) -> None:
 
 def _execution(model, links) -> bounds.Execution:
     """Returns the links as Keras runs them, one by one, in float32."""
-    for layer in model._flatten_layers():
+    for layer in (link.layer for link in links):
         if layer.compute_dtype != "float32":
             raise errors.UnsupportedModelError(
                 "guard='float32' is about models that compute in float32. "

@@ -198,15 +198,21 @@ class _Job:
     def run(self, source: tfcurv_data.BatchSource) -> dict[str, Any]:
         """Returns the fields of the result that the data decide."""
         fingerprint = tfcurv_data.DataFingerprint()
+        # Keras' own averages forget all but the last batch at the end.
         progress = keras.utils.Progbar(
-            source.num_examples, unit_name="image", verbose=self._verbose
+            source.num_examples,
+            unit_name="image",
+            verbose=self._verbose,
+            stateful_metrics=["clean", "radius"],
         )
-        shards, count = [], 0
+        shards, count, sums = [], 0, np.zeros(2)
         for index, batch in enumerate(source):
             fingerprint.update(batch)
             shards.append(self._shard(index, count, batch))
             count += len(batch.labels)
-            progress.add(len(batch.labels), values=_means(shards[-1]))
+            sums += _sums(shards[-1])
+            means = zip(("clean", "radius"), sums / count)
+            progress.add(len(batch.labels), values=means)
         columns = {
             name: np.concatenate([shard[name] for shard in shards])
             for name in shards[0]
@@ -274,13 +280,10 @@ class _Job:
             self._saved = now
 
 
-def _means(shard) -> list[tuple[str, float]]:
-    """Returns what the progress bar averages."""
+def _sums(shard) -> np.ndarray:
+    """Returns the number of right predictions and the sum of radii."""
     right = shard["predictions"] == shard["labels"]
-    return [
-        ("clean", float(np.mean(right))),
-        ("radius", float(np.mean(shard["radii"]))),
-    ]
+    return np.array([np.sum(right), np.sum(shard["radii"])])
 
 
 def _versions() -> dict[str, str]:
