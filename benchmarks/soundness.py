@@ -62,6 +62,7 @@ _HOSTILE = flags.DEFINE_integer(
 )
 _KILLS = flags.DEFINE_integer("kills", 50, "Processes to kill.", lower_bound=1)
 
+_NEED_NETWORKS = {"attacks", "repeats", "rigor"}
 _TRAINING_IMAGES = 20_000
 _WIDTH = 256
 _NETWORKS = (
@@ -268,21 +269,18 @@ def _measure(wanted: Sequence[str], study: dict[str, Any]) -> None:
     """Runs the parts and enters what they give into the study."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = pathlib.Path(scratch)
-        paths = [pathlib.Path(name) for name in _MODELS.value]
-        if {"attacks", "repeats"} & set(wanted) or not paths:
-            own = _trained(folder) if set(wanted) & _NEED_NETWORKS else []
-            paths = [*own, *paths]
+        given = [pathlib.Path(name) for name in _MODELS.value]
+        use_own = {"attacks", "repeats"} if given else _NEED_NETWORKS
+        own = _trained(folder) if use_own & set(wanted) else []
         parts = {
-            "attacks": lambda: _attacks(paths),
+            "attacks": lambda: _attacks([*own, *given]),
             "hostile": _hostile,
             "mutants": lambda: _mutants(folder),
             "kills": lambda: dataclasses.asdict(
                 kill_study.run(folder / "kills", _KILLS.value, _say)
             ),
-            "repeats": lambda: _repeats(paths[0], folder),
-            "rigor": lambda: _rigor(
-                [pathlib.Path(name) for name in _MODELS.value] or paths[:1]
-            ),
+            "repeats": lambda: _repeats(own[0], folder),
+            "rigor": lambda: _rigor(given or own[:1]),
         }
         for name in wanted:
             start = time.monotonic()
@@ -294,9 +292,6 @@ def _measure(wanted: Sequence[str], study: dict[str, Any]) -> None:
                 "seconds": time.monotonic() - start,
             }
             _write(study)
-
-
-_NEED_NETWORKS = {"attacks", "repeats", "rigor"}
 
 
 def _write(study: dict[str, Any]) -> None:

@@ -43,6 +43,13 @@ class DecisionsTest(parameterized.TestCase):
         spent = np.sum(found.num_evaluations)
         self.assertLess(spent, 0.7 * np.sum(full.num_evaluations))
 
+    def test_radii_beyond_float32_can_be_asked_for(self):
+        network, x, y = _case("tanh", 0)
+        found = certify(network, x, y, enough=1e100, too_little=1e100)
+        full = certify(network, x, y)
+        self.assertFalse(np.any(found.radius > 1e100))
+        self.assertTrue(np.all(found.radius <= full.radius * (1 + 1e-5)))
+
     def test_what_the_closed_form_decides_is_not_searched(self):
         network, x, y = _case("tanh", 0)
         closed = certify(network, x, y, search=None)

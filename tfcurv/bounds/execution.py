@@ -113,7 +113,8 @@ class Execution:
         """
         spread = self._before_logits(trace, radius)
         error = self._stages[-1].pair_error(trace[-1], spread, y, t)
-        return _or_infinite(error * _INFLATION)
+        error *= _INFLATION
+        return _if(~tf.math.is_nan(error), error)
 
     def _before_logits(self, trace, radius) -> _Spread:
         # The executed network may have to round its input, too.
@@ -130,9 +131,10 @@ class Execution:
         return spread
 
 
-def _or_infinite(error: tf.Tensor) -> tf.Tensor:
+def _if(holds: tf.Tensor, error: tf.Tensor) -> tf.Tensor:
+    """Returns the errors where a condition holds, infinity elsewhere."""
     infinity = tf.fill(tf.shape(error), tf.constant(np.inf, error.dtype))
-    return tf.where(tf.math.is_nan(error), infinity, error)
+    return tf.where(holds, error, infinity)
 
 
 def _identity(width: int) -> Affine:
@@ -172,8 +174,7 @@ class _DenseStage:
         vanished = count * _SMALLEST * (1.0 + self._columns + size)
         local = numerics.gamma(self._inputs + 4, _DTYPE) * largest + vanished
         # Twice M bounds the sum of the magnitudes.
-        infinity = tf.fill(tf.shape(local), tf.constant(np.inf, local.dtype))
-        return tf.where(2.0 * largest <= _LARGEST, local, infinity)
+        return _if(2.0 * largest <= _LARGEST, local)
 
     def advance(self, seen, spread: _Spread) -> _Spread:
         local = self._local(seen, spread)
@@ -219,8 +220,7 @@ class _ScalingStage:
         largest = self._size * size + tf.abs(self._offset)
         local = numerics.gamma(_SCALING_OPERATIONS, _DTYPE) * largest
         local += _SCALING_OPERATIONS * _SMALLEST * (1.0 + self._size + size)
-        infinity = tf.fill(tf.shape(local), tf.constant(np.inf, local.dtype))
-        local = tf.where(largest <= _LARGEST, local, infinity)
+        local = _if(largest <= _LARGEST, local)
         return _Spread(
             self._size * spread.deviation,
             self._peak * spread.reach,

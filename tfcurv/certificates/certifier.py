@@ -339,6 +339,8 @@ def _search_problem(
 ) -> Problem:
     dtype = numerics.SEARCH_DTYPE
     weights, bias = network.pair(y, t, dtype)
+    # A Python number beyond float32 is an error; a tensor, infinity.
+    too_little = tf.constant(too_little, numerics.PROOF_DTYPE)
     return Problem(
         tf.cast(x0, dtype),
         weights,
