@@ -1,5 +1,6 @@
 """The adversary of curvature-based robust training."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -114,17 +115,21 @@ class CurvatureAttack:
             x: `[batch, ...]` floating inputs.
             y: `[batch]` int32 labels.
         """
-        t = targets.choose_targets(
-            model(x, training=False), y, self._config["target"]
+        kind = self._config["target"]
+        # The pass that chooses the targets is the first gradient's, too.
+        first, t = _margin_gradient(
+            model, x, y, lambda logits: targets.choose_targets(logits, y, kind)
         )
+
+        def gradient(points):
+            return _margin_gradient(model, points, y, lambda _: t)[0]
+
         least = tf.zeros_like(y, x.dtype)
         if self.needs_curvature:
             curvature = tf.stop_gradient(chain.curvature_estimate(y, t))
             least = self._fraction(chain) * curvature
-        attacked = x
-        for _ in range(self._config["num_steps"]):
-            attacked = self._step(model, x, attacked, y, t, least)
-        return tf.stop_gradient(attacked)
+        column = tf.reshape(least, [-1] + [1] * (x.shape.rank - 1))
+        return tf.stop_gradient(self.descend(gradient, x, first, column))
 
     def _fraction(self, chain: TrainedChain) -> float:
         given = self._config["curvature_fraction"]
@@ -133,20 +138,33 @@ class CurvatureAttack:
         shallow = chain.num_layers <= 2
         return _SHALLOW_FRACTION if shallow else _DEEP_FRACTION
 
-    def _step(self, model, x, attacked, y, t, least):
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(attacked)
-            logits = model(attacked, training=False)
-            own = tf.gather(logits, y, batch_dims=1)
-            margin = own - tf.gather(logits, t, batch_dims=1)
-        gradient = tape.gradient(margin, attacked)
+    def descend(
+        self,
+        gradient: Callable[[tf.Tensor], tf.Tensor],
+        x: tf.Tensor,
+        first: tf.Tensor,
+        least: tf.Tensor,
+    ) -> tf.Tensor:
+        """Returns the attacked points: the iteration alone, to be overridden.
+
+        Args:
+            gradient: Maps points `[batch, ...]` to the margins' gradients.
+            x: `[batch, ...]` where the attack starts.
+            first: `[batch, ...]` the gradients at x.
+            least: `[batch, 1, ...]` |m|; zeros on the sphere.
+        """
+        attacked = self._step(x, first, least)
+        for _ in range(self._config["num_steps"] - 1):
+            attacked = self._step(x, gradient(attacked), least)
+        return attacked
+
+    def _step(self, x, gradient, least):
         axes = list(range(1, gradient.shape.rank))
         squared = tf.reduce_sum(tf.square(gradient), axes, keepdims=True)
         epsilon = tf.cast(self.epsilon, x.dtype)
-        column = tf.reshape(least, [-1] + [1] * len(axes))
         # step = g / max(||g|| / epsilon, |m|), without dividing by either.
         norm = tf.sqrt(tf.maximum(squared, 1e-24))
-        step = epsilon / tf.maximum(norm, column * epsilon)
+        step = epsilon / tf.maximum(norm, least * epsilon)
         return x - step * gradient
 
     def get_config(self) -> dict[str, Any]:
@@ -157,3 +175,14 @@ class CurvatureAttack:
     def from_config(cls, config: dict[str, Any]) -> "CurvatureAttack":
         """Returns an attack with these arguments."""
         return cls(**config)
+
+
+def _margin_gradient(model, x, y, choose):
+    """Returns the gradients of z_y - z_t, and t as chosen by the logits."""
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(x)
+        logits = model(x, training=False)
+        t = choose(logits)
+        own = tf.gather(logits, y, batch_dims=1)
+        margin = own - tf.gather(logits, t, batch_dims=1)
+    return tape.gradient(margin, x), t

@@ -64,14 +64,21 @@ def _name(config: TrainConfig) -> str:
 
 
 def compile_model(
-    model: nn.Sequential, config: TrainConfig, steps_per_epoch: int
+    model: nn.Sequential,
+    config: TrainConfig,
+    steps_per_epoch: int,
+    adversary: nn.CurvatureAttack | None = None,
 ) -> None:
     """Compiles a model with the optimizer and adversary of the settings.
+
+    With XLA, also on CPUs, where Keras would not choose it: a step of
+    curvature-based training is about a third shorter.
 
     Args:
         model: What `build_model` gave.
         config: The settings.
         steps_per_epoch: Batches of one epoch.
+        adversary: In place of the settings' own.
     """
     drops = [
         max(1, round(share * config.epochs * steps_per_epoch)) + index
@@ -79,8 +86,7 @@ def compile_model(
     ]
     rates = [config.learning_rate * factor for factor in (1.0, 0.1, 0.01)]
     schedule = keras.optimizers.schedules.PiecewiseConstantDecay(drops, rates)
-    adversary = None
-    if config.epsilon:
+    if config.epsilon and adversary is None:
         adversary = nn.CurvatureAttack(
             config.epsilon,
             num_steps=config.attack_steps,
@@ -91,6 +97,7 @@ def compile_model(
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
         adversary=adversary,
+        jit_compile=True,
     )
 
 
@@ -99,6 +106,7 @@ def train(
     train_split: data.Split,
     validation_split: data.Split,
     *,
+    adversary: nn.CurvatureAttack | None = None,
     verbose: int = 2,
 ) -> TrainReport:
     """Trains a network; the last epoch's weights are kept.
@@ -110,13 +118,14 @@ def train(
         config: The settings.
         train_split: Training images in [0, 1].
         validation_split: Other images.
+        adversary: In place of the settings' own.
         verbose: As `fit`: 0 silent, 1 a bar, 2 a line an epoch.
     """
     start = time.monotonic()
     keras.utils.set_random_seed(config.seed)
     model = build_model(config)
     dataset = _batches(train_split, config)
-    compile_model(model, config, int(dataset.cardinality()))
+    compile_model(model, config, int(dataset.cardinality()), adversary)
     warm_up = bool(config.warmup_epochs) and bool(
         config.gamma or config.epsilon
     )
