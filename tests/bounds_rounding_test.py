@@ -76,13 +76,12 @@ def _evaluate(network, x, y, t, compiled=lambda fn: fn):
     def run(x):
         classes = tf.fill([x.shape[0]], y), tf.fill([x.shape[0]], t)
         weights, bias = network.pair(*classes, tf.float64)
-        z = network.pre_activations(x)
+        forward = network.forward(x)
         error = bounds.evaluation_error(
             network,
-            x,
-            z,
-            bounds.forward_error(network, x, z),
-            network.backward(z, weights),
+            forward,
+            bounds.forward_error(network, forward),
+            network.backward(forward, weights),
             sum(
                 tf.abs(tf.gather(network.affines[-1].bias, c)) for c in classes
             ),
@@ -270,26 +269,25 @@ class ForwardErrorTest(parameterized.TestCase):
     def test_covers_pre_activations_and_features(self, name, depth):
         network = oracles.random_network(7, _WIDTHS[depth], name, gain=2.0)
         x = np.random.default_rng(7).standard_normal((1, 4))
-        z = network.pre_activations(tf.constant(x))
-        found = bounds.forward_error(network, tf.constant(x), z)
+        forward = network.forward(tf.constant(x))
+        found = bounds.forward_error(network, forward)
         self.assertLen(found.pre_activations, depth - 1)
-        features = network.features(tf.constant(x), z).numpy()
         with mp.workdps(oracles.DIGITS):
             a = _exact(x[0])
             for affine, computed, bound in zip(
-                network.affines, z, found.pre_activations
+                network.affines, forward.pre_activations, found.pre_activations
             ):
                 exact = a @ _exact(affine.kernel) + _exact(affine.bias)
                 error = _norm(exact - _exact(computed[0]))
                 self.assertLessEqual(float(error), float(bound[0]))
                 a = np.asarray([oracles.derivative(name, v) for v in exact])
-            error = float(_norm(a - _exact(features[0])))
+            error = float(_norm(a - _exact(forward.features.numpy()[0])))
         self.assertLessEqual(error, float(found.features[0]))
 
     def test_a_network_without_hidden_layers_has_exact_features(self):
         network = oracles.random_network(0, _WIDTHS[1], ())
         x = tf.ones([2, 4], tf.float64)
-        found = bounds.forward_error(network, x, [])
+        found = bounds.forward_error(network, network.forward(x))
         self.assertEqual(found.pre_activations, [])
         np.testing.assert_array_equal(found.features, [0.0, 0.0])
 

@@ -34,14 +34,13 @@ def _evaluate(network, x):
     x = tf.constant(x, tf.float64)
     zero, one = tf.zeros([len(x)], tf.int32), tf.ones([len(x)], tf.int32)
     weights, bias = network.pair(zero, one, x.dtype)
-    z = network.pre_activations(x)
+    forward = network.forward(x)
     sizes = np.abs(network.affines[-1].bias)
     bound = bounds.evaluation_error(
         network,
-        x,
-        z,
-        bounds.forward_error(network, x, z),
-        network.backward(z, weights),
+        forward,
+        bounds.forward_error(network, forward),
+        network.backward(forward, weights),
         tf.fill([len(x)], tf.constant(sizes[0] + sizes[1], x.dtype)),
     )
     return network.evaluate(x, weights, bias), bound
@@ -130,9 +129,9 @@ class EvaluationErrorTest(parameterized.TestCase):
             [_affine([[0.25]], [2.0**53]), _affine([[1.0, 0.0]])], "linear"
         )
         x = tf.ones([1, 1], tf.float64)
-        z = network.pre_activations(x)
-        found = bounds.forward_error(network, x, z)
-        lost = 0.25 - float(z[0][0, 0] - 2.0**53)
+        forward = network.forward(x)
+        found = bounds.forward_error(network, forward)
+        lost = 0.25 - float(forward.pre_activations[0][0, 0] - 2.0**53)
         self.assertEqual(lost, 0.25)
         self.assertGreaterEqual(found.pre_activations[0][0], lost)
 

@@ -308,8 +308,8 @@ _NETWORK = (
         name="errors_do_not_multiply",
         fault="The product of two errors, of weights and features, left out.",
         file="tfcurv/bounds/rounding.py",
-        old="(weight_size + weight_error) * forward.features",
-        new="weight_size * forward.features",
+        old="(weight_size + weight_error) * errors.features",
+        new="weight_size * errors.features",
         tests=("tests/bounds_sharpness_test.py",),
     ),
     Mutant(
@@ -513,7 +513,7 @@ _CERTIFIER = (
         new=(
             "products = tf.cast(features * weights, tf.float32)\n"
             "    total = tf.reduce_sum(products, axis=-1)\n"
-            "    margin = tf.cast(total, x.dtype) + bias"
+            "    margin = tf.cast(total, features.dtype) + bias"
         ),
         tests=("tests/certificates_certifier_test.py::LinearTest",),
     ),
@@ -612,8 +612,8 @@ _EVIDENCE = (
         name="example_within_rounding",
         fault="A point called misclassified that rounding has made so.",
         file="tfcurv/certificates/adversary.py",
-        old="margin += 2.0 * logit_error(network, x, z)",
-        new="margin += 1.0 * logit_error(network, x, z)",
+        old="margin += 2.0 * bounds.logit_error(network, forward)",
+        new="margin += 1.0 * bounds.logit_error(network, forward)",
         tests=("tests/certificates_sharpness_test.py",),
     ),
     Mutant(

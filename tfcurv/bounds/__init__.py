@@ -12,10 +12,13 @@ from tfcurv.bounds.execution import Execution as Execution
 from tfcurv.bounds.execution import Scaling as Scaling
 from tfcurv.bounds.hessian import hessian as hessian
 from tfcurv.bounds.network import Evaluation as Evaluation
+from tfcurv.bounds.network import ForwardPass as ForwardPass
 from tfcurv.bounds.network import Network as Network
 from tfcurv.bounds.penalty import TrainedLayer as TrainedLayer
 from tfcurv.bounds.penalty import theorem4_estimate as theorem4_estimate
 from tfcurv.bounds.rounding import EvaluationError as EvaluationError
+from tfcurv.bounds.rounding import ForwardError as ForwardError
 from tfcurv.bounds.rounding import affine_error as affine_error
 from tfcurv.bounds.rounding import evaluation_error as evaluation_error
 from tfcurv.bounds.rounding import forward_error as forward_error
+from tfcurv.bounds.rounding import logit_error as logit_error

@@ -12,6 +12,7 @@ Attacks", ICML 2020.
 """
 
 from collections.abc import Callable
+import functools
 import math
 from typing import NamedTuple
 
@@ -25,6 +26,10 @@ from tfcurv.bounds.network import Network
 # A product below the smallest number vanishes, which is less than this, and
 # may meet any number of the network's norms on its way into the bound.
 _UNDERFLOW = 1e-300
+
+
+# Maps j, k to a bound on ||diag(sqrt D_k) (K_j ... K_k)^T||, positions 0-based.
+_WeightedNorm = Callable[[int, int], float]
 
 
 class CurvatureBounds(NamedTuple):
@@ -107,9 +112,14 @@ class CurvatureBounder:
         if not self._hidden or not (np.any(weights) or error):
             return 0.0
         densities = self._negative_densities(weights, error)
-        candidates = [self._sum_form(densities)]
+
+        @functools.cache  # Both forms ask for some norms, and twice.
+        def weighted(j, k):
+            return self._norm(self._products[j, k], densities[k])
+
+        candidates = [self._sum_form(weighted)]
         if len(densities) > 1:
-            candidates.append(self._merged_form(densities))
+            candidates.append(self._merged_form(densities, weighted))
             candidates.append(theorem4_bound(self._network, weights, error))
         return min(map(_or_infinite, candidates)) + _vanished(self._network)
 
@@ -171,7 +181,9 @@ class CurvatureBounder:
         """Bounds ||B_I|| for I = 1, ..., L - 1 by the chain bound."""
         found: list[float] = []
         for index in range(len(self._hidden)):
-            norm_of = lambda j, k=index: self._norm(self._products[j, k])
+            norm_of = functools.cache(
+                lambda j, k=index: self._norm(self._products[j, k])
+            )
             found.append(self._chain(index, norm_of, found))
         return found
 
@@ -214,22 +226,22 @@ class CurvatureBounder:
         best = min(_or_infinite(total), _or_infinite(product_form))
         return numerics.round_up(best, 16 * (index + 1))
 
-    def _sum_form(self, densities: list[np.ndarray]) -> float:
+    def _sum_form(self, weighted: _WeightedNorm) -> float:
         """Bounds ||sum_I B_I^T D_I B_I|| term by term; Theorem 3 for L = 2.
 
         For two layers the one term is ||diag(sqrt D) W_1||^2, the exact
         lambda_max of the matrix N of [SF20, Theorem 3].
         """
         total = 0.0
-        for index, density in enumerate(densities):
-            norm_of = lambda j, k=index, d=density: self._norm(
-                self._products[j, k], d
-            )
+        for index in range(len(self._hidden)):
+            norm_of = lambda j, k=index: weighted(j, k)
             chain = self._chain(index, norm_of, self._lipschitz)
             total += chain * chain  # Unlike **, overflows to infinity.
-        return numerics.round_up(total, len(densities) + 2)
+        return numerics.round_up(total, len(self._hidden) + 2)
 
-    def _merged_form(self, densities: list[np.ndarray]) -> float:
+    def _merged_form(
+        self, densities: list[np.ndarray], weighted: _WeightedNorm
+    ) -> float:
         """Bounds the sum by one eigenvalue over the first map.
 
         B_I = C_I K_1 with ||C_I|| <= the product of slopes and norms in
@@ -241,7 +253,7 @@ class CurvatureBounder:
         for index in range(1, len(densities)):
             fn = self._network.activations[index - 1]
             between *= fn.slope_range.magnitude
-            outer = self._norm(self._products[index, index], densities[index])
+            outer = weighted(index, index)
             kappa += (outer * between) * (outer * between)
             between *= self._network.norms[index]
         kappa = numerics.round_up(kappa, 8 * len(densities))

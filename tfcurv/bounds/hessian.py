@@ -26,18 +26,19 @@ def hessian(network: Network, x: tf.Tensor, y: int, t: int) -> tf.Tensor:
         `[batch, dim, dim]` symmetric matrices.
     """
     batch, dim = tf.shape(x)[0], network.input_dim
-    z = network.pre_activations(x)
+    forward = network.forward(x)
+    z = forward.pre_activations
     total = tf.zeros([batch, dim, dim], x.dtype)
     if not z:
         return total
     weights, _ = network.pair(tf.fill([batch], y), tf.fill([batch], t), x.dtype)
-    outer = network.backward(z, weights)[-2::-1]
+    outer = network.backward(forward, weights)[-2::-1]
     jacobian = tf.tile(network.kernels(x.dtype)[0][tf.newaxis], [batch, 1, 1])
     for index, fn in enumerate(network.activations):
         density = outer[index] * fn.curvature(z[index])
         scaled = jacobian * density[:, tf.newaxis]
         total += tf.matmul(scaled, jacobian, transpose_b=True)
         if index + 1 < len(z):
-            slopes = fn.slope(z[index])[:, tf.newaxis]
+            slopes = forward.slopes[index][:, tf.newaxis]
             jacobian = (jacobian * slopes) @ network.kernels(x.dtype)[index + 1]
     return total

@@ -40,6 +40,33 @@ class Evaluation(NamedTuple):
     gradient: tf.Tensor
 
 
+class ForwardPass(NamedTuple):
+    """What a forward pass computes, row by row.
+
+    Attributes:
+        values: a_0 = x, a_1, ..., a_{L-1}, what each affine map is applied to.
+        pre_activations: z_1, ..., z_{L-1}.
+        slopes: s'(z_1), ..., s'(z_{L-1}).
+    """
+
+    values: list[tf.Tensor]
+    pre_activations: list[tf.Tensor]
+    slopes: list[tf.Tensor]
+
+    @property
+    def features(self) -> tf.Tensor:
+        """a_{L-1}, what the last affine map is applied to."""
+        return self.values[-1]
+
+
+class _Tensors(NamedTuple):
+    """What the passes through a network read, in one dtype."""
+
+    kernels: tuple[tf.Tensor, ...]
+    transposed: tuple[tf.Tensor, ...]
+    negated_biases: tuple[tf.Tensor, ...]
+
+
 class Network:
     """A chain of affine maps with an activation between each two.
 
@@ -96,11 +123,13 @@ class Network:
         # Biases are kept negated: x K - (-b) is the same number as x K + b,
         # and for that sum in float64 TensorFlow's graph optimizer warns, at
         # every trace, that it cannot fuse it.
+        # Kernels are kept transposed, too: on a CPU TensorFlow's product with
+        # transpose_b is up to five times slower, the more the fewer the rows.
         self._tensors = {
-            dtype: (
+            dtype: _Tensors(
                 tuple(tf.constant(a.kernel, dtype) for a in self.affines),
+                tuple(tf.constant(a.kernel.T, dtype) for a in self.affines),
                 tuple(tf.constant(-a.bias, dtype) for a in self.affines),
-                tf.constant(self.affines[-1].kernel.T, dtype),
             )
             for dtype in (numerics.PROOF_DTYPE, numerics.SEARCH_DTYPE)
         }
@@ -122,29 +151,27 @@ class Network:
 
     def kernels(self, dtype: Any) -> tuple[tf.Tensor, ...]:
         """Returns the kernels as tensors of a dtype."""
-        return self._tensors[tf.as_dtype(dtype)][0]
+        return self._tensors[tf.as_dtype(dtype)].kernels
 
-    def pre_activations(self, x: tf.Tensor) -> list[tf.Tensor]:
-        """Returns z_1, ..., z_{L-1} at the rows of x, in x's dtype."""
-        kernels, negated, _ = self._tensors[x.dtype]
-        found = []
+    def forward(self, x: tf.Tensor) -> ForwardPass:
+        """Returns the pass through all but the last map, in x's dtype."""
+        kernels, _, negated = self._tensors[x.dtype]
+        passed = ForwardPass([x], [], [])
         for kernel, bias, fn in zip(kernels, negated, self.activations):
-            found.append(x @ kernel - bias)
-            x = fn.value(found[-1])
-        return found
-
-    def features(self, x: tf.Tensor, z: list[tf.Tensor]) -> tf.Tensor:
-        """Returns what the last affine map is applied to."""
-        return self.activations[-1].value(z[-1]) if z else x
+            z = passed.features @ kernel - bias
+            passed.pre_activations.append(z)
+            passed.slopes.append(fn.slope(z))
+            passed.values.append(fn.value(z))
+        return passed
 
     def logits(self, x: tf.Tensor) -> tf.Tensor:
         """Returns the logits `[batch, classes]` at the rows of x."""
-        return self.last_logits(x, self.pre_activations(x))
+        return self.logits_of(self.forward(x))
 
-    def last_logits(self, x: tf.Tensor, z: list[tf.Tensor]) -> tf.Tensor:
-        """Returns the logits, given the pre-activations."""
-        kernels, negated, _ = self._tensors[x.dtype]
-        return self.features(x, z) @ kernels[-1] - negated[-1]
+    def logits_of(self, forward: ForwardPass) -> tf.Tensor:
+        """Returns the logits that a forward pass leads to."""
+        kernels, _, negated = self._tensors[forward.features.dtype]
+        return forward.features @ kernels[-1] - negated[-1]
 
     def pair(
         self, y: tf.Tensor, t: tf.Tensor, dtype: Any
@@ -156,32 +183,24 @@ class Network:
             t: `[batch]` int32 class that it is compared with.
             dtype: float32 or float64.
         """
-        _, negated, columns = self._tensors[tf.as_dtype(dtype)]
+        _, transposed, negated = self._tensors[tf.as_dtype(dtype)]
+        columns = transposed[-1]
         weights = tf.gather(columns, y) - tf.gather(columns, t)
         return weights, tf.gather(negated[-1], t) - tf.gather(negated[-1], y)
 
-    def margin_gradient(
-        self, z: list[tf.Tensor], weights: tf.Tensor
-    ) -> tf.Tensor:
-        """Returns the gradient in x of weights . a_{L-1}, by rows.
+    def backward(
+        self, forward: ForwardPass, weights: tf.Tensor
+    ) -> list[tf.Tensor]:
+        """Returns d f / d a_I for I = L-1, ..., 0 and f = weights . a_{L-1}.
 
         Args:
-            z: The pre-activations at x.
+            forward: What `forward` gave at x = a_0.
             weights: `[batch, n]` weights on the last features.
         """
-        return self.backward(z, weights)[-1]
-
-    def backward(
-        self, z: list[tf.Tensor], weights: tf.Tensor
-    ) -> list[tf.Tensor]:
-        """Returns d f / d a_I for I = L-1, ..., 0, where a_0 = x."""
-        kernels = self.kernels(weights.dtype)
+        transposed = self._tensors[weights.dtype].transposed
         found = [weights]
-        for kernel, fn, value in zip(
-            kernels[-2::-1], self.activations[::-1], z[::-1]
-        ):
-            factors = fn.slope(value) * found[-1]
-            found.append(tf.matmul(factors, kernel, transpose_b=True))
+        for kernel, slope in zip(transposed[-2::-1], forward.slopes[::-1]):
+            found.append((slope * found[-1]) @ kernel)
         return found
 
     def evaluate(
@@ -194,6 +213,6 @@ class Network:
             weights: `[batch, n]` as given by `pair`.
             bias: `[batch]` as given by `pair`.
         """
-        z = self.pre_activations(x)
-        margin = tf.reduce_sum(self.features(x, z) * weights, axis=-1) + bias
-        return Evaluation(margin, self.margin_gradient(z, weights))
+        forward = self.forward(x)
+        margin = tf.reduce_sum(forward.features * weights, axis=-1) + bias
+        return Evaluation(margin, self.backward(forward, weights)[-1])

@@ -26,6 +26,7 @@ import tensorflow as tf
 from tfcurv import numerics
 from tfcurv import solvers
 from tfcurv.bounds.activations import EVALUATION_ROUNDOFFS
+from tfcurv.bounds.network import ForwardPass
 from tfcurv.bounds.network import Network
 
 # The formulas above are themselves evaluated in floating point: sums of
@@ -71,29 +72,48 @@ def _norm(x: tf.Tensor) -> tf.Tensor:
 
 def forward_error(
     network: Network,
-    x: tf.Tensor,
-    z: list[tf.Tensor],
+    forward: ForwardPass,
     roundoff: float | None = None,
 ) -> ForwardError:
-    """Bounds the errors of `network.pre_activations(x)`.
+    """Bounds the errors of `network.forward(x)`, x taken as exact.
 
     Args:
         network: The network.
-        x: `[batch, dim]` float64 inputs, taken as exact.
-        z: The computed pre-activations.
+        forward: What was computed, in float64.
         roundoff: Unit roundoff of the evaluation. Default: float64's.
     """
+    x = forward.values[0]
     u = roundoff or numerics.unit_roundoff(x.dtype)
     error = tf.zeros_like(x[:, 0])
-    value, errors = x, []
-    for index, (fn, found) in enumerate(zip(network.activations, z)):
-        error = affine_error(network, index, value, error, u)
+    errors = []
+    for index, (fn, found) in enumerate(
+        zip(network.activations, forward.pre_activations)
+    ):
+        error = affine_error(network, index, forward.values[index], error, u)
         errors.append(error)
         width = math.sqrt(found.shape[-1])
         error = fn.slope_range.magnitude * error
         error += EVALUATION_ROUNDOFFS * u * (width + _norm(found))
-        value = fn.value(found)
     return ForwardError(errors, error)
+
+
+def logit_error(
+    network: Network, forward: ForwardPass, roundoff: float | None = None
+) -> tf.Tensor:
+    """Bounds the error of each computed logit, `[batch]` float64.
+
+    Args:
+        network: The network.
+        forward: What `network.forward` gave in float64.
+        roundoff: Unit roundoff of the evaluation. Default: float64's.
+    """
+    roundoff = roundoff or numerics.unit_roundoff(forward.features.dtype)
+    errors = forward_error(network, forward, roundoff)
+    last = network.num_layers - 1
+    return (
+        affine_error(network, last, forward.features, errors.features, roundoff)
+        * _INFLATION
+    )
 
 
 def affine_error(
@@ -129,9 +149,8 @@ def affine_error(
 
 def evaluation_error(
     network: Network,
-    x: tf.Tensor,
-    z: list[tf.Tensor],
-    forward: ForwardError,
+    forward: ForwardPass,
+    errors: ForwardError,
     backward: list[tf.Tensor],
     bias_size: tf.Tensor,
 ) -> EvaluationError:
@@ -139,21 +158,20 @@ def evaluation_error(
 
     Args:
         network: The network.
-        x: `[batch, dim]` float64 inputs.
-        z: Computed pre-activations.
-        forward: Their errors.
-        backward: What `network.backward(z, weights)` gave.
+        forward: What `network.forward(x)` gave.
+        errors: Their bounds.
+        backward: What `network.backward(forward, weights)` gave.
         bias_size: `[batch]` |b_y| + |b_t|.
     """
-    u = numerics.unit_roundoff(x.dtype)
+    u = numerics.unit_roundoff(forward.features.dtype)
     last = network.affines[-1]
     weights = backward[0]
     weight_size = _norm(weights)
-    feature_size = _norm(network.features(x, z))
+    feature_size = _norm(forward.features)
     # w = K[:, y] - K[:, t]: one rounding, twice the error of the kernel.
     weight_error = u * weight_size + math.sqrt(2.0) * last.kernel_error
     margin = (
-        (weight_size + weight_error) * forward.features
+        (weight_size + weight_error) * errors.features
         + weight_error * feature_size
         + numerics.gamma(last.kernel.shape[0] + 4)
         * (weight_size * feature_size + bias_size)
@@ -161,26 +179,26 @@ def evaluation_error(
         + _UNDERFLOW * (1.0 + weight_size + feature_size)
     )
     error = weight_error
-    for index in range(len(z) - 1, -1, -1):
+    hidden = len(forward.slopes)
+    for index in range(hidden - 1, -1, -1):
         error = _backward_error(
             network,
             index,
-            z[index],
-            forward.pre_activations[index],
-            backward[len(z) - 1 - index],
+            forward.slopes[index],
+            errors.pre_activations[index],
+            backward[hidden - 1 - index],
             error,
         )
     return EvaluationError(margin * _INFLATION, error * _INFLATION)
 
 
-def _backward_error(network, index, z, z_error, outer, outer_error):
+def _backward_error(network, index, slopes, z_error, outer, outer_error):
     """One step of the backward recursion, through activation and map."""
     fn, affine = network.activations[index], network.affines[index]
-    u = numerics.unit_roundoff(z.dtype)
+    u = numerics.unit_roundoff(slopes.dtype)
     slope = fn.slope_range.magnitude
     curvature = fn.curvature_range.magnitude
-    factors = fn.slope(z) * outer
-    size = _norm(factors)
+    size = _norm(slopes * outer)
     local = curvature * z_error + (EVALUATION_ROUNDOFFS + slope) * u
     error = slope * outer_error + _norm(outer) * local
     rounding = numerics.gamma(affine.kernel.shape[1] + 1)

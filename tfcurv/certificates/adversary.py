@@ -17,12 +17,16 @@ _OVERSHOOTS = (1e-6, 1e-4, 1e-2)
 # The same where the executed network, too, must be wrong beyond doubt.
 _EXECUTED_OVERSHOOTS = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 
-# A step this small beside the distance from x0 is float32's rounding.
-_SETTLED = 1e-6
+# The walk ends with a step this small beside the distance from x0, in which
+# the distance of the boundary errs by the square; the rest is along the ray.
+_WALK_TOLERANCE = 1e-4
 
-# Where on a ray to look first, and how far to follow it, in multiples of the
-# distance to the point that suggested it.
-_NEAR, _FAR = 1.02, 4.0
+# Relative width of the interval on a ray in which the boundary is left.
+_RAY_TOLERANCE = 1e-5
+
+# Most rays cross this close to where they were told to; else they are followed
+# this far. In multiples of the distance to the point that suggested them.
+_BEFORE, _BEYOND, _FAR = 0.999, 1.001, 4.0
 
 
 class Adversarial(NamedTuple):
@@ -87,7 +91,7 @@ def _approach_step(network, problem: Problem, state: _Approach) -> _Approach:
     damping = tf.where(length > state.last, 0.5 * one, one)
     following = x + damping[:, tf.newaxis] * step
     # NaN compares false: it moves nothing and ends the walk.
-    moves = length > _SETTLED * tf.norm(away, axis=-1)
+    moves = length > _WALK_TOLERANCE * tf.norm(away, axis=-1)
     moves &= state.active & tf.reduce_all(tf.math.is_finite(following), axis=-1)
     return _Approach(
         tf.where(moves[:, tf.newaxis], following, x), length, moves
@@ -104,10 +108,16 @@ def worst_margin(
         x: `[batch, dim]` points, float32 or float64.
         y: `[batch]` int32 labels.
     """
-    return _least_margin(network.logits(x), y)
+    return least_margin(network.logits(x), y)
 
 
-def _least_margin(logits: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+def least_margin(logits: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+    """Returns the smallest z_y - z_t over t != y, `[batch]`.
+
+    Args:
+        logits: `[batch, classes]`.
+        y: `[batch]` int32 labels.
+    """
     best = tf.reduce_max(_others(logits, y), axis=-1)
     return tf.gather(logits, y, batch_dims=1) - best
 
@@ -130,12 +140,13 @@ def _others(logits: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
 
 
 class _Bracket(NamedTuple):
-    """Ends of intervals on rays, and the worst margins there."""
+    """Ends of intervals on rays, the worst margins there, which end moved."""
 
     low: tf.Tensor
     high: tf.Tensor
     at_low: tf.Tensor
     at_high: tf.Tensor
+    moved: tf.Tensor
     active: tf.Tensor
 
 
@@ -161,23 +172,10 @@ def cross_boundary(
     origin = tf.cast(x0, towards.dtype)
     rays = _Rays(origin, towards - origin, y)
 
-    def margin(reach):
-        return _margin_on(network, rays, reach)
-
     def refine(rows, bracket):
         return _illinois_step(network, rows, bracket)
 
-    one = tf.ones_like(origin[:, 0])
-    # Most rays cross close to where they were told to: look there first.
-    at_near, at_far = margin(_NEAR * one), margin(_FAR * one)
-    crossed = at_near <= 0.0
-    start = _Bracket(
-        tf.where(crossed, 0.0 * one, _NEAR * one),
-        tf.where(crossed, _NEAR * one, _FAR * one),
-        tf.where(crossed, margin(0.0 * one), at_near),
-        tf.where(crossed, at_near, at_far),
-        tf.ones_like(crossed),
-    )
+    start = _first_bracket(network, rays)
     end = solvers.iterate(refine, rays, start, max_steps=num_steps)
     return _verify(network, x0, y, tf.cast(rays.ray, x0.dtype), end.high)
 
@@ -195,21 +193,49 @@ def _margin_on(network, rays: _Rays, reach) -> tf.Tensor:
     return worst_margin(network, x, rays.label)
 
 
+def _first_bracket(network, rays: _Rays) -> _Bracket:
+    one = tf.ones_like(rays.origin[:, 0])
+    at_before = _margin_on(network, rays, _BEFORE * one)
+    at_beyond = _margin_on(network, rays, _BEYOND * one)
+    early, late = at_before <= 0.0, at_beyond > 0.0
+    # The ends that the few others need.
+    elsewhere = tf.where(early, 0.0 * one, _FAR * one)
+    rows = tf.where(early | late)[:, 0]
+    few = _Rays(*(tf.gather(field, rows) for field in rays))
+    found = _margin_on(network, few, tf.gather(elsewhere, rows))
+    at_other = tf.tensor_scatter_nd_update(one, rows[:, tf.newaxis], found)
+    late &= ~early
+    low = tf.where(late, _BEYOND, _BEFORE)
+    high = tf.where(early, _BEFORE, _BEYOND)
+    return _Bracket(
+        tf.where(early, elsewhere, low * one),
+        tf.where(late, elsewhere, high * one),
+        tf.where(early, at_other, tf.where(late, at_beyond, at_before)),
+        tf.where(late, at_other, tf.where(early, at_before, at_beyond)),
+        0.0 * one,
+        tf.ones_like(early),
+    )
+
+
 def _illinois_step(network, rays: _Rays, bracket: _Bracket) -> _Bracket:
-    """Regula falsi, halving the margin of an end that has not moved."""
-    low, high, at_low, at_high, active = bracket
+    """Regula falsi, halving the margin of an end that stays a second time."""
+    low, high, at_low, at_high, moved, active = bracket
     share = tf.math.divide_no_nan(at_low, at_low - at_high)
     share = tf.clip_by_value(share, 0.01, 0.99)
     middle = low + share * (high - low)
     found = _margin_on(network, rays, middle)
     outside = found > 0.0
+    one = tf.ones_like(found)
+    at_low = tf.where(moved < 0.0, 0.5, one) * at_low
+    at_high = tf.where(moved > 0.0, 0.5, one) * at_high
     low, high = tf.where(outside, middle, low), tf.where(outside, high, middle)
     return _Bracket(
         low,
         high,
-        tf.where(outside, found, 0.5 * at_low),
-        tf.where(outside, 0.5 * at_high, found),
-        active & (high - low > _SETTLED * high),
+        tf.where(outside, found, at_low),
+        tf.where(outside, at_high, found),
+        tf.where(outside, one, -one),
+        active & (high - low > _RAY_TOLERANCE * high),
     )
 
 
@@ -255,9 +281,9 @@ def is_misclassified(
         arithmetic, and in the execution that the network is certified for.
         False where rounding leaves it open, and for NaN.
     """
-    z = network.pre_activations(x)
-    margin = _least_margin(network.last_logits(x, z), y)
-    margin += 2.0 * logit_error(network, x, z)
+    forward = network.forward(x)
+    margin = least_margin(network.logits_of(forward), y)
+    margin += 2.0 * bounds.logit_error(network, forward)
     if network.execution is not None:
         margin += execution_error(network, x, y)
     return margin <= 0.0
@@ -277,24 +303,3 @@ def execution_error(
     nowhere = tf.zeros_like(x[:, 0])
     t = rival(network.logits(x), y)
     return network.execution.margin_error(trace, y, t, nowhere)
-
-
-def logit_error(
-    network: bounds.Network, x: tf.Tensor, z: list[tf.Tensor] | None = None
-) -> tf.Tensor:
-    """Bounds the error of each computed logit, `[batch]` float64.
-
-    Args:
-        network: The network.
-        x: `[batch, dim]` float64 points.
-        z: The pre-activations there, if they are known.
-    """
-    z = network.pre_activations(x) if z is None else z
-    forward = bounds.forward_error(network, x, z)
-    return bounds.affine_error(
-        network,
-        network.num_layers - 1,
-        network.features(x, z),
-        forward.features,
-        numerics.unit_roundoff(x.dtype),
-    ) * (1.0 + 1e-6)

@@ -175,7 +175,8 @@ class Certifier:
 def _certify_batch(network, options, x, y, curvature) -> Certificates:
     finite = tf.reduce_all(tf.math.is_finite(x), axis=-1)
     x = tf.where(finite[:, tf.newaxis], x, tf.zeros_like(x))
-    logits = network.logits(x)
+    forward = network.forward(x)
+    logits = network.logits_of(forward)
     finite &= tf.reduce_all(tf.math.is_finite(logits), axis=-1)
     prediction = tf.argmax(logits, axis=-1, output_type=tf.int32)
     curvatures = tf.gather(curvature, y)
@@ -195,7 +196,7 @@ def _certify_batch(network, options, x, y, curvature) -> Certificates:
     )
     if options.search is not None:
         state = _search(network, options, x, y, curvatures, certified, state)
-    reason = _reasons(network, x, y, finite, certified, prediction)
+    reason = _reasons(network, forward, y, finite, certified, prediction)
     radius = tf.where(certified, tf.reduce_min(state.radii, axis=-1), 0.0)
     target = tf.argmin(state.radii, axis=-1, output_type=tf.int32)
     wrong = prediction != y
@@ -230,11 +231,11 @@ def _rivals(network, options, logits, y) -> tf.Tensor:
     return tf.one_hot(runner_up, classes, on_value=True, off_value=False)
 
 
-def _reasons(network, x, y, finite, certified, prediction) -> tf.Tensor:
-    margin = adversary.worst_margin(network, x, y)
-    error = adversary.logit_error(network, x)
+def _reasons(network, forward, y, finite, certified, prediction) -> tf.Tensor:
+    margin = adversary.least_margin(network.logits_of(forward), y)
+    error = bounds.logit_error(network, forward)
     if network.execution is not None:
-        error += adversary.execution_error(network, x, y)
+        error += adversary.execution_error(network, forward.values[0], y)
     wrong = (prediction != y) & (margin < -_SURE * error)
     # A correct point that could not be certified is tied within rounding,
     # or one of its bounds overflowed.

@@ -249,7 +249,7 @@ def _slope(network, ball: _Ball, point, loss: str) -> tf.Tensor:
         if loss == "margin":
             rival = adversary.rival(logits, ball.label)
         weights, _ = network.pair(ball.label, rival, point.dtype)
-    return network.margin_gradient(network.pre_activations(point), weights)
+    return network.backward(network.forward(point), weights)[-1]
 
 
 def _nearest_of_another_class(network, ball: _Ball):

@@ -3,6 +3,8 @@
 In exact arithmetic, and, where the network has an execution, for that too.
 """
 
+from typing import NamedTuple
+
 import tensorflow as tf
 
 from tfcurv import bounds
@@ -27,29 +29,39 @@ def prove(
         t: `[batch]` int32 other classes.
         curvature: `[batch]` proved |m(y, t)|.
     """
-    z = network.pre_activations(x)
-    forward = bounds.forward_error(network, x, z)
-    trace = _trace(network, x0)
-    return _prove_pair(network, x0, trace, x, z, forward, y, t, curvature)
+    return _prove_pair(network, _prepare(network, x0, x), y, t, curvature)
 
 
-def _trace(network, x0) -> list | None:
-    """Returns what the execution of the network needs to know of x0."""
-    return network.execution and network.execution.trace(x0)
+class _Prepared(NamedTuple):
+    """What the proofs for all pairs share."""
+
+    displacement: tf.Tensor
+    forward: bounds.ForwardPass
+    forward_error: bounds.ForwardError
+    trace: list | None
 
 
-def _prove_pair(
-    network, x0, trace, x, z, forward, y, t, curvature
-) -> tf.Tensor:
-    weights, bias = network.pair(y, t, x.dtype)
-    backward = network.backward(z, weights)
-    features = network.features(x, z)
+def _prepare(network, x0, x) -> _Prepared:
+    forward = network.forward(x)
+    return _Prepared(
+        x0 - x,
+        forward,
+        bounds.forward_error(network, forward),
+        network.execution and network.execution.trace(x0),
+    )
+
+
+def _prove_pair(network, prepared, y, t, curvature) -> tf.Tensor:
+    displacement, forward, forward_error, trace = prepared
+    features = forward.features
+    weights, bias = network.pair(y, t, features.dtype)
+    backward = network.backward(forward, weights)
     margin = tf.reduce_sum(features * weights, axis=-1) + bias
     error = bounds.evaluation_error(
-        network, x, z, forward, backward, _bias_size(network, y, t)
+        network, forward, forward_error, backward, _bias_size(network, y, t)
     )
     evaluation = bounds.Evaluation(margin, backward[-1])
-    radius = safe_ball_radius_bound(evaluation, error, x0 - x, curvature)
+    radius = safe_ball_radius_bound(evaluation, error, displacement, curvature)
     if network.execution is None:
         return radius
     # Inside that radius the executed margin is no further from the exact one
@@ -57,7 +69,7 @@ def _prove_pair(
     # safe for both.
     executed = network.execution.margin_error(trace, y, t, radius)
     error = error._replace(margin=error.margin + executed)
-    guarded = safe_ball_radius_bound(evaluation, error, x0 - x, curvature)
+    guarded = safe_ball_radius_bound(evaluation, error, displacement, curvature)
     return tf.minimum(radius, guarded)
 
 
@@ -71,8 +83,8 @@ def closed_form_radii(
 ) -> tf.Tensor:
     """Returns the radii `[batch, classes]` that are proved at x itself.
 
-    One backward pass a class, in a loop: memory does not grow with their
-    number.
+    Infinite for the label itself. One backward pass for each other class, in
+    a loop: memory does not grow with their number.
 
     Args:
         network: The network.
@@ -80,16 +92,22 @@ def closed_form_radii(
         y: `[batch]` int32 labels.
         curvatures: `[batch, classes]` proved |m(y, t)|.
     """
-    z = network.pre_activations(x)
-    forward = bounds.forward_error(network, x, z)
-    trace = _trace(network, x)
+    classes = network.num_classes
+    prepared = _prepare(network, x, x)
 
-    def prove(index):
-        t = tf.fill(tf.shape(y), index)
-        a = curvatures[:, index]
-        return _prove_pair(network, x, trace, x, z, forward, y, t, a)
+    def prove_next(shift):
+        t = (y + shift) % classes
+        a = tf.gather(curvatures, t, batch_dims=1)
+        return _prove_pair(network, prepared, y, t, a)
 
+    # Row k holds the class that is k beyond the label, modulo their number.
     radii = tf.map_fn(
-        prove, tf.range(network.num_classes), fn_output_signature=x.dtype
+        prove_next,
+        tf.range(1, classes),
+        fn_output_signature=x.dtype,
+        parallel_iterations=1,
     )
-    return tf.transpose(radii)
+    own = tf.fill(tf.shape(radii[:1]), tf.cast(float("inf"), x.dtype))
+    shifts = (tf.range(classes) - y[:, tf.newaxis]) % classes
+    by_shift = tf.transpose(tf.concat([own, radii], axis=0))
+    return tf.gather(by_shift, shifts, batch_dims=1)

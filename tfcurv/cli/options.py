@@ -79,7 +79,7 @@ def batch_size_flag(values: flags.FlagValues) -> flags.FlagHolder:
     """Defines --batch_size."""
     return flags.DEFINE_integer(
         "batch_size",
-        512,
+        data.DEFAULT_BATCH_SIZE,
         "Images at a time; memory grows with it.",
         lower_bound=1,
         flag_values=values,

@@ -3,6 +3,7 @@
 Knows no network and no Keras.
 """
 
+from tfcurv.data.batches import DEFAULT_BATCH_SIZE as DEFAULT_BATCH_SIZE
 from tfcurv.data.batches import Batch as Batch
 from tfcurv.data.batches import BatchSource as BatchSource
 from tfcurv.data.batches import batches as batches

@@ -30,6 +30,9 @@ from tfcurv.data.stream import stream_pairs
 from tfcurv.data.stream import unbatched_error
 from tfcurv.errors import DataError
 
+# Enough rows for products of matrices to be fast; more are hardly faster.
+DEFAULT_BATCH_SIZE = 1024
+
 
 # eq=False: the generated `==` would compare arrays and have no truth value.
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

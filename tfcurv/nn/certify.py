@@ -43,7 +43,7 @@ def certify(
     radii: bool = True,
     falsify: bool = False,
     checkpoint: str | pathlib.Path | None = None,
-    batch_size: int = 512,
+    batch_size: int = tfcurv_data.DEFAULT_BATCH_SIZE,
     limit: int | None = None,
     data_dir: str | None = None,
     options: certificates.CertifierOptions | None = None,

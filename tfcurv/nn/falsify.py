@@ -106,7 +106,7 @@ def falsify(
     data: Any = None,
     *,
     options: certificates.FalsifierOptions | None = None,
-    batch_size: int = 512,
+    batch_size: int = tfcurv_data.DEFAULT_BATCH_SIZE,
     data_dir: str | None = None,
     folder: str | pathlib.Path = ".",
     verbose: int = 1,

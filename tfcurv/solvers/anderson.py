@@ -10,17 +10,25 @@ _REGULARISATION = {tf.float32: 1e-6, tf.float64: 1e-12}
 
 
 class AndersonMemory(NamedTuple):
-    """The last differences of a batch of fixed-point iterations.
+    """The last differences of a batch of fixed-point iterations, oldest first.
+
+    Tuples and not stacks, so that the oldest leaves without a copy of the
+    others.
 
     Attributes:
-        position_steps: `[batch, depth, dim]` differences of the iterates.
-        residual_steps: `[batch, depth, dim]` differences of the residuals.
+        position_steps: depth x `[batch, dim]` differences of the iterates.
+        residual_steps: depth x `[batch, dim]` differences of the residuals.
+        products: `[batch, depth, depth]` inner products of the latter.
+        usable: `[batch, depth]` 1 where a difference counts, 0 where it has
+            been dropped.
         position: `[batch, dim]` the previous iterate.
         residual: `[batch, dim]` the previous residual.
     """
 
-    position_steps: tf.Tensor
-    residual_steps: tf.Tensor
+    position_steps: tuple[tf.Tensor, ...]
+    residual_steps: tuple[tf.Tensor, ...]
+    products: tf.Tensor
+    usable: tf.Tensor
     position: tf.Tensor
     residual: tf.Tensor
 
@@ -29,8 +37,10 @@ def initial_memory(
     position: tf.Tensor, residual: tf.Tensor, depth: int
 ) -> AndersonMemory:
     """Returns the memory after the first evaluation: no differences yet."""
-    empty = tf.repeat(tf.zeros_like(position)[:, tf.newaxis], depth, axis=1)
-    return AndersonMemory(empty, empty, position, residual)
+    empty = (tf.zeros_like(position),) * depth
+    unusable = tf.repeat(tf.zeros_like(position[:, :1]), depth, axis=1)
+    products = tf.einsum("bi,bj->bij", unusable, unusable)
+    return AndersonMemory(empty, empty, products, unusable, position, residual)
 
 
 def anderson_step(
@@ -51,32 +61,62 @@ def anderson_step(
         residual: `[batch, dim]` F(x) - x there.
     """
     grown = tf.norm(residual, axis=-1) > tf.norm(memory.residual, axis=-1)
-    keep = tf.cast(~grown, position.dtype)[:, tf.newaxis, tf.newaxis]
-    steps = _push(memory.position_steps, position - memory.position) * keep
-    changes = _push(memory.residual_steps, residual - memory.residual) * keep
-    weights = _least_squares(changes, residual)
-    correction = tf.einsum("bkd,bk->bd", steps + changes, weights)
+    steps = _push(memory.position_steps, position - memory.position)
+    changes = _push(memory.residual_steps, residual - memory.residual)
+    usable = tf.concat(
+        [memory.usable[:, 1:], tf.ones_like(memory.usable[:, :1])], axis=1
+    )
+    usable *= tf.cast(~grown, position.dtype)[:, tf.newaxis]
+    products = _extend(memory.products, _dots(changes, changes[-1]))
+    weights = _least_squares(products, _dots(changes, residual), usable)
+    correction = tf.add_n(
+        [
+            weights[:, index, tf.newaxis] * (step + change)
+            for index, (step, change) in enumerate(zip(steps, changes))
+        ]
+    )
     # A singular system solves to NaN; the plain step needs no solution.
     correction = tf.where(
         tf.math.is_finite(correction), correction, tf.zeros_like(correction)
     )
     return (
         position + residual - correction,
-        AndersonMemory(steps, changes, position, residual),
+        AndersonMemory(steps, changes, products, usable, position, residual),
     )
 
 
-def _push(history: tf.Tensor, entry: tf.Tensor) -> tf.Tensor:
-    return tf.concat([history[:, 1:], entry[:, tf.newaxis]], axis=1)
+def _push(history: tuple[tf.Tensor, ...], entry: tf.Tensor) -> tuple:
+    return (*history[1:], entry)
 
 
-def _least_squares(columns: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-    """Solves min ||target - columns^T c|| by regularised normal equations."""
-    normal = tf.matmul(columns, columns, transpose_b=True)
-    right = tf.linalg.matvec(columns, target)
+def _dots(columns: tuple[tf.Tensor, ...], vector: tf.Tensor) -> tf.Tensor:
+    """Returns the inner products `[batch, depth]` of rows."""
+    products = [tf.reduce_sum(column * vector, axis=-1) for column in columns]
+    return tf.stack(products, axis=-1)
+
+
+def _extend(products: tf.Tensor, latest: tf.Tensor) -> tf.Tensor:
+    """Returns the products without the oldest and with the latest column."""
+    column = tf.expand_dims(latest, axis=2)
+    kept = tf.concat([products[:, 1:, 1:], column[:, :-1]], axis=2)
+    return tf.concat([kept, tf.expand_dims(latest, axis=1)], axis=1)
+
+
+def _least_squares(
+    products: tf.Tensor, right: tf.Tensor, usable: tf.Tensor
+) -> tf.Tensor:
+    """Solves min ||r - dR c|| by regularised normal equations.
+
+    Args:
+        products: `[batch, depth, depth]` dR^T dR.
+        right: `[batch, depth]` dR^T r.
+        usable: `[batch, depth]` zero where c is to be zero.
+    """
+    normal = products * usable[:, :, tf.newaxis] * usable[:, tf.newaxis]
     trace = tf.linalg.trace(normal)[:, tf.newaxis]
     tiny = tf.cast(1e-30, trace.dtype)
-    ridge = _REGULARISATION[columns.dtype] * trace + tiny
+    ridge = _REGULARISATION[products.dtype] * trace + tiny
     diagonal = tf.linalg.diag_part(normal) + ridge
     factor = tf.linalg.cholesky(tf.linalg.set_diag(normal, diagonal))
-    return tf.linalg.cholesky_solve(factor, right[..., tf.newaxis])[..., 0]
+    right = (right * usable)[..., tf.newaxis]
+    return tf.linalg.cholesky_solve(factor, right)[..., 0]
