@@ -105,8 +105,13 @@ _COMPACTION = (
             "first rows of the whole."
         ),
         file="tfcurv/solvers/compaction.py",
-        old="lambda x: tf.gather(x, index), constants)",
-        new="lambda x: x[: tf.size(index)], constants)",
+        old="return count + limit, *_select(rows.active, (index, fixed, rows))",
+        new=(
+            "kept = _select(rows.active, (index, rows))\n"
+            "        size = tf.size(kept[0])\n"
+            "        fixed = tf.nest.map_structure(lambda x: x[:size], fixed)\n"
+            "        return count + limit, kept[0], fixed, kept[1]"
+        ),
         tests=("tests/solvers_compaction_test.py",),
     ),
 )
@@ -387,8 +392,8 @@ _SAFE_BALL = (
             "correction -a ||d||^2 that it then needs."
         ),
         file="tfcurv/certificates/safe_ball.py",
-        old="2.0 * dot(g, d) - a * reach * reach",
-        new="2.0 * dot(g, d)",
+        old="2.0 * along - a * reach * reach",
+        new="2.0 * along",
         tests=("tests/certificates_safe_ball_test.py::ProvedRadiusTest",),
     ),
     Mutant(
@@ -580,6 +585,35 @@ _CERTIFIER = (
         old="return tf.minimum(radius, guarded)",
         new="return tf.maximum(radius, guarded)",
         tests=("tests/nn_rigor_test.py::GuardTest",),
+    ),
+    Mutant(
+        name="centre_taken_for_the_point",
+        fault="A proof at the centre of the search as if it were x0.",
+        file="tfcurv/certificates/proof.py",
+        old="None if x is x0 else x0 - x",
+        new="None",
+        tests=("tests/certificates_certifier_test.py",),
+    ),
+    Mutant(
+        name="closed_form_of_flat_pairs",
+        fault="Every pair of the closed form with the label's own curvature.",
+        file="tfcurv/certificates/proof.py",
+        old="a = tf.gather(curvatures, t, batch_dims=1)",
+        new="a = tf.gather(curvatures, y, batch_dims=1)",
+        tests=("tests/certificates_sandwich_test.py",),
+    ),
+    Mutant(
+        name="closed_forms_shifted",
+        fault="The radii of the closed form given to the class beside theirs.",
+        file="tfcurv/certificates/proof.py",
+        old="shifts = (tf.range(classes) - y[:, tf.newaxis]) % classes",
+        new=(
+            "shifts = (tf.range(classes) - y[:, tf.newaxis]) % classes\n"
+            "    shifts = tf.where(\n"
+            "        shifts == 0, 0, 1 + shifts % (classes - 1)\n"
+            "    )"
+        ),
+        tests=("tests/certificates_sandwich_test.py",),
     ),
     Mutant(
         name="pair_transposed",

@@ -36,7 +36,9 @@ def _count_down(amounts, max_steps, compiled=lambda fn: fn):
             tf.zeros_like(amount, tf.int32),
             tf.ones_like(amount, tf.bool),
         )
-        return solvers.iterate(step, amount, start, max_steps=max_steps)
+        return solvers.iterate(
+            step, amount, start, max_steps=max_steps, result=lambda end: end
+        )
 
     end = compiled(run)(tf.constant(amounts, tf.float64))
     return _Countdown(*(field.numpy() for field in end)), sizes
@@ -69,6 +71,27 @@ class IterateTest(parameterized.TestCase):
         self.assertEqual(sizes[-1], 1)
         # Seventeen steps of the slow row, four at most beside the others.
         self.assertLess(sum(sizes), 4 * 31 + 17)
+
+    @in_every_regime
+    def test_gives_what_is_asked_for(self, compiled):
+        def run(amount):
+            start = _Countdown(amount * 0.0 + 1.0, amount * 0.0, amount > 0.0)
+            return solvers.iterate(
+                lambda amount, state: _Countdown(
+                    tf.where(state.active, state.value - amount, state.value),
+                    state.steps + tf.cast(state.active, tf.float32),
+                    state.value > 1.5 * amount,
+                ),
+                amount,
+                start,
+                max_steps=9,
+                result=lambda end: (end.steps, -end.value),
+            )
+
+        # A row that is not active from the start takes no step.
+        steps, value = compiled(run)(tf.constant([0.5, -1.0, 0.25]))
+        np.testing.assert_array_equal(steps, [2.0, 0.0, 4.0])
+        np.testing.assert_array_equal(value, [0.0, -1.0, 0.0])
 
     @in_every_regime
     def test_an_empty_batch_comes_back_empty(self, compiled):

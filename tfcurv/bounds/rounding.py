@@ -60,10 +60,12 @@ class ForwardError(NamedTuple):
     Attributes:
         pre_activations: Per hidden layer, `[batch]` bounds on ||z - z_hat||.
         features: `[batch]` bound on ||a_{L-1} - computed a_{L-1}||.
+        feature_size: `[batch]` ||computed a_{L-1}||, which all pairs share.
     """
 
     pre_activations: list[tf.Tensor]
     features: tf.Tensor
+    feature_size: tf.Tensor
 
 
 def _norm(x: tf.Tensor) -> tf.Tensor:
@@ -94,7 +96,7 @@ def forward_error(
         width = math.sqrt(found.shape[-1])
         error = fn.slope_range.magnitude * error
         error += EVALUATION_ROUNDOFFS * u * (width + _norm(found))
-    return ForwardError(errors, error)
+    return ForwardError(errors, error, _norm(forward.features))
 
 
 def logit_error(
@@ -167,7 +169,7 @@ def evaluation_error(
     last = network.affines[-1]
     weights = backward[0]
     weight_size = _norm(weights)
-    feature_size = _norm(forward.features)
+    feature_size = errors.feature_size
     # w = K[:, y] - K[:, t]: one rounding, twice the error of the kernel.
     weight_error = u * weight_size + math.sqrt(2.0) * last.kernel_error
     margin = (
@@ -184,7 +186,6 @@ def evaluation_error(
         error = _backward_error(
             network,
             index,
-            forward.slopes[index],
             errors.pre_activations[index],
             backward[hidden - 1 - index],
             error,
@@ -192,15 +193,17 @@ def evaluation_error(
     return EvaluationError(margin * _INFLATION, error * _INFLATION)
 
 
-def _backward_error(network, index, slopes, z_error, outer, outer_error):
+def _backward_error(network, index, z_error, outer, outer_error):
     """One step of the backward recursion, through activation and map."""
     fn, affine = network.activations[index], network.affines[index]
-    u = numerics.unit_roundoff(slopes.dtype)
+    u = numerics.unit_roundoff(outer.dtype)
     slope = fn.slope_range.magnitude
     curvature = fn.curvature_range.magnitude
-    size = _norm(slopes * outer)
+    outer_size = _norm(outer)
     local = curvature * z_error + (EVALUATION_ROUNDOFFS + slope) * u
-    error = slope * outer_error + _norm(outer) * local
+    error = slope * outer_error + outer_size * local
+    # The computed slopes may exceed the largest by their rounding.
+    size = (slope + EVALUATION_ROUNDOFFS * u) * outer_size
     rounding = numerics.gamma(affine.kernel.shape[1] + 1)
     norm = network.norms[index]
     return (

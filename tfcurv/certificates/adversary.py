@@ -69,7 +69,13 @@ def approach_boundary(
     def advance(rows, state):
         return _approach_step(network, rows, state)
 
-    return solvers.iterate(advance, problem, state, max_steps=num_steps).point
+    return solvers.iterate(
+        advance,
+        problem,
+        state,
+        max_steps=num_steps,
+        result=lambda end: end.point,
+    )
 
 
 class _Approach(NamedTuple):
@@ -176,8 +182,10 @@ def cross_boundary(
         return _illinois_step(network, rows, bracket)
 
     start = _first_bracket(network, rays)
-    end = solvers.iterate(refine, rays, start, max_steps=num_steps)
-    return _verify(network, x0, y, tf.cast(rays.ray, x0.dtype), end.high)
+    reach = solvers.iterate(
+        refine, rays, start, max_steps=num_steps, result=lambda end: end.high
+    )
+    return _verify(network, x0, y, tf.cast(rays.ray, x0.dtype), reach)
 
 
 class _Rays(NamedTuple):

@@ -159,6 +159,13 @@ class Certifier:
             autograph=False,
         )
 
+    def trace(self) -> None:
+        """Traces the compiled function, which the first call does otherwise.
+
+        It may be called in another thread while the data are being read.
+        """
+        self._certify.get_concrete_function()
+
     def __call__(
         self, x: tf.Tensor, y: tf.Tensor, curvature: tf.Tensor
     ) -> Certificates:

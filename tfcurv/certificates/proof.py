@@ -35,7 +35,7 @@ def prove(
 class _Prepared(NamedTuple):
     """What the proofs for all pairs share."""
 
-    displacement: tf.Tensor
+    displacement: tf.Tensor | None
     forward: bounds.ForwardPass
     forward_error: bounds.ForwardError
     trace: list | None
@@ -44,7 +44,7 @@ class _Prepared(NamedTuple):
 def _prepare(network, x0, x) -> _Prepared:
     forward = network.forward(x)
     return _Prepared(
-        x0 - x,
+        None if x is x0 else x0 - x,
         forward,
         bounds.forward_error(network, forward),
         network.execution and network.execution.trace(x0),

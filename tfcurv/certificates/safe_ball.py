@@ -69,7 +69,7 @@ def safe_ball_radius(
 def safe_ball_radius_bound(
     evaluation: bounds.Evaluation,
     error: bounds.EvaluationError,
-    displacement: tf.Tensor,
+    displacement: tf.Tensor | None,
     curvature: tf.Tensor,
 ) -> tf.Tensor:
     """Returns a proved lower bound on the radius of `safe_ball_radius`.
@@ -85,7 +85,7 @@ def safe_ball_radius_bound(
         evaluation: Computed margin `[batch]` and gradient `[batch, dim]` at
             c, float64.
         error: Bounds on their errors.
-        displacement: `[batch, dim]` computed x0 - c.
+        displacement: `[batch, dim]` computed x0 - c; None for c = x0.
         curvature: `[batch]` proved a >= 0.
 
     Returns:
@@ -94,11 +94,13 @@ def safe_ball_radius_bound(
         margin gives a number above 1e100.
     """
     f, g = evaluation
-    d = displacement
     dim = g.shape[-1]
     rounding = numerics.gamma(dim + 16)
     size = tf.norm(g, axis=-1) * (1.0 + rounding) + _NORM_FLOOR
-    reach = tf.norm(d, axis=-1) * (1.0 + rounding) + _NORM_FLOOR
+    along, reach = tf.zeros_like(f), tf.zeros_like(f) + _NORM_FLOOR
+    if displacement is not None:
+        along = dot(g, displacement)
+        reach += tf.norm(displacement, axis=-1) * (1.0 + rounding)
     bend = tf.sqrt(curvature) * tf.sqrt(tf.abs(f))
     scale = reach + tf.abs(f) / (size + error.gradient + bend)
     scale = tf.clip_by_value(scale, 1e-100, 1e100)
@@ -108,14 +110,16 @@ def safe_ball_radius_bound(
 
     # 2 f + 2 g.d - a ||d||^2, less what its terms and d may err by.
     terms = 2.0 * tf.abs(f) + 2.0 * size * reach + a * reach * reach
-    numerator = 2.0 * f_low + 2.0 * dot(g, d) - a * reach * reach
+    numerator = 2.0 * f_low + 2.0 * along - a * reach * reach
     numerator -= 4.0 * rounding * terms + _PRODUCT_FLOOR
 
     # The denominator, raised by the same token: the root of a sum that may
     # cancel, and the norm of a difference that may.
     squares = size * size + 2.0 * a * tf.abs(f_low)
     radicand = size * size + 2.0 * a * f_low + 4.0 * rounding * squares
-    rest = tf.norm(g - a[:, tf.newaxis] * d, axis=-1)
+    rest = size
+    if displacement is not None:
+        rest = tf.norm(g - a[:, tf.newaxis] * displacement, axis=-1)
     rest += 4.0 * rounding * (size + a * reach)
     denominator = tf.sqrt(tf.maximum(radicand, 0.0)) + rest + _NORM_FLOOR
     radius = numerics.round_down(numerator / denominator, dim + 16)

@@ -26,11 +26,14 @@ import tensorflow as tf
 from tfcurv import bounds
 from tfcurv import solvers
 from tfcurv.certificates.safe_ball import dot
-from tfcurv.certificates.safe_ball import safe_ball_radius
 
 # A step of this share of the tolerance's root leaves less than the tolerance
 # where the error is quadratic: measured on networks of 2 to 4 layers.
 _STEP_OF_ROOT = 0.05
+
+
+# Below this a denominator is zero.
+_LEAST = 1e-30
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -129,19 +132,57 @@ def find_centre(
     )
 
 
-def _multiplier(problem: Problem, x, evaluation) -> tuple:
-    """Returns the clipped eta and whether the upper end 1/a is active."""
+class _Look(NamedTuple):
+    """What one evaluation says.
+
+    Attributes:
+        eta: `[batch]` the clipped multiplier.
+        limited: `[batch]` whether its upper end 1/a is active.
+        residual: `[batch, dim]` r = x0 - eta g - x.
+        step: `[batch]` ||r||.
+        reach: `[batch]` ||x - x0||.
+        radius: `[batch]` the safe ball's, in exact arithmetic.
+    """
+
+    eta: tf.Tensor
+    limited: tf.Tensor
+    residual: tf.Tensor
+    step: tf.Tensor
+    reach: tf.Tensor
+    radius: tf.Tensor
+
+
+def _look(problem: Problem, x, evaluation) -> _Look:
+    """Looks at an evaluation in as few passes over vectors as there can be.
+
+    With d = x0 - x = r + eta g, all that `safe_ball_radius` needs follows
+    from g.d, ||g||^2 and ||r||^2; ||g - a d|| as (1 - a eta) g - a r, which
+    does not cancel where the multiplier is at 1/a.
+    """
     f, g = evaluation
-    free = tf.math.divide_no_nan(f + dot(g, problem.x0 - x), dot(g, g))
-    limited = free * problem.curvature >= 1.0
-    ceiling = tf.math.divide_no_nan(tf.ones_like(f), problem.curvature)
+    a = problem.curvature
+    displacement = problem.x0 - x
+    slope, along = dot(g, g), dot(g, displacement)
+    free = tf.math.divide_no_nan(f + along, slope)
+    limited = free * a >= 1.0
+    ceiling = tf.math.divide_no_nan(tf.ones_like(f), a)
     eta = tf.where(limited, ceiling, tf.maximum(free, 0.0))
-    return eta, limited
+    residual = displacement - eta[:, tf.newaxis] * g
+    rest = dot(residual, residual)
+    across = along - eta * slope  # g.r
+    reach = tf.maximum(rest + eta * (across + along), 0.0)
+    share = tf.where(limited, tf.zeros_like(f), 1.0 - a * eta)
+    left = share * (share * slope - 2.0 * a * across) + a * a * rest
+    root = tf.sqrt(tf.maximum(slope + 2.0 * a * f, 0.0))
+    denominator = root + tf.sqrt(tf.maximum(left, 0.0))
+    radius = (2.0 * (f + along) - a * reach) / tf.maximum(
+        denominator, tf.cast(_LEAST, f.dtype)
+    )
+    return _Look(eta, limited, residual, tf.sqrt(rest), tf.sqrt(reach), radius)
 
 
-def _record(problem: Problem, best: SearchResult, x, evaluation, cost):
-    """Returns `best`, improved by the evaluation at x where it is better."""
-    radius = safe_ball_radius(evaluation, problem.x0 - x, problem.curvature)
+def _record(best: SearchResult, x, radius, cost) -> SearchResult:
+    """Returns `best`, improved by the radius at x where it is better."""
     better = radius > best.radius  # False for NaN.
     return SearchResult(
         tf.where(better[:, tf.newaxis], x, best.centre),
@@ -167,20 +208,22 @@ def _fixed_point_phase(network, problem, options) -> SearchResult:
     def advance(rows, state):
         return _fixed_point_step(network, rows, options, state)
 
-    state = solvers.iterate(
-        advance, problem, state, max_steps=options.fixed_point_steps
+    return solvers.iterate(
+        advance,
+        problem,
+        state,
+        max_steps=options.fixed_point_steps,
+        result=lambda end: end.best,
     )
-    return state.best
 
 
 def _fixed_point_step(network, problem, options, state: _State) -> _State:
     x = state.x
     evaluation = network.evaluate(x, problem.weights, problem.bias)
+    look = _look(problem, x, evaluation)
     cost = tf.cast(state.active, x.dtype)
-    best = _record(problem, state.best, x, evaluation, cost)
-    eta, limited = _multiplier(problem, x, evaluation)
-    residual = problem.x0 - eta[:, tf.newaxis] * evaluation.gradient - x
-    step, reach = tf.norm(residual, axis=-1), tf.norm(x - problem.x0, axis=-1)
+    best = _record(state.best, x, look.radius, cost)
+    _, limited, residual, step, reach, _ = look
     tolerance = tf.cast(_step_tolerance(options, limited), reach.dtype)
     settled = step <= tolerance * reach
     # No radius is longer than the way to another class.
@@ -238,7 +281,8 @@ def _newton_phase(network, problem, start: SearchResult, options):
     )
     # The last step has not been looked at yet.
     evaluation = network.evaluate(x, problem.weights, problem.bias)
-    return _record(problem, best, x, evaluation, tf.ones_like(best.radius))
+    radius = _look(problem, x, evaluation).radius
+    return _record(best, x, radius, tf.ones_like(radius))
 
 
 def _is_active(problem: Problem, best: SearchResult) -> tf.Tensor:
@@ -252,10 +296,9 @@ def _newton_step(network, problem, options, x, best: SearchResult):
     f, g = evaluation
     cost = 1.0 + 4.0 * options.conjugate_gradient_steps
     cost *= tf.cast(active, f.dtype)
-    best = _record(problem, best, x, evaluation, cost)
-    eta, limited = _multiplier(problem, x, evaluation)
+    eta, limited, residual, _, reach, radius = _look(problem, x, evaluation)
+    best = _record(best, x, radius, cost)
     scale = eta[:, tf.newaxis]
-    stationarity = x - problem.x0 + scale * g
 
     def margin(points):
         return dot(network.forward(points).features, problem.weights)
@@ -268,15 +311,13 @@ def _newton_step(network, problem, options, x, best: SearchResult):
             operator, right, num_iterations=options.conjugate_gradient_steps
         )
 
-    along, across = solve(-stationarity), solve(-g)
+    along, across = solve(residual), solve(-g)
     change = tf.math.divide_no_nan(-(f + dot(g, along)), dot(g, across))
     change = tf.where(limited, tf.zeros_like(change), change)
     step = along + change[:, tf.newaxis] * across
     length = tf.norm(step, axis=-1)
     # How far the solution is from x0; x itself may still be x0.
-    reach = tf.maximum(
-        tf.norm(x - problem.x0, axis=-1), tf.norm(scale * g, axis=-1)
-    )
+    reach = tf.maximum(reach, eta * tf.norm(g, axis=-1))
     settled = active & (length <= options.relative_tolerance * reach)
     # A step longer than the way from x0 has left the model's validity.
     share = tf.math.divide_no_nan(reach, length)

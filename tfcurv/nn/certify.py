@@ -1,6 +1,7 @@
 """`tfcurv.certify`: from a model and data to a result."""
 
 from collections.abc import Sequence
+from concurrent import futures
 import dataclasses
 import pathlib
 import platform
@@ -114,32 +115,38 @@ def certify(
             f"Received: falsify={falsify!r}, targets={targets!r}."
         )
     subject = read_subject(model, guard=guard, rigor=rigor)
-    source = tfcurv_data.batches(
-        data,
-        input_shape=subject.input_shape,
-        num_classes=subject.network.num_classes,
-        batch_size=batch_size,
-        data_dir=data_dir,
-        limit=limit,
-        expects_unit_range=not subject.is_scaled,
-    )
-    facts = {
-        "targets_protocol": options.targets.value,
-        "model_hash": subject.model_hash,
-        "guard": guard,
-        "rigor": rigor,
-        "decisions_only": not radii,
-        "versions": _versions(),
-    }
-    store = None
-    if checkpoint is not None:
-        run = {"options": repr(options), "falsify": falsify, "limit": limit}
-        run |= {"batch_size": batch_size, **facts}
-        store = certificates.Checkpoint(checkpoint, run)
-    attacker = Attacker(subject, folder=checkpoint or ".") if falsify else None
-    job = _Job(subject, options, attacker, store, verbose)
-    columns = job.run(source)
-    seconds = time.monotonic() - start + columns.pop("seconds_before")
+    certifier = certificates.Certifier(subject.network, options)
+    # Tracing takes a second or two; data and curvature bounds take as long.
+    with futures.ThreadPoolExecutor(max_workers=1) as meanwhile:
+        meanwhile.submit(certifier.trace)
+        source = tfcurv_data.batches(
+            data,
+            input_shape=subject.input_shape,
+            num_classes=subject.network.num_classes,
+            batch_size=batch_size,
+            data_dir=data_dir,
+            limit=limit,
+            expects_unit_range=not subject.is_scaled,
+        )
+        facts = {
+            "targets_protocol": options.targets.value,
+            "model_hash": subject.model_hash,
+            "guard": guard,
+            "rigor": rigor,
+            "decisions_only": not radii,
+            "versions": _versions(),
+        }
+        store = None
+        if checkpoint is not None:
+            run = {"options": repr(options), "falsify": falsify, "limit": limit}
+            run |= {"batch_size": batch_size, **facts}
+            store = certificates.Checkpoint(checkpoint, run)
+        attacker = (
+            Attacker(subject, folder=checkpoint or ".") if falsify else None
+        )
+        job = _Job(subject, certifier, attacker, store, verbose)
+        columns = job.run(source)
+        seconds = time.monotonic() - start + columns.pop("seconds_before")
     return certificates.CertificationResult(
         **columns,
         **facts,
@@ -179,9 +186,9 @@ def _check_targets(targets: str) -> certificates.Targets:
 class _Job:
     """One run over data: certifies batch after batch, or reads it back."""
 
-    def __init__(self, subject, options, attacker, checkpoint, verbose):
+    def __init__(self, subject, certifier, attacker, checkpoint, verbose):
         self._subject = subject
-        self._certifier = certificates.Certifier(subject.network, options)
+        self._certifier = certifier
         self._attacker = attacker
         self._checkpoint = checkpoint
         self._verbose = verbose

@@ -19,6 +19,7 @@ class AndersonMemory(NamedTuple):
         position_steps: depth x `[batch, dim]` differences of the iterates.
         residual_steps: depth x `[batch, dim]` differences of the residuals.
         products: `[batch, depth, depth]` inner products of the latter.
+        alignments: `[batch, depth]` their inner products with the residual.
         usable: `[batch, depth]` 1 where a difference counts, 0 where it has
             been dropped.
         position: `[batch, dim]` the previous iterate.
@@ -28,6 +29,7 @@ class AndersonMemory(NamedTuple):
     position_steps: tuple[tf.Tensor, ...]
     residual_steps: tuple[tf.Tensor, ...]
     products: tf.Tensor
+    alignments: tf.Tensor
     usable: tf.Tensor
     position: tf.Tensor
     residual: tf.Tensor
@@ -40,7 +42,9 @@ def initial_memory(
     empty = (tf.zeros_like(position),) * depth
     unusable = tf.repeat(tf.zeros_like(position[:, :1]), depth, axis=1)
     products = tf.einsum("bi,bj->bij", unusable, unusable)
-    return AndersonMemory(empty, empty, products, unusable, position, residual)
+    return AndersonMemory(
+        empty, empty, products, unusable, unusable, position, residual
+    )
 
 
 def anderson_step(
@@ -67,8 +71,13 @@ def anderson_step(
         [memory.usable[:, 1:], tf.ones_like(memory.usable[:, :1])], axis=1
     )
     usable *= tf.cast(~grown, position.dtype)[:, tf.newaxis]
-    products = _extend(memory.products, _dots(changes, changes[-1]))
-    weights = _least_squares(products, _dots(changes, residual), usable)
+    latest = _dots(changes, changes[-1])
+    products = _extend(memory.products, latest)
+    # The residual is the previous one plus the latest change.
+    alignments = memory.alignments[:, 1:] + latest[:, :-1]
+    newest = tf.reduce_sum(changes[-1] * residual, axis=-1, keepdims=True)
+    alignments = tf.concat([alignments, newest], axis=1)
+    weights = _least_squares(products, alignments, usable)
     correction = tf.add_n(
         [
             weights[:, index, tf.newaxis] * (step + change)
@@ -79,9 +88,9 @@ def anderson_step(
     correction = tf.where(
         tf.math.is_finite(correction), correction, tf.zeros_like(correction)
     )
-    return (
-        position + residual - correction,
-        AndersonMemory(steps, changes, products, usable, position, residual),
+    following = position + residual - correction
+    return following, AndersonMemory(
+        steps, changes, products, alignments, usable, position, residual
     )
 
 

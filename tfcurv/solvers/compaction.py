@@ -15,6 +15,7 @@ def iterate(
     state: Any,
     *,
     max_steps: int,
+    result: Callable[[Any], Any],
 ) -> Any:
     """Repeats a step on each row of a batch until the row is finished.
 
@@ -31,38 +32,45 @@ def iterate(
         state: Nested structure of tensors `[batch, ...]`, with an attribute
             `active`, `[batch]` bool.
         max_steps: Most steps of any row.
+        result: What of a state is wanted; the rest is dropped with its row.
 
     Returns:
-        The state, like the one given.
+        What `result` gives for the last states of all rows.
     """
 
-    def advance(inner_constants):
-        def body(count, rows):
-            return count + 1, step(inner_constants, rows)
-
-        return body
-
-    def work(count, whole):
-        index = tf.where(whole.active)[:, 0]
-        rows = tf.nest.map_structure(lambda x: tf.gather(x, index), whole)
-        fixed = tf.nest.map_structure(lambda x: tf.gather(x, index), constants)
+    def work(count, index, fixed, rows, ends):
         limit = tf.minimum(_CHUNK, max_steps - count)
         _, rows = tf.while_loop(
             lambda done, rest: (done < limit) & tf.reduce_any(rest.active),
-            advance(fixed),
+            lambda done, rest: (done + 1, step(fixed, rest)),
             (0, rows),
         )
-        where = index[:, tf.newaxis]
-        whole = tf.nest.map_structure(
-            lambda old, new: tf.tensor_scatter_nd_update(old, where, new),
-            whole,
-            rows,
+        ends = tf.nest.map_structure(
+            lambda old, new: tf.tensor_scatter_nd_update(
+                old, index[:, tf.newaxis], new
+            ),
+            ends,
+            result(rows),
         )
-        return count + limit, whole
+        return count + limit, *_select(rows.active, (index, fixed, rows)), ends
 
-    _, state = tf.while_loop(
-        lambda count, whole: (count < max_steps) & tf.reduce_any(whole.active),
+    rows = tf.range(tf.size(state.active))
+    start = _select(state.active, (rows, constants, state))
+    loop = (0, *start, result(state))
+    return tf.while_loop(
+        lambda count, index, *_: (count < max_steps) & (tf.size(index) > 0),
         work,
-        (0, state),
-    )
-    return state
+        loop,
+        shape_invariants=tf.nest.map_structure(_any_batch, loop),
+    )[-1]
+
+
+def _select(active: tf.Tensor, structure: Any) -> Any:
+    """Returns the active rows of every tensor."""
+    index = tf.where(active)[:, 0]
+    return tf.nest.map_structure(lambda x: tf.gather(x, index), structure)
+
+
+def _any_batch(value: Any) -> tf.TensorShape:
+    shape = tf.convert_to_tensor(value).shape
+    return tf.TensorShape([None, *shape[1:]] if shape.rank else [])
