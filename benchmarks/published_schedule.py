@@ -35,11 +35,12 @@ _WIDEST = 1000.0
 class PublishedCertificate:
     """The published solver of one network, compiled once."""
 
-    def __init__(self, network: bounds.Network):
+    def __init__(self, network: bounds.Network, *, jit_compile: bool = False):
         """Builds the compiled function.
 
         Args:
             network: The network.
+            jit_compile: Whether XLA compiles it, once for each batch size.
         """
         row = functools.partial(tf.TensorSpec, dtype=tf.float32)
         self._solve = tf.function(
@@ -51,6 +52,7 @@ class PublishedCertificate:
                 row([None]),
                 row([None]),
             ],
+            jit_compile=jit_compile,
             autograph=False,
         )
 

@@ -13,11 +13,8 @@ What is not in --parts is kept from the last run.
 
 from collections.abc import Sequence
 import dataclasses
-import datetime
 import json
-import os
 import pathlib
-import platform
 import subprocess
 import sys
 import tempfile
@@ -26,11 +23,10 @@ from typing import Any
 
 from absl import app
 from absl import flags
-import keras
 import kill_study
+import measure
 import numpy as np
 import soundness_page
-import tensorflow as tf
 
 from tfcurv import certificates
 from tfcurv import data
@@ -253,14 +249,6 @@ def _command(part: str) -> str:
     return f"python benchmarks/soundness.py --parts={part}{flag}"
 
 
-def _machine() -> str:
-    return (
-        f"{datetime.date.today()}, {os.cpu_count()} CPU cores "
-        f"({platform.machine()}), {len(tf.config.list_physical_devices('GPU'))}"
-        f" GPUs, TensorFlow {tf.__version__}, Keras {keras.__version__}"
-    )
-
-
 def _say(text: str) -> None:
     print(text, flush=True)
 
@@ -287,7 +275,7 @@ def _measure(wanted: Sequence[str], study: dict[str, Any]) -> None:
             found = parts[name]()
             study[name] = {
                 "found": found,
-                "machine": _machine(),
+                "machine": measure.machine(),
                 "command": _command(name),
                 "seconds": time.monotonic() - start,
             }
