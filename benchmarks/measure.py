@@ -49,6 +49,15 @@ def load(name: str) -> dict[str, Any] | None:
     return json.loads(path.read_text()) if path.exists() else None
 
 
+def load_all(prefix: str) -> dict[str, dict[str, Any]]:
+    """Returns what `save` kept under all names that begin so, by the rest."""
+    paths = sorted(_RESULTS.glob(f"{prefix}*.json"))
+    return {
+        path.stem.removeprefix(prefix): json.loads(path.read_text())
+        for path in paths
+    }
+
+
 def alternate(
     tasks: Mapping[str, Callable[[], Any]], rounds: int
 ) -> dict[str, list[float]]:

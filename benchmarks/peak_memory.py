@@ -13,7 +13,8 @@ import tensorflow as tf
 from tfcurv import nn
 
 
-def _peak() -> float:
+def peak() -> float:
+    """Returns the most memory that this process has held, in MB."""
     # Linux only. What getrusage says includes the parent before the start.
     status = pathlib.Path("/proc/self/status").read_text()
     return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024.0
@@ -21,7 +22,7 @@ def _peak() -> float:
 
 if __name__ == "__main__":
     tf.constant(np.zeros(1)).numpy()
-    before = _peak()
+    before = peak()
     path, dataset, limit = sys.argv[1:]
     nn.certify(nn.read_model(path), dataset, limit=int(limit), verbose=0)
-    print(_peak() - before)
+    print(peak() - before)

@@ -3,7 +3,7 @@
 Trains the same MNIST network with the published attack schedule and with
 tfcurv's attack of few steps: the same images, order, weights, penalty and
 number of epochs. Certifies each on all test images. Every run is kept in
---folder and never repeated; the table is printed from what is there.
+--folder and never repeated; the table is made of all that are there.
 
     python benchmarks/training_study.py --layers=2 --attacks=published,8,4,2,1
 """
@@ -15,6 +15,7 @@ import pathlib
 from absl import app
 from absl import flags
 import keras
+import measure
 from published_schedule import PublishedAttack
 
 from tfcurv import data
@@ -99,6 +100,7 @@ def main(argv: Sequence[str]) -> None:
     headers = ["layers", "attack", "epochs", "seed", "clean"]
     headers += [f"certified / attacked at {e}" for e in _EPSILONS]
     print(report.format_table([*headers, "epoch"], map(_row, runs)))
+    measure.save("training_study", runs)
 
 
 if __name__ == "__main__":

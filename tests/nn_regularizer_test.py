@@ -1,6 +1,7 @@
 """Tests of tfcurv.nn.regularizer and tfcurv.nn.trained_chain."""
 
 import math
+from unittest import mock
 
 from absl.testing import absltest
 from absl.testing import parameterized
@@ -11,6 +12,7 @@ import tensorflow as tf
 import tfcurv
 from tfcurv import errors
 from tfcurv.nn import targets
+from tfcurv.nn import trained_chain
 from tfcurv.nn.trained_chain import TrainedChain
 
 # Some hundred float32 operations, each off by 2**-24.
@@ -120,6 +122,32 @@ class ValueTest(parameterized.TestCase):
         oracle = _theorem4(model, y, t, norms)
         self.assertTrue(np.all(found <= oracle * (1.0 + _ROUNDING)))
         self.assertTrue(np.all(found >= oracle * (1.0 - _ROUNDING)))
+
+    @parameterized.named_parameters(*_DEPTHS)
+    def test_a_pair_looked_up_is_one_computed(self, activations):
+        model = _model(activations)
+        chain = TrainedChain(model)
+        chain.step()
+        y, t = tf.constant([0, 3, 1, 2, 2]), tf.constant([3, 0, 2, 0, 2])
+
+        def run():
+            weights = model.trainable_variables
+            with tf.GradientTape() as tape:
+                found = chain.curvature_estimate(y, t)
+            gradients = tape.gradient(found, [w.value for w in weights])
+            return found, [
+                tf.convert_to_tensor(g) for g in gradients if g is not None
+            ]
+
+        looked_up, few = run()
+        with mock.patch.object(trained_chain, "_FEW_CLASSES", 0):
+            computed, many = run()
+        np.testing.assert_allclose(looked_up, computed, rtol=_ROUNDING)
+        self.assertEqual(looked_up[4], 0.0)
+        self.assertLen(many, len(activations) + 1)
+        for left, right in zip(few, many, strict=True):
+            scale = np.max(np.abs(right))
+            np.testing.assert_allclose(left, right, atol=_ROUNDING * scale)
 
     @parameterized.parameters(1.0 / 255.0, -2.0, 30.0)
     def test_knows_the_units_of_the_input(self, scale):
