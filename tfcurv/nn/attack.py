@@ -43,7 +43,7 @@ class CurvatureAttack:
         self,
         epsilon: float,
         *,
-        num_steps: int = 8,
+        num_steps: int = 3,
         constraint: str = "dual",
         curvature_fraction: float | None = None,
         target: str = "runner-up",
@@ -52,7 +52,8 @@ class CurvatureAttack:
 
         Args:
             epsilon: Radius of the ball, positive, in input units.
-            num_steps: Gradient evaluations a batch.
+            num_steps: Gradient evaluations a batch. More train no better
+                networks; benchmarks/README.md has the curve.
             constraint: "dual" or "sphere".
             curvature_fraction: |m| relative to K of Theorem 4, which is too
                 large. Default: 0.4 for two layers and 0.6 for more, about

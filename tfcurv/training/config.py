@@ -39,7 +39,7 @@ class TrainConfig:
     batch_size: int = 128
     learning_rate: float = 1e-3
     warmup_epochs: float = 3.0
-    attack_steps: int = 8
+    attack_steps: int = 3
     constraint: str = "dual"
     seed: int = 0
 
