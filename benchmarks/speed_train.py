@@ -33,7 +33,7 @@ def _dataset(split: data.Split, config: training.TrainConfig, count: int):
     pair = split.images[:count], split.labels[:count]
     dataset = tf.data.Dataset.from_tensor_slices(pair)
     dataset = dataset.batch(config.batch_size, drop_remainder=True)
-    return dataset.prefetch(tf.data.AUTOTUNE)
+    return data.without_autotuning(dataset.prefetch(2))
 
 
 def _compiled(config: training.TrainConfig, **options):

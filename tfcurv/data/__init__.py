@@ -14,3 +14,4 @@ from tfcurv.data.named import DatasetInfo as DatasetInfo
 from tfcurv.data.named import Split as Split
 from tfcurv.data.named import dataset_info as dataset_info
 from tfcurv.data.named import load_split as load_split
+from tfcurv.data.stream import without_autotuning as without_autotuning

@@ -10,6 +10,7 @@ from typing import Any
 from typing import TypeAlias
 
 import numpy as np
+import tensorflow as tf
 
 from tfcurv.data.inputs import PixelRangeCheck
 from tfcurv.data.inputs import cast_inputs
@@ -140,3 +141,18 @@ def unbatched_error(inputs: Any, labels: Any) -> DataError:
         f"x={tuple(inputs)}, y={tuple(labels)}. Remedy: call "
         ".batch(size) on it."
     )
+
+
+def without_autotuning(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """Returns the data set with tf.data's tuning of buffers switched off.
+
+    In `fit` the end of an epoch waits for the tuner, which sleeps for 10 ms,
+    20 ms, 40 ms and so on: an epoch lasts 0.63, 1.27, 2.55, ... seconds, up
+    to twice as long as its steps. Measured with TensorFlow 2.21.
+
+    Args:
+        dataset: One that needs no tuning, such as arrays in memory.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.with_options(options)

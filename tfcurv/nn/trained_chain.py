@@ -82,9 +82,11 @@ class TrainedChain:
         position = np.full((classes, classes), len(first))
         position[first, second] = position[second, first] = range(len(first))
         values = self._estimate(tf.constant(first), tf.constant(second))
-        values = tf.concat([values, tf.zeros_like(values[:1])], axis=0)
         pair = tf.gather(tf.gather(position, y), t, batch_dims=1)
-        return tf.gather(values, pair)
+        # A product, so that its gradient is one. No entry of a row is on for
+        # the pair of a class with itself, whose K is zero.
+        chosen = tf.one_hot(pair, len(first), dtype=values.dtype)
+        return tf.linalg.matvec(chosen, values)
 
     def _estimate(self, y: tf.Tensor, t: tf.Tensor) -> tf.Tensor:
         followed = [*self._activations, None]

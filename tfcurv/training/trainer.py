@@ -149,4 +149,4 @@ def train(
 def _batches(split: data.Split, config: TrainConfig) -> tf.data.Dataset:
     dataset = tf.data.Dataset.from_tensor_slices((split.images, split.labels))
     dataset = dataset.shuffle(len(split.labels), seed=config.seed)
-    return dataset.batch(config.batch_size).prefetch(tf.data.AUTOTUNE)
+    return data.without_autotuning(dataset.batch(config.batch_size).prefetch(2))
