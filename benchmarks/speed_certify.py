@@ -206,6 +206,10 @@ def _whole(case: _Case) -> dict:
     }
 
 
+def _memories(images: int) -> dict[str, float]:
+    return {str(limit): _memory(limit) for limit in (images // 5, images)}
+
+
 def _memory(limit: int) -> float:
     program = pathlib.Path(__file__).with_name("peak_memory.py")
     done = subprocess.run(
@@ -222,17 +226,17 @@ def main(argv: Sequence[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"Unexpected arguments: {argv[1:]}")
     case = _Case(_MODEL.value)
-    found = {"compared": _compare(case)}
-    print(found, flush=True)
-    found["search"] = _search(case)
-    print(found["search"], flush=True)
-    found["whole"] = _whole(case)
-    images = found["whole"]["images"]
-    found["memory"] = {
-        str(limit): _memory(limit) for limit in (images // 5, images)
+    found = {}
+    parts = {
+        "compared": lambda: _compare(case),
+        "search": lambda: _search(case),
+        "whole": lambda: _whole(case),
+        "memory": lambda: _memories(found["whole"]["images"]),
     }
-    print(found["whole"], found["memory"], flush=True)
-    measure.save(f"certify-{_NAME.value}", found)
+    for name, part in parts.items():
+        found[name] = part()
+        print(name, found[name], flush=True)
+        measure.save(f"certify-{_NAME.value}", found)
 
 
 if __name__ == "__main__":
