@@ -26,10 +26,11 @@ is not measured here.
 
 _NO_GPU = """## On a GPU
 
-No GPU was at hand. The benchmarks run unchanged on one: nothing in the compiled
-functions is placed on the host, and `speed_certify.py` prints the achieved rate
-against a matrix product's. Curvature bounds are factorised by NumPy, on the
-host, once a network.
+No GPU was at hand, so nothing is known. Nothing in the sources places a part of
+a compiled function on the host, and `speed_certify.py` measures the achieved
+rate against a matrix product's on whatever device TensorFlow uses; the share of
+kernel time is the CPU's alone. Curvature bounds are factorised by NumPy, on
+the host, once a network.
 """
 
 

@@ -32,12 +32,12 @@ _USUAL = {"width": 512, "layers": 2, "classes": 10, "images": 1000}
 _INPUTS = 784
 _BATCH = 1000
 
-# What is measured, and its unit.
+# What is measured, as the plot names it.
 _QUANTITIES = {
-    "seconds": "s",
-    "bounds": "s",
+    "seconds": "seconds in all",
+    "bounds": "seconds of bounds",
     "image": "ms an image",
-    "megabytes": "MB",
+    "megabytes": "megabytes",
 }
 
 _POINT = flags.DEFINE_string("point", None, "One size, as JSON; prints JSON.")
@@ -121,17 +121,26 @@ def _exponent(rows: Sequence[dict], name: str, quantity: str) -> float:
 
 def _plot(found: dict) -> None:
     from matplotlib import pyplot
+    from matplotlib import ticker
 
     figure, axes = pyplot.subplots(
-        len(_QUANTITIES), len(found), figsize=(12, 10), sharex="col"
+        len(_QUANTITIES),
+        len(found),
+        figsize=(12, 10),
+        sharex="col",
+        sharey="row",
     )
     for column, (name, rows) in enumerate(found.items()):
-        for axis, (quantity, unit) in zip(axes[:, column], _QUANTITIES.items()):
+        for axis, (quantity, title) in zip(
+            axes[:, column], _QUANTITIES.items()
+        ):
             sizes, values = zip(*((row[name], row[quantity]) for row in rows))
             axis.loglog(sizes, values, marker="o")
             exponent = _exponent(rows, name, quantity)
-            axis.set_title(f"{quantity}, {unit}: {exponent:.2f}", size=9)
+            axis.set_title(f"{title}: exponent {exponent:.2f}", size=9)
             axis.grid(alpha=0.3, which="both")
+            axis.set_xticks(sizes, map(str, sizes), size=8)
+            axis.xaxis.set_minor_locator(ticker.NullLocator())
         axes[-1, column].set_xlabel(name)
     figure.tight_layout()
     figure.savefig(_ROOT / "scale.png", dpi=70)
