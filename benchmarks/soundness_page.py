@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
 
+from tfcurv import report
+
 _HEAD = """# Attempts to find a false certificate
 
 Written by `python benchmarks/soundness.py`; what a certificate says and why it
@@ -38,9 +40,8 @@ def page(study: dict[str, Any], epsilons: Sequence[float]) -> str:
 
 
 def _table(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    lines = [headers, ["---"] * len(headers), *rows]
-    return (
-        "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines) + "\n"
+    return report.format_markdown_table(
+        headers, [list(map(str, row)) for row in rows]
     )
 
 

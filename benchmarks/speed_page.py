@@ -10,6 +10,8 @@ from typing import Any
 
 import measure
 
+from tfcurv import report
+
 _HEAD = """# Speed, measured
 
 Every number is from the command beside it, every ratio the median over rounds
@@ -35,9 +37,8 @@ the host, once a network.
 
 
 def _table(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    lines = [headers, ["---"] * len(headers), *rows]
-    return (
-        "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines) + "\n"
+    return report.format_markdown_table(
+        headers, [list(map(str, row)) for row in rows]
     )
 
 

@@ -20,6 +20,7 @@ import tensorflow as tf
 
 from tfcurv import data
 from tfcurv import training
+from tfcurv.nn.trained_chain import TrainedChain
 
 _LAYERS = flags.DEFINE_integer("layers", 2, "Dense layers.", lower_bound=2)
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "Rounds.", lower_bound=1)
@@ -50,7 +51,7 @@ def _by_hand(config: training.TrainConfig, dataset):
     """Returns an epoch of the same arithmetic without Keras' trainer."""
     model = _compiled(config)
     model(next(iter(dataset))[0])
-    optimizer, chain = model.optimizer, model._read_chain()
+    optimizer, chain = model.optimizer, TrainedChain(model)
     optimizer.build(model.trainable_variables)
 
     @tf.function(jit_compile=True)

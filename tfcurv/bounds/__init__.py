@@ -11,6 +11,8 @@ from tfcurv.bounds.curvature import theorem4_bound as theorem4_bound
 from tfcurv.bounds.execution import Execution as Execution
 from tfcurv.bounds.execution import Scaling as Scaling
 from tfcurv.bounds.hessian import hessian as hessian
+from tfcurv.bounds.local import Ball as Ball
+from tfcurv.bounds.local import LocalCurvature as LocalCurvature
 from tfcurv.bounds.network import Evaluation as Evaluation
 from tfcurv.bounds.network import ForwardPass as ForwardPass
 from tfcurv.bounds.network import Network as Network

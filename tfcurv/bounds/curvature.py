@@ -12,6 +12,7 @@ Attacks", ICML 2020.
 """
 
 from collections.abc import Callable
+from collections.abc import Sequence
 import functools
 import math
 from typing import NamedTuple
@@ -20,16 +21,17 @@ import numpy as np
 
 from tfcurv import numerics
 from tfcurv import solvers
-from tfcurv.bounds.affine import Affine
+from tfcurv.bounds.densities import Range
+from tfcurv.bounds.densities import negative_densities
 from tfcurv.bounds.network import Network
 
 # A product below the smallest number vanishes, which is less than this, and
 # may meet any number of the network's norms on its way into the bound.
 _UNDERFLOW = 1e-300
 
-
-# Maps j, k to a bound on ||diag(sqrt D_k) (K_j ... K_k)^T||, positions 0-based.
-_WeightedNorm = Callable[[int, int], float]
+# Maps j, k, d to a bound on ||diag(sqrt(D_k + d)) (K_j ... K_k)^T||, positions
+# 0-based; d = 0 may be left out.
+_WeightedNorm = Callable[..., float]
 
 
 class CurvatureBounds(NamedTuple):
@@ -63,8 +65,17 @@ class CurvatureBounder:
         """Computes what all pairs share."""
         self._network = network
         self._hidden = network.affines[:-1]
-        self._products = self._all_products()
-        self._lipschitz = self._lipschitz_constants()
+        self._products = products = self._all_products()
+        # Computed when they are first asked for.
+        self._plain_norm = functools.cache(
+            lambda j, k: self._norm(products[j, k])
+        )
+        self._gram = functools.cache(
+            lambda j, k: solvers.ScaledGram(products[j, k].kernel)
+        )
+        self._lipschitz = self._lipschitz_constants(
+            [fn.slope_range for fn in network.activations]
+        )
 
     def bounds(self, y: int, t: int) -> CurvatureBounds:
         """Returns m(y, t) <= 0 <= M(y, t).
@@ -84,6 +95,18 @@ class CurvatureBounder:
     def pair_concavity_upper_bound(self, y: int, t: int) -> float:
         """Returns |m(y, t)|, which is also M(t, y)."""
         return self.concavity_upper_bound(*self._pair_weights(y, t))
+
+    def layer_terms(self, y: int, t: int) -> tuple[float, ...]:
+        """Returns what each hidden layer adds to the sum form of |m(y, t)|.
+
+        Term I bounds lambda_max(B_I^T diag((F_I s''(z_I))^-) B_I), for all x.
+        Their sum is |m(y, t)| for two layers, and at least that for more.
+        """
+        slopes, weighted = self._weighted_norm(*self._pair_weights(y, t))
+        chains = self._weighted_chains(weighted, slopes, self._lipschitz)
+        terms = [numerics.round_up(chain * chain, 2) for chain in chains]
+        floor = _vanished(self._network)
+        return tuple(_or_infinite(term) + floor for term in terms)
 
     def class_concavity_upper_bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """Returns bounds for each logit and for each negated logit.
@@ -111,42 +134,61 @@ class CurvatureBounder:
         """
         if not self._hidden or not (np.any(weights) or error):
             return 0.0
-        densities = self._negative_densities(weights, error)
+        slopes, weighted = self._weighted_norm(weights, error)
+        found = self._least_form(weighted, slopes, self._lipschitz)
+        if len(slopes) > 1:
+            everywhere = theorem4_bound(self._network, weights, error)
+            found = min(found, _or_infinite(everywhere))
+        return found + _vanished(self._network)
+
+    def weighted_concavity_upper_bound(
+        self, densities: Sequence[np.ndarray], slopes: Sequence[Range]
+    ) -> float:
+        """Returns an upper bound on lambda_max(sum_I B_I^T diag(D_I) B_I).
+
+        As `concavity_upper_bound`, for densities and slopes that are known
+        from elsewhere, such as their ranges in a ball. Its eigenvalue bounds
+        are proved, but looser by 1e-4: there may be one an image.
+
+        Args:
+            densities: Per hidden layer, `[n]` D_I >= 0.
+            slopes: Per hidden layer, the range of s' over its neurons.
+        """
+
+        @functools.cache
+        def weighted(j, k, extra=0.0):
+            return self._scaled_norm(j, k, densities[k] + extra)
+
+        lipschitz = self._lipschitz_constants(slopes)
+        found = self._least_form(weighted, slopes, lipschitz)
+        return found + _vanished(self._network)
+
+    def _weighted_norm(self, weights, error) -> tuple[list, _WeightedNorm]:
+        """Returns the ranges of s', and norms weighted by (F_I s'')^-."""
+        activations = self._network.activations
+        slopes = [fn.slope_range for fn in activations]
+        curvatures = [fn.curvature_range for fn in activations]
+        densities = negative_densities(
+            self._network, weights - error, weights + error, slopes, curvatures
+        )
 
         @functools.cache  # Both forms ask for some norms, and twice.
-        def weighted(j, k):
-            return self._norm(self._products[j, k], densities[k])
+        def weighted(j, k, extra=0.0):
+            return self._norm(self._products[j, k], densities[k] + extra)
 
-        candidates = [self._sum_form(weighted)]
-        if len(densities) > 1:
-            candidates.append(self._merged_form(densities, weighted))
-            candidates.append(theorem4_bound(self._network, weights, error))
-        return min(map(_or_infinite, candidates)) + _vanished(self._network)
+        return slopes, weighted
+
+    def _least_form(self, weighted, slopes, lipschitz) -> float:
+        candidates = [self._sum_form(weighted, slopes, lipschitz)]
+        if len(slopes) > 1:
+            candidates.append(self._merged_form(weighted, slopes))
+        return min(map(_or_infinite, candidates))
 
     def _pair_weights(self, y: int, t: int) -> tuple[np.ndarray, float]:
         last = self._network.affines[-1]
         difference = last.kernel[:, y] - last.kernel[:, t]
         rounding = numerics.gamma(1) * float(np.max(np.abs(difference)))
         return difference, 2.0 * last.kernel_error + rounding
-
-    def _negative_densities(
-        self, weights: np.ndarray, error: float
-    ) -> list[np.ndarray]:
-        """Bounds max(-F_I * s''(z_I), 0) from above, for I = 1, ..., L - 1.
-
-        F_{L-1} = w and F_I = (F_{I+1} * s'(z_{I+1})) K_{I+1}^T, in interval
-        arithmetic.
-        """
-        low, high = weights - error, weights + error
-        found = []
-        for index in range(len(self._hidden) - 1, -1, -1):
-            fn = self._network.activations[index]
-            found.append(_negative_part(low, high, fn.curvature_range))
-            if index:
-                slope = fn.slope_range
-                low, high = _interval_product(low, high, slope)
-                low, high = _pull_back(self._hidden[index], low, high)
-        return found[::-1]
 
     def _all_products(self) -> dict[tuple[int, int], _Product]:
         """Returns K_j ... K_k (0-based, as rows multiply) for j <= k."""
@@ -177,20 +219,19 @@ class CurvatureBounder:
             product.kernel @ affine.kernel, numerics.round_up(error, 16)
         )
 
-    def _lipschitz_constants(self) -> list[float]:
+    def _lipschitz_constants(self, slopes: Sequence[Range]) -> list[float]:
         """Bounds ||B_I|| for I = 1, ..., L - 1 by the chain bound."""
         found: list[float] = []
         for index in range(len(self._hidden)):
-            norm_of = functools.cache(
-                lambda j, k=index: self._norm(self._products[j, k])
-            )
-            found.append(self._chain(index, norm_of, found))
+            norm_of = lambda j, k=index: self._plain_norm(j, k)
+            found.append(self._chain(index, norm_of, slopes, found))
         return found
 
     def _chain(
         self,
         index: int,
         norm_of: Callable[[int], float],
+        slopes: Sequence[Range],
         lipschitz: list[float],
     ) -> float:
         """Bounds ||A S_k K_k ... S_1 K_1|| over all admissible S (LipLT form).
@@ -206,42 +247,46 @@ class CurvatureBounder:
         Args:
             index: Position of A in the chain.
             norm_of: Maps j to a bound on the norm of K_j ... A without S.
+            slopes: The ranges of s' of the chains' activations.
             lipschitz: The bounds r_j of the chains below.
         """
         if not index:
             return norm_of(0)
         top = norm_of(index)
-        slope = self._network.activations[index - 1].slope_range
-        product_form = slope.magnitude * top * lipschitz[index - 1]
+        steepest = _magnitude(slopes[index - 1])
+        product_form = steepest * top * lipschitz[index - 1]
         total, scale = 0.0, 1.0
         for j in range(index - 1, -1, -1):
-            slope = self._network.activations[j].slope_range
+            slope = slopes[j]
             centre = 0.5 * (slope.lower + slope.upper)
             spread = 0.5 * (slope.upper - slope.lower)
             # centre may be rounded; twice its rounding widens the spread.
-            spread += 4.0 * numerics.gamma(1) * slope.magnitude
+            spread += 4.0 * numerics.gamma(1) * _magnitude(slope)
             total += scale * norm_of(j + 1) * spread * lipschitz[j]
             scale *= abs(centre)
         total += scale * norm_of(0)
         best = min(_or_infinite(total), _or_infinite(product_form))
         return numerics.round_up(best, 16 * (index + 1))
 
-    def _sum_form(self, weighted: _WeightedNorm) -> float:
+    def _sum_form(self, weighted: _WeightedNorm, slopes, lipschitz) -> float:
         """Bounds ||sum_I B_I^T D_I B_I|| term by term; Theorem 3 for L = 2.
 
         For two layers the one term is ||diag(sqrt D) W_1||^2, the exact
         lambda_max of the matrix N of [SF20, Theorem 3].
         """
         total = 0.0
-        for index in range(len(self._hidden)):
-            norm_of = lambda j, k=index: weighted(j, k)
-            chain = self._chain(index, norm_of, self._lipschitz)
+        for chain in self._weighted_chains(weighted, slopes, lipschitz):
             total += chain * chain  # Unlike **, overflows to infinity.
         return numerics.round_up(total, len(self._hidden) + 2)
 
-    def _merged_form(
-        self, densities: list[np.ndarray], weighted: _WeightedNorm
-    ) -> float:
+    def _weighted_chains(self, weighted, slopes, lipschitz) -> list[float]:
+        """Bounds ||diag(sqrt D_I) B_I|| for I = 1, ..., L - 1."""
+        return [
+            self._chain(k, lambda j, k=k: weighted(j, k), slopes, lipschitz)
+            for k in range(len(self._hidden))
+        ]
+
+    def _merged_form(self, weighted: _WeightedNorm, slopes) -> float:
         """Bounds the sum by one eigenvalue over the first map.
 
         B_I = C_I K_1 with ||C_I|| <= the product of slopes and norms in
@@ -250,14 +295,13 @@ class CurvatureBounder:
             -lambda_min(H) <= lambda_max(W_1^T (D_1 + kappa I) W_1).
         """
         kappa, between = 0.0, 1.0
-        for index in range(1, len(densities)):
-            fn = self._network.activations[index - 1]
-            between *= fn.slope_range.magnitude
+        for index in range(1, len(slopes)):
+            between *= _magnitude(slopes[index - 1])
             outer = weighted(index, index)
             kappa += (outer * between) * (outer * between)
             between *= self._network.norms[index]
-        kappa = numerics.round_up(kappa, 8 * len(densities))
-        root = self._norm(self._products[0, 0], densities[0] + kappa)
+        kappa = numerics.round_up(kappa, 8 * len(slopes))
+        root = weighted(0, 0, kappa)
         return numerics.round_up(root * root, 4)
 
     def _norm(
@@ -278,6 +322,15 @@ class CurvatureBounder:
         error = product.error * float(np.max(root))
         error += numerics.gamma(3) * solvers.frobenius_norm_upper_bound(scaled)
         return numerics.round_up(found + error, 4)
+
+    def _scaled_norm(self, j: int, k: int, density: np.ndarray) -> float:
+        """As `_norm`, for many densities of one product."""
+        error = self._products[j, k].error
+        root = np.sqrt(density)
+        found = self._gram(j, k).scaled_norm_upper_bound(root)
+        # The root is rounded once more; NaN stays NaN and ends as infinity.
+        found += error * float(np.max(root))
+        return numerics.round_up(found, 8)
 
     def _spectral_norm(self, matrix: np.ndarray) -> float:
         return solvers.spectral_norm_upper_bound(matrix, self._network.rigor)
@@ -329,6 +382,10 @@ def _product_radii(network: Network) -> list[float]:
     return radii
 
 
+def _magnitude(slope: Range) -> float:
+    return max(abs(slope.lower), abs(slope.upper))
+
+
 def _or_infinite(value: float) -> float:
     """Returns the value, or infinity for NaN: infinity times zero."""
     return math.inf if math.isnan(value) else float(value)
@@ -340,40 +397,3 @@ def _vanished(network: Network) -> float:
     for norm in network.norms:
         growth *= max(norm, 1.0)
     return _UNDERFLOW * growth * growth * growth
-
-
-def _negative_part(low, high, interval) -> np.ndarray:
-    """Bounds max(-v q, 0) for v in [low, high] and q in the interval."""
-    smallest, _ = _interval_product(low, high, interval)
-    return np.maximum(-smallest, 0.0)
-
-
-def _interval_product(low, high, interval):
-    """Encloses v q for v in [low, high], q in the interval; rounded out."""
-    corners = np.stack(
-        [
-            low * interval.lower,
-            low * interval.upper,
-            high * interval.lower,
-            high * interval.upper,
-        ]
-    )
-    smallest, largest = np.min(corners, axis=0), np.max(corners, axis=0)
-    slack = numerics.gamma(4)
-    return (
-        smallest - slack * np.abs(smallest),
-        largest + slack * np.abs(largest),
-    )
-
-
-def _pull_back(affine: Affine, low, high):
-    """Encloses v K^T for v in [low, high], K the exact kernel."""
-    positive = np.maximum(affine.kernel, 0.0)
-    negative = np.minimum(affine.kernel, 0.0)
-    size = np.maximum(np.abs(low), np.abs(high))
-    slack = numerics.gamma(2 * len(low) + 8) * (np.abs(affine.kernel) @ size)
-    slack += affine.kernel_error * math.sqrt(float(size @ size)) * (1 + 1e-9)
-    return (
-        positive @ low + negative @ high - slack,
-        positive @ high + negative @ low + slack,
-    )

@@ -13,6 +13,8 @@ from tfcurv.certificates.falsification import Falsifier as Falsifier
 from tfcurv.certificates.falsification import (
     FalsifierOptions as FalsifierOptions,
 )
+from tfcurv.certificates.local import Curvature as Curvature
+from tfcurv.certificates.local import LocalRefiner as LocalRefiner
 from tfcurv.certificates.result import (
     CertificationResult as CertificationResult,
 )

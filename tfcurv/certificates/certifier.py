@@ -17,8 +17,8 @@ from tfcurv.certificates.search import Problem
 from tfcurv.certificates.search import SearchOptions
 from tfcurv.certificates.search import find_centre
 
-# Lower and upper bound this close, relative, are called equal.
-_EXACTNESS_TOLERANCE = 1e-4
+#: Lower and upper bound this close, relative, are called equal.
+EXACTNESS_TOLERANCE = 1e-4
 
 # The float32 search and the float64 proof differ by less than this, relative;
 # where not, a decision is lost and nothing else.
@@ -88,6 +88,8 @@ class Certificates(NamedTuple):
         exact: `[batch]` whether radius and upper bound meet.
         reason: `[batch]` int32 `Reason`.
         num_evaluations: `[batch]` gradients spent in the search.
+        radii: `[batch, classes]` float64: what is proved against each class,
+            if the point is CERTIFIED; infinite for those left out of account.
     """
 
     prediction: tf.Tensor
@@ -97,6 +99,7 @@ class Certificates(NamedTuple):
     exact: tf.Tensor
     reason: tf.Tensor
     num_evaluations: tf.Tensor
+    radii: tf.Tensor
 
 
 class _Progress(NamedTuple):
@@ -217,9 +220,10 @@ def _certify_batch(network, options, x, y, curvature) -> Certificates:
         radius=radius,
         target=tf.where(finite & wrong, prediction, target),
         upper_bound=upper_bound,
-        exact=certified & (gap <= _EXACTNESS_TOLERANCE * radius),
+        exact=certified & (gap <= EXACTNESS_TOLERANCE * radius),
         reason=reason,
         num_evaluations=state.num_evaluations,
+        radii=state.radii,
     )
 
 
@@ -293,7 +297,7 @@ def _search_rows(network, options, x, y, curvatures, target, rows, state):
     )
     smallest = tf.gather(tf.reduce_min(searched, axis=-1), rows)
     limits = tf.minimum(smallest, _most(network, options)), options.too_little
-    problem = _search_problem(network, x0, label, t, a, *limits)
+    problem = search_problem(network, x0, label, t, a, *limits)
     found = find_centre(network, problem, options.search)
     centre = tf.cast(found.centre, x.dtype)
     proved = tf.maximum(prove(network, x0, centre, label, t, a), old)
@@ -332,7 +336,7 @@ def _attack(network, options, x, y, target, certified, state) -> tf.Tensor:
     rows = tf.where(certified & asked)[:, 0]
     x0, label, t = (tf.gather(field, rows) for field in (x, y, target))
     nothing = tf.zeros_like(x0[:, 0])
-    problem = _search_problem(network, x0, label, t, nothing, nothing)
+    problem = search_problem(network, x0, label, t, nothing, nothing)
     point = adversary.approach_boundary(
         network, problem, tf.gather(state.centre, rows), options.attack_steps
     )
@@ -342,9 +346,10 @@ def _attack(network, options, x, y, target, certified, state) -> tf.Tensor:
     )
 
 
-def _search_problem(
+def search_problem(
     network, x0, y, t, curvature, enough, too_little=0.0
 ) -> Problem:
+    """Returns the problem of a search, in its dtype, from float64 numbers."""
     dtype = numerics.SEARCH_DTYPE
     weights, bias = network.pair(y, t, dtype)
     # A Python number beyond float32 is an error; a tensor, infinity.

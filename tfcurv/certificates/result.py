@@ -65,6 +65,8 @@ class CertificationResult:
         rigor: How norms and eigenvalues were bounded: "verified" by a
             factorisation that succeeded, or "float64" by trust in LAPACK.
             Everything else is the same in both; see `proof_rows`.
+        curvature: Where the bounds on the curvature hold: "global", "local"
+            or "auto"; see `certify`.
         num_attacks: Evaluations of the network in attacks on the certified
             points, none of which found a counter-example; 0: not attacked.
         decisions_only: Whether the radii are only as good as it takes to
@@ -90,6 +92,7 @@ class CertificationResult:
     num_evaluations: float = 0.0
     guard: str | None = None
     rigor: str = "verified"
+    curvature: str = "global"
     num_attacks: int = 0
     decisions_only: bool = False
 
@@ -208,6 +211,7 @@ class CertificationResult:
             ["gradients an image", report.number(self._cost)],
             ["certified function", self.guard or "exact arithmetic"],
             ["norm bounds", self.rigor],
+            ["curvature bounds", self.curvature],
             ["attacks inside radii", self._attacks],
         ]
 

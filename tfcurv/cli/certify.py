@@ -53,6 +53,14 @@ _RIGOR = flags.DEFINE_enum(
     "How norms are bounded; 'float64' trusts LAPACK, and is slower.",
     flag_values=FLAGS,
 )
+_CURVATURE = flags.DEFINE_enum(
+    "curvature",
+    "global",
+    [scope.value for scope in certificates.Curvature],
+    "Bounds on the curvature: one a pair of classes, or one around each image "
+    "too; 'auto' does so where an adversarial example is not met.",
+    flag_values=FLAGS,
+)
 _RADII = flags.DEFINE_bool(
     "radii",
     True,
@@ -102,6 +110,7 @@ def run(arguments: Sequence[str]) -> None:
         targets=_TARGETS.value,
         guard=_GUARD.value,
         rigor=_RIGOR.value,
+        curvature=_CURVATURE.value,
         radii=_RADII.value,
         falsify=_FALSIFY.value,
         checkpoint=_CHECKPOINT.value,

@@ -15,6 +15,7 @@ from tfcurv.report.pages import Section as Section
 from tfcurv.report.pages import TableSection as TableSection
 from tfcurv.report.pages import TextSection as TextSection
 from tfcurv.report.pages import write_page as write_page
+from tfcurv.report.tables import format_markdown_table as format_markdown_table
 from tfcurv.report.tables import format_table as format_table
 from tfcurv.report.tables import number as number
 from tfcurv.report.tables import percent as percent

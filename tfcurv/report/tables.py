@@ -102,6 +102,34 @@ def format_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(_format_line(line, widths) for line in lines)
 
 
+def format_markdown_table(
+    headers: Sequence[str], rows: Sequence[Sequence[str]]
+) -> str:
+    """Returns a table in Markdown.
+
+    Args:
+        headers: One string per column, at least one.
+        rows: Any number of rows of one string per column.
+
+    Returns:
+        Lines, the last of which ends in a newline.
+
+    Raises:
+        TypeError: A cell is not a string, or a row is one.
+        ValueError: There is no header, a row is too long or too short, or a
+            cell holds more than one line.
+    """
+    check_table(headers, rows)
+    lines = [tuple(headers), *map(tuple, rows)]
+    _check_single_lines(lines)
+    lines.insert(1, ("---",) * len(headers))
+    # A bar in a cell would end it.
+    return "".join(
+        f"| {' | '.join(c.replace('|', chr(92) + '|') for c in line)} |\n"
+        for line in lines
+    )
+
+
 def _check_single_lines(lines: Sequence[Sequence[str]]) -> None:
     for index, line in enumerate(lines):
         for cell in line:

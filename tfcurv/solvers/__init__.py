@@ -20,3 +20,4 @@ from tfcurv.solvers.eigenvalues import (
 from tfcurv.solvers.eigenvalues import (
     spectral_norm_upper_bound as spectral_norm_upper_bound,
 )
+from tfcurv.solvers.scaled_gram import ScaledGram as ScaledGram

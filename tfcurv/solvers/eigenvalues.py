@@ -47,7 +47,10 @@ class Rigor(enum.Enum):
 
 
 def largest_eigenvalue_estimate(
-    matrix: np.ndarray, *, max_steps: int = _MAX_LANCZOS_STEPS
+    matrix: np.ndarray,
+    *,
+    max_steps: int = _MAX_LANCZOS_STEPS,
+    tolerance: float = _RITZ_TOLERANCE,
 ) -> float:
     """Estimates the largest eigenvalue of a symmetric matrix, from below.
 
@@ -56,6 +59,7 @@ def largest_eigenvalue_estimate(
     Args:
         matrix: `[n, n]` symmetric float64 matrix.
         max_steps: Upper limit on the number of matrix-vector products.
+        tolerance: Residual, relative to the estimate, that is small enough.
     """
     size = matrix.shape[0]
     # Fixed start: equal inputs give equal bounds. A random vector is almost
@@ -76,7 +80,7 @@ def largest_eigenvalue_estimate(
         ended = residual <= _NOISE * max(map(abs, diagonal))
         if ended or step % 8 == 7 or step + 1 == len(basis):
             ritz, last = _leading_ritz(diagonal, off_diagonal)
-            if ended or residual * last <= _RITZ_TOLERANCE * abs(ritz):
+            if ended or residual * last <= tolerance * abs(ritz):
                 break
         off_diagonal.append(residual)
         vector = product / residual
@@ -91,7 +95,7 @@ def _leading_ritz(diagonal, off_diagonal) -> tuple[float, float]:
     return float(values[-1]), abs(float(vectors[-1, -1]))
 
 
-def eigenvalue_upper_bound(matrix: np.ndarray) -> float:
+def eigenvalue_upper_bound(matrix: np.ndarray, tolerance: float = 0.0) -> float:
     """Returns a proved upper bound on the eigenvalues of a PSD matrix.
 
     If Cholesky's algorithm runs to completion on S = c I - A in floating
@@ -102,6 +106,7 @@ def eigenvalue_upper_bound(matrix: np.ndarray) -> float:
 
     Args:
         matrix: `[n, n]` symmetric positive semidefinite float64 matrix.
+        tolerance: How loose the bound may be, relative, to be had sooner.
 
     Returns:
         The bound; infinite if the matrix holds a NaN or an infinity.
@@ -112,9 +117,13 @@ def eigenvalue_upper_bound(matrix: np.ndarray) -> float:
     scale = _power_of_two_near(peak)
     matrix = matrix / scale
     size = matrix.shape[0]
-    estimate = largest_eigenvalue_estimate(matrix)
+    estimate = largest_eigenvalue_estimate(
+        matrix, tolerance=max(tolerance, _RITZ_TOLERANCE)
+    )
     growth = 2.0 * numerics.gamma(size + 1)
     for margin in _MARGINS:
+        if margin < tolerance:
+            continue
         bound = estimate * (1.0 + margin)
         if _is_positive_definite(bound, matrix):
             # trace(S) <= n c; forming S errs by at most u (c + a_ii) on the

@@ -1,6 +1,8 @@
 """Training runs as frozen settings and one call. Knows no flags."""
 
 from tfcurv.training.config import TrainConfig as TrainConfig
+from tfcurv.training.recipes import RECIPES as RECIPES
+from tfcurv.training.recipes import recipe as recipe
 from tfcurv.training.trainer import TrainReport as TrainReport
 from tfcurv.training.trainer import build_model as build_model
 from tfcurv.training.trainer import compile_model as compile_model

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 import dataclasses
+import pathlib
 import time
 
 import keras
@@ -24,8 +25,9 @@ class TrainReport:
         config: The settings.
         model: The trained model, compiled, ready to be saved or trained on.
         history: Per epoch: loss and accuracy on attacked training images,
-            `val_loss` and `val_accuracy` on clean validation images.
-        seconds: Wall-clock time of the training.
+            `val_loss` and `val_accuracy` on clean validation images. Of a
+            run that went on from a backup, only the epochs since.
+        seconds: Wall-clock time of the training, likewise.
     """
 
     config: TrainConfig
@@ -107,6 +109,7 @@ def train(
     validation_split: data.Split,
     *,
     adversary: nn.CurvatureAttack | None = None,
+    backup: str | pathlib.Path | None = None,
     verbose: int = 2,
 ) -> TrainReport:
     """Trains a network; the last epoch's weights are kept.
@@ -119,6 +122,9 @@ def train(
         train_split: Training images in [0, 1].
         validation_split: Other images.
         adversary: In place of the settings' own.
+        backup: Folder in which each epoch's end is kept until the last one.
+            The same call goes on where a killed one stopped; the images then
+            come in another order, so that the weights differ a little.
         verbose: As `fit`: 0 silent, 1 a bar, 2 a line an epoch.
     """
     start = time.monotonic()
@@ -126,16 +132,13 @@ def train(
     model = build_model(config)
     dataset = _batches(train_split, config)
     compile_model(model, config, int(dataset.cardinality()), adversary)
-    warm_up = bool(config.warmup_epochs) and bool(
-        config.gamma or config.epsilon
-    )
     history = model.fit(
         dataset,
         validation_data=(validation_split.images, validation_split.labels),
         validation_batch_size=_VALIDATION_BATCH,
         epochs=config.epochs,
         shuffle=False,  # The data set shuffles itself.
-        callbacks=[nn.WarmUp(config.warmup_epochs)] if warm_up else [],
+        callbacks=_callbacks(config, backup),
         verbose=verbose,
     )
     return TrainReport(
@@ -144,6 +147,18 @@ def train(
         history={k: tuple(v) for k, v in history.history.items()},
         seconds=time.monotonic() - start,
     )
+
+
+def _callbacks(config, backup) -> list[keras.callbacks.Callback]:
+    callbacks = []
+    if config.warmup_epochs and (config.gamma or config.epsilon):
+        callbacks.append(nn.WarmUp(config.warmup_epochs))
+    if backup is not None:
+        # Double: a run may be killed while it writes.
+        callbacks.append(
+            keras.callbacks.BackupAndRestore(backup, double_checkpoint=True)
+        )
+    return callbacks
 
 
 def _batches(split: data.Split, config: TrainConfig) -> tf.data.Dataset:

@@ -1,0 +1,158 @@
+"""What is measured on a trained network for the published tables.
+
+Each part is a dictionary of plain numbers: shares, radii, seconds.
+"""
+
+from collections.abc import Callable
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfcurv import bounds
+from tfcurv import certificates
+from tfcurv import data
+from tfcurv import nn
+
+# As many random correctly classified images as the published means are over.
+_SAMPLE = 150
+
+# Local bounds cost tens of milliseconds an image and class.
+_LOCAL_IMAGES = 1000
+_CURVATURE_IMAGES = 1000
+
+# Distances this close, relative, are called equal.
+_EQUAL = 1e-4
+
+_BATCH = 1000
+
+
+def _certify(model, split: data.Split, epsilon: float, **options):
+    images = split.images, split.labels
+    return nn.certify(model, images, epsilons=(epsilon,), **options)
+
+
+def _figures(result, epsilon: float) -> dict[str, float]:
+    found = {
+        "images": result.num_images,
+        "clean": result.clean_accuracy,
+        "certified": result.certified_accuracy(epsilon),
+        "attacked": result.attacked_accuracy(epsilon),
+        "radius": result.mean_radius,
+        "seconds": result.seconds,
+    }
+    if result.is_certificate:
+        found["exact"] = result.exact_share
+    return found
+
+
+def against_all(model, split: data.Split, epsilon: float) -> dict[str, float]:
+    """Certifies against every other class; `radius` is a mean, of correct."""
+    return _figures(_certify(model, split, epsilon), epsilon)
+
+
+def against_runner_up(
+    model, split: data.Split, epsilon: float
+) -> dict[str, float]:
+    """Follows the published protocol, which certifies nothing."""
+    result = _certify(model, split, epsilon, targets="runner-up")
+    found = _figures(result, epsilon)
+    correct = np.flatnonzero(result.correct)
+    sample = np.random.default_rng(0).permutation(correct)[:_SAMPLE]
+    found["radius_of_sample"] = float(np.mean(result.radii[sample]))
+    return found
+
+
+def local_curvature(
+    model, split: data.Split, epsilon: float
+) -> dict[str, dict[str, float]]:
+    """Compares global with local curvature bounds on the first images."""
+    return {
+        f"{targets}, {curvature}": _figures(
+            _certify(
+                model,
+                split,
+                epsilon,
+                targets=targets,
+                curvature=curvature,
+                limit=_LOCAL_IMAGES,
+            ),
+            epsilon,
+        )
+        for targets in ("runner-up", "all")
+        for curvature in ("global", "local")
+    }
+
+
+def duality(model, split: data.Split, epsilon: float) -> dict[str, float]:
+    """Counts the points where primal and dual meet, for the runner-up.
+
+    `attack`: the worst point of the ball was found and proved to be it.
+    `certificate`: a point of the other class lies as far away as the
+    certificate reaches. Shares of the correctly classified images.
+    """
+    network = nn.network_from_model(model)
+    curvature = certificates.CurvatureTable(network)
+    meet = tf.function(
+        lambda *batch: _meet(network, epsilon, *batch),
+        input_signature=[
+            tf.TensorSpec([None, network.input_dim], tf.float64),
+            tf.TensorSpec([None], tf.int32),
+            tf.TensorSpec([None], tf.int32),
+            tf.TensorSpec([None], tf.float64),
+        ],
+    )
+    x = split.images.reshape(len(split.labels), -1).astype(np.float64)
+    labels = split.labels.astype(np.int32)
+    counts = np.zeros(3)
+    progress = keras.utils.Progbar(len(labels), unit_name="image")
+    for start in range(0, len(labels), _BATCH):
+        rows, y = x[start : start + _BATCH], labels[start : start + _BATCH]
+        logits = network.logits(tf.constant(rows))
+        t = certificates.rival(logits, y).numpy().astype(np.int32)
+        right = np.argmax(logits, axis=-1) == y
+        rows, y, t = rows[right], y[right], t[right]
+        a = curvature.bounds(y, t)[y, t]
+        counts += [len(y), *(np.sum(found) for found in meet(rows, y, t, a))]
+        progress.add(len(right))
+    total, attack, certificate = counts.tolist()
+    return {"attack": attack / total, "certificate": certificate / total}
+
+
+def _meet(network: bounds.Network, epsilon: float, x, y, t, a):
+    weights, bias = network.pair(y, t, x.dtype)
+    unlimited = tf.fill(tf.shape(a), tf.constant(float("inf"), a.dtype))
+    problem = certificates.Problem(
+        x, weights, bias, a, unlimited, tf.zeros_like(a)
+    )
+    worst = certificates.worst_case(
+        network, problem, tf.constant(epsilon, x.dtype)
+    )
+    options = certificates.SearchOptions(relative_tolerance=1e-8)
+    centre = certificates.find_centre(network, problem, options).centre
+    evaluation = network.evaluate(centre, weights, bias)
+    proved = certificates.safe_ball_radius(evaluation, x - centre, a)
+    beyond = x + (1.0 + _EQUAL) * (centre - x)
+    crossed = network.evaluate(beyond, weights, bias).margin <= 0.0
+    distance = tf.norm(beyond - x, axis=-1)
+    return worst.is_worst, crossed & (distance <= (1.0 + 3.0 * _EQUAL) * proved)
+
+
+def curvature_bounds(model, split: data.Split, epsilon: float) -> dict:
+    """Measures the curvature at the data and its bounds."""
+    del epsilon
+    images = split.images, split.labels
+    report = nn.curvature_report(model, images, limit=_CURVATURE_IMAGES)
+    return report.as_dict()
+
+
+#: By name: maps a model, test images and a radius to what was found.
+PARTS: Mapping[str, Callable[[keras.Model, data.Split, float], Any]] = {
+    "all": against_all,
+    "runner_up": against_runner_up,
+    "local": local_curvature,
+    "duality": duality,
+    "curvature": curvature_bounds,
+}

@@ -1,0 +1,167 @@
+"""What [SF20] printed: tables as rows of figures, in percent and l2 radii.
+
+[SF20]: Singla and Feizi, "Second-Order Provable Defenses against Adversarial
+Attacks", ICML 2020. All certificates there are against the runner-up class
+alone; mean certificates are over 150 random correctly classified images.
+"""
+
+from collections.abc import Mapping
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Row:
+    """One row of a table.
+
+    Attributes:
+        recipe: The network, a key of `tfcurv.training.RECIPES`.
+        method: As the table calls the training.
+        paper: Figures by name; see the tables' columns.
+    """
+
+    recipe: str
+    method: str
+    paper: Mapping[str, float]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table or figure.
+
+    Attributes:
+        title: What it shows.
+        epsilon: The radius that it is about.
+        parts: What has to be measured, see `measurements.PARTS`.
+        rows: Its rows.
+        is_headline: Whether its rows are worth several seeds.
+    """
+
+    title: str
+    epsilon: float
+    parts: tuple[str, ...]
+    rows: tuple[Row, ...]
+    is_headline: bool = False
+
+
+def _rows(names: tuple[str, ...], *rows: tuple) -> tuple[Row, ...]:
+    return tuple(
+        Row(recipe=recipe, method=method, paper=dict(zip(names, figures)))
+        for recipe, method, *figures in rows
+    )
+
+
+_CRT = ("clean", "certified")
+
+#: By the name that `reproduce.py --table` takes.
+TABLES: Mapping[str, Table] = {
+    "2": Table(
+        title="Table 2: where primal and dual meet (MNIST, sigmoid)",
+        epsilon=0.5,
+        parts=("all", "duality"),
+        rows=_rows(
+            ("clean", "attack", "certificate"),
+            ("mnist-sigmoid-2-plain", "gamma 0", 98.77, 5.05, 2.24),
+            ("mnist-sigmoid-2-gamma0.03", "gamma 0.03", 98.30, 100, 44.17),
+            ("mnist-sigmoid-3-plain", "gamma 0", 98.52, 0.0, 0.12),
+            ("mnist-sigmoid-3-gamma0.05", "gamma 0.05", 97.60, 100, 22.59),
+            ("mnist-sigmoid-4-plain", "gamma 0", 98.22, 0.0, 0.01),
+            ("mnist-sigmoid-4-gamma0.07", "gamma 0.07", 95.24, 100, 19.53),
+        ),
+    ),
+    "3": Table(
+        title="Table 3: certified robust accuracy on MNIST at 1.58 (softplus)",
+        epsilon=1.58,
+        parts=("all", "runner_up"),
+        rows=_rows(
+            _CRT,
+            ("mnist-softplus-2-crt0.01", "CRT, 0.01", 98.68, 69.79),
+            ("mnist-softplus-3-crt0.05", "CRT, 0.05", 97.43, 57.78),
+            ("mnist-softplus-4-crt0.07", "CRT, 0.07", 95.60, 53.19),
+        ),
+        is_headline=True,
+    ),
+    "4": Table(
+        title="Table 4: certified robust accuracy on Fashion-MNIST at 1.58 "
+        "(softplus)",
+        epsilon=1.58,
+        parts=("all", "runner_up"),
+        rows=_rows(
+            _CRT,
+            ("fashion_mnist-softplus-2-crt0.01", "CRT, 0.01", 80.31, 54.39),
+            ("fashion_mnist-softplus-3-crt0.05", "CRT, 0.05", 78.39, 53.40),
+            ("fashion_mnist-softplus-4-crt0.07", "CRT, 0.07", 75.61, 49.60),
+        ),
+        is_headline=True,
+    ),
+    "5": Table(
+        title="Table 5: what the penalty and CRT do (MNIST, sigmoid, 0.5)",
+        epsilon=0.5,
+        parts=("all", "runner_up"),
+        rows=_rows(
+            ("clean", "certified", "radius", "crown"),
+            ("mnist-sigmoid-2-plain", "standard", 98.37, 54.17, 0.485, 0.28395),
+            (
+                "mnist-sigmoid-2-gamma0.01",
+                "gamma 0.01",
+                *(98.08, 83.53, 0.84719, 0.32548),
+            ),
+            (
+                "mnist-sigmoid-2-crt0.01",
+                "CRT, 0.01",
+                *(98.57, 95.59, 1.54673, 0.43061),
+            ),
+            ("mnist-sigmoid-3-plain", "standard", 98.37, 0, 0.06874, 0.24644),
+            (
+                "mnist-sigmoid-3-gamma0.01",
+                "gamma 0.01",
+                *(97.71, 88.33, 1.07842, 0.39799),
+            ),
+            (
+                "mnist-sigmoid-3-crt0.01",
+                "CRT, 0.01",
+                *(97.23, 94.99, 1.24100, 0.39603),
+            ),
+            ("mnist-sigmoid-4-plain", "standard", 98.39, 0, 0.00454, 0.19501),
+            (
+                "mnist-sigmoid-4-gamma0.01",
+                "gamma 0.01",
+                *(97.41, 89.61, 1.05323, 0.40620),
+            ),
+            (
+                "mnist-sigmoid-4-crt0.01",
+                "CRT, 0.01",
+                *(97.83, 93.41, 1.06208, 0.40327),
+            ),
+        ),
+    ),
+    "6": Table(
+        title="Table 6: global and local curvature bounds (MNIST, sigmoid)",
+        epsilon=0.5,
+        parts=("local",),
+        rows=_rows(
+            ("radius", "local", "certified", "certified_local"),
+            ("mnist-sigmoid-2-plain", "standard", 0.5013, 0.5847, 54.17, 58.06),
+            ("mnist-sigmoid-2-crt0", "CRT, 0", 1.0011, 1.1741, 95.04, 95.31),
+            ("mnist-sigmoid-2-crt0.01", "CRT, 0.01", 1.5705, 1.6047),
+            ("mnist-sigmoid-2-crt0.02", "CRT, 0.02", 1.6720, 1.6831),
+        ),
+    ),
+    "figure1": Table(
+        title="Figure 1: curvature at the data and its bounds (MNIST, sigmoid)",
+        epsilon=0.5,
+        parts=("curvature",),
+        rows=_rows(
+            (),
+            ("mnist-sigmoid-2-plain", "gamma 0"),
+            ("mnist-sigmoid-2-gamma0.01", "gamma 0.01"),
+            ("mnist-sigmoid-2-gamma0.03", "gamma 0.03"),
+            ("mnist-sigmoid-2-crt0", "CRT, 0"),
+            ("mnist-sigmoid-3-plain", "gamma 0"),
+            ("mnist-sigmoid-3-gamma0.01", "gamma 0.01"),
+            ("mnist-sigmoid-3-gamma0.05", "gamma 0.05"),
+            ("mnist-sigmoid-4-plain", "gamma 0"),
+            ("mnist-sigmoid-4-gamma0.01", "gamma 0.01"),
+            ("mnist-sigmoid-4-gamma0.07", "gamma 0.07"),
+        ),
+    ),
+}

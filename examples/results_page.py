@@ -1,0 +1,213 @@
+"""docs/results.md: what [SF20] printed beside what was measured here."""
+
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+import json
+import pathlib
+import statistics
+from typing import Any
+
+import paper
+
+from tfcurv import report
+from tfcurv import training
+
+_HEAD = """# The published tables, measured again
+
+Written by `python examples/reproduce.py` from the numbers in
+[results/](results/). "Paper" columns repeat the figures of Singla and Feizi,
+"Second-Order Provable Defenses against Adversarial Attacks", ICML 2020; all
+others were measured by tfcurv on networks that it trained with the settings in
+`tfcurv/training/recipes.py`, on all 10,000 test images unless said, pixels in
+[0, 1], l2 radii.
+
+"Runner-up" is the protocol of the paper: only the class with the second
+largest logit is looked at, which certifies nothing, for another class may be
+nearer. "All" is the certificate against every other class, and "attacked" what
+adversarial examples really found leave: the true robust accuracy lies between
+the two. Where the runner-up column exceeds the attacked one, it is refuted.
+
+Figures of several seeds are given as mean [least, greatest].
+"""
+
+_Runs = Sequence[Mapping[str, Any]]
+_Column = tuple[str, Callable[[paper.Row, _Runs], str]]
+
+
+def _several(values: Sequence[float], form: str) -> str:
+    if not values:
+        return "-"
+    mean = format(statistics.fmean(values), form)
+    if len(values) == 1:
+        return mean
+    return f"{mean} [{min(values):{form}}, {max(values):{form}}]"
+
+
+def _figure(run: Mapping[str, Any], path: Sequence[str]) -> float | None:
+    """Returns a figure that a run has measured; None if it has not."""
+    part, *keys = path
+    found = run["parts"].get(part, {}).get("found", {})
+    for key in keys:
+        found = found.get(key, {})
+    return found if isinstance(found, (int, float)) else None
+
+
+def _measured(*path: str, scale: float = 100.0, form: str = ".2f"):
+    def show(row: paper.Row, runs: _Runs) -> str:
+        del row
+        values = [_figure(run, path) for run in runs]
+        return _several([scale * v for v in values if v is not None], form)
+
+    return show
+
+
+def _radius(*path: str):
+    return _measured(*path, scale=1.0, form=".4f")
+
+
+def _number(*path: str):
+    return _measured(*path, scale=1.0, form=".4g")
+
+
+def _printed(*names: str):
+    def show(row: paper.Row, runs: _Runs) -> str:
+        del runs
+        figures = [row.paper.get(name) for name in names]
+        return " / ".join("-" if f is None else f"{f:g}" for f in figures)
+
+    return show
+
+
+def _seconds(row: paper.Row, runs: _Runs) -> str:
+    del row
+    return _several([run["training"]["seconds"] for run in runs], ".0f")
+
+
+_ROBUST: tuple[_Column, ...] = (
+    ("paper: clean / certified", _printed("clean", "certified")),
+    ("clean", _measured("all", "clean")),
+    ("runner-up", _measured("runner_up", "certified")),
+    ("all", _measured("all", "certified")),
+    ("attacked", _measured("all", "attacked")),
+    ("exact", _measured("all", "exact")),
+    ("training, s", _seconds),
+)
+
+_COLUMNS: Mapping[str, tuple[_Column, ...]] = {
+    "2": (
+        (
+            "paper: clean / attack / certificate",
+            _printed("clean", "attack", "certificate"),
+        ),
+        ("clean", _measured("all", "clean")),
+        ("attack", _measured("duality", "attack")),
+        ("certificate", _measured("duality", "certificate")),
+        ("certificate, all", _measured("all", "exact")),
+    ),
+    "3": _ROBUST,
+    "4": _ROBUST,
+    "5": (
+        ("paper: clean / certified", _printed("clean", "certified")),
+        ("paper: mean CRC / CROWN", _printed("radius", "crown")),
+        ("clean", _measured("all", "clean")),
+        ("runner-up", _measured("runner_up", "certified")),
+        ("mean of 150", _radius("runner_up", "radius_of_sample")),
+        ("all", _measured("all", "certified")),
+        ("mean, all", _radius("all", "radius")),
+        ("attacked", _measured("all", "attacked")),
+    ),
+    "6": (
+        ("paper: global / local", _printed("radius", "local")),
+        ("runner-up, global", _radius("local", "runner-up, global", "radius")),
+        ("runner-up, local", _radius("local", "runner-up, local", "radius")),
+        ("all, global", _radius("local", "all, global", "radius")),
+        ("all, local", _radius("local", "all, local", "radius")),
+        (
+            "paper: certified",
+            _printed("certified", "certified_local"),
+        ),
+        ("global", _measured("local", "all, global", "certified")),
+        ("local", _measured("local", "all, local", "certified")),
+        ("attacked", _measured("local", "all, local", "attacked")),
+    ),
+    "figure1": (
+        ("K_lb", _number("curvature", "mean_largest_eigenvalue_estimate")),
+        ("K_ub, Theorem 4", _number("curvature", "mean_theorem4_bound")),
+        ("K_ub, signed", _number("curvature", "mean_signed_bound")),
+    ),
+}
+
+# What cannot be seen from the figures.
+_NOTES = {
+    "2": "Attack: the share of correct images whose worst point within 0.5 "
+    "was found and proved to be it; certificate: of those with a point of the "
+    "other class as far away as the certificate reaches. In the last column "
+    "that point is of any other class.",
+    "6": "The first 1,000 test images.",
+    "figure1": "K_lb is the mean over pairs of classes of the largest "
+    "eigenvalue found at the first 1,000 test images, K_ub the mean of the "
+    "bounds over the same pairs.",
+}
+
+
+def write(results: pathlib.Path, page: pathlib.Path) -> None:
+    """Writes the page.
+
+    Args:
+        results: Folder of the measurements.
+        page: The Markdown file.
+    """
+    runs = read_runs(results)
+    parts = [_HEAD]
+    for name, table in paper.TABLES.items():
+        cells = _cells(name, table, runs)
+        parts += [f"## {table.title}\n", report.format_markdown_table(*cells)]
+        if name in _NOTES:
+            parts.append(_NOTES[name] + "\n")
+        parts.append(f"`python examples/reproduce.py --table={name}`\n")
+    machines = sorted(
+        {part["machine"] for run in runs for part in run["parts"].values()}
+    )
+    parts += ["## Machines\n", *(f"* {machine}" for machine in machines)]
+    report.write_atomically(page, ("\n".join(parts) + "\n").encode())
+
+
+def text(names: Sequence[str], results: pathlib.Path) -> str:
+    """Returns some tables, to be printed.
+
+    Args:
+        names: Their names in `paper.TABLES`.
+        results: Folder of the measurements.
+    """
+    runs = read_runs(results)
+    parts = []
+    for name in names:
+        table = paper.TABLES[name]
+        headers, rows = _cells(name, table, runs)
+        parts += [table.title, report.format_table(headers, rows), ""]
+    return "\n".join(parts)
+
+
+def read_runs(results: pathlib.Path) -> list[dict[str, Any]]:
+    """Returns all measurements in a folder."""
+    return [
+        json.loads(path.read_text(encoding="utf-8"))
+        for path in sorted(results.glob("*-seed*.json"))
+    ]
+
+
+def _cells(name: str, table: paper.Table, runs: _Runs):
+    """Returns headers and rows of a table."""
+    columns = _COLUMNS[name]
+    rows = []
+    for row in table.rows:
+        mine = [run for run in runs if run["recipe"] == row.recipe]
+        cells = [show(row, mine) for _, show in columns]
+        rows.append([_network(row), row.method, *cells])
+    return ["network", "training", *(header for header, _ in columns)], rows
+
+
+def _network(row: paper.Row) -> str:
+    config = training.RECIPES[row.recipe]
+    return f"{config.layers}x{config.width} {config.activation}"

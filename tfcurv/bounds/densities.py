@@ -1,0 +1,110 @@
+"""Intervals of what the layers of a Hessian are weighted with.
+
+By Lemma 1 of [SF20] layer I of the Hessian of a margin is weighted with
+F_I * s''(z_I), where F_{L-1} = w and F_I = (F_{I+1} * s'(z_{I+1})) K_{I+1}^T.
+Given ranges of s' and s'', over all inputs or over a ball, interval
+arithmetic bounds the weights; rows are independent.
+
+[SF20]: Singla and Feizi, "Second-Order Provable Defenses against Adversarial
+Attacks", ICML 2020.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+from typing import NamedTuple
+
+import numpy as np
+
+from tfcurv import numerics
+from tfcurv.bounds.affine import Affine
+from tfcurv.bounds.network import Network
+
+
+class Range(NamedTuple):
+    """A closed interval or an array of them.
+
+    Attributes:
+        lower: Its left end, a number or an array.
+        upper: Its right end.
+    """
+
+    lower: Any
+    upper: Any
+
+
+def negative_densities(
+    network: Network,
+    low: np.ndarray,
+    high: np.ndarray,
+    slopes: Sequence[Range],
+    curvatures: Sequence[Range],
+) -> list[np.ndarray]:
+    """Bounds max(-F_I * s''(z_I), 0) from above, for I = 1, ..., L - 1.
+
+    Args:
+        network: The network.
+        low: `[..., n]` lower bounds on w.
+        high: `[..., n]` upper bounds on w.
+        slopes: Per hidden layer, the range of s', by neuron or for all.
+        curvatures: Per hidden layer, the range of s'', likewise.
+
+    Returns:
+        Per hidden layer, `[..., n]`.
+    """
+    outer = outer_ranges(network, low, high, slopes)
+    return [negative_part(f, c) for f, c in zip(outer, curvatures)]
+
+
+def outer_ranges(
+    network: Network,
+    low: np.ndarray,
+    high: np.ndarray,
+    slopes: Sequence[Range],
+) -> list[Range]:
+    """Encloses F_I for I = 1, ..., L - 1; see `negative_densities`."""
+    found = []
+    for index in range(len(slopes) - 1, -1, -1):
+        found.append(Range(low, high))
+        if index:
+            low, high = _interval_product(low, high, slopes[index])
+            low, high = _pull_back(network.affines[index], low, high)
+    return found[::-1]
+
+
+def negative_part(values: Range, interval: Range) -> np.ndarray:
+    """Bounds max(-v q, 0) for v in `values` and q in the interval."""
+    smallest, _ = _interval_product(values.lower, values.upper, interval)
+    return np.maximum(-smallest, 0.0)
+
+
+def _interval_product(low, high, interval):
+    """Encloses v q for v in [low, high], q in the interval; rounded out."""
+    corners = np.stack(
+        [
+            low * interval.lower,
+            low * interval.upper,
+            high * interval.lower,
+            high * interval.upper,
+        ]
+    )
+    smallest, largest = np.min(corners, axis=0), np.max(corners, axis=0)
+    slack = numerics.gamma(4)
+    return (
+        smallest - slack * np.abs(smallest),
+        largest + slack * np.abs(largest),
+    )
+
+
+def _pull_back(affine: Affine, low, high):
+    """Encloses v K^T for v in [low, high], K the exact kernel."""
+    positive = np.maximum(affine.kernel, 0.0).T
+    negative = np.minimum(affine.kernel, 0.0).T
+    size = np.maximum(np.abs(low), np.abs(high))
+    slack = size @ np.abs(affine.kernel).T
+    slack *= numerics.gamma(2 * size.shape[-1] + 8)
+    square = np.sum(size * size, axis=-1, keepdims=True)
+    slack = slack + affine.kernel_error * np.sqrt(square) * (1 + 1e-9)
+    return (
+        low @ positive + high @ negative - slack,
+        high @ positive + low @ negative + slack,
+    )

@@ -1,0 +1,211 @@
+"""Bounds on the curvature of a margin inside a ball, image by image.
+
+Every curvature-based proof uses the Hessian H only along segments from the
+centre c, where the margin f was evaluated, to points x of the ball of radius
+R around x0. By Taylor's theorem, with g = grad f(c) and d = x - c,
+
+    f(x) = f(c) + g . d + integral over [0, 1] of
+           (1 - theta) d^T H(c + theta d) d.
+
+So a bound a with f(x) >= f(c) + g . d - a/2 ||d||^2 for these x is enough,
+and f > 0 wherever the quadratic is positive and ||x - x0|| < R: nothing is
+asked of the path on which c was found. Two things make a smaller than the
+global |m|: each pre-activation stays in an interval around its value at x0,
+and theta near 0, where 1 - theta is large, keeps the first layer's even
+nearer to their values at c. [SF20, section 7.4] mentions the first, for two
+layers.
+
+[SF20]: Singla and Feizi, "Second-Order Provable Defenses against Adversarial
+Attacks", ICML 2020.
+"""
+
+from collections.abc import Iterator
+from concurrent import futures
+import os
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tfcurv import numerics
+from tfcurv.bounds import densities
+from tfcurv.bounds.curvature import CurvatureBounder
+from tfcurv.bounds.densities import Range
+from tfcurv.bounds.network import Network
+from tfcurv.bounds.rounding import forward_error
+
+# Pieces of [0, 1] for theta. Measured on MNIST: 4 pieces give up 2 % of the
+# gain of 64, 8 pieces 0.5 %.
+_PIECES = 8
+
+# Sums of positive terms, computed in any order; some hundred operations.
+_INFLATION = 1.0 + 1e-9
+
+
+class Ball(NamedTuple):
+    """Balls of inputs, row by row, each with a point to evaluate at.
+
+    Attributes:
+        x0: `[batch, dim]` float64 centres of the balls.
+        radius: `[batch]` float64 radii R.
+        c: `[batch, dim]` float64 points, in the ball or not.
+    """
+
+    x0: tf.Tensor
+    radius: tf.Tensor
+    c: tf.Tensor
+
+
+class _Activity(NamedTuple):
+    """What a layer may do in the balls: `[batch, n]` float64 ranges."""
+
+    slope: Range
+    curvature: Range
+
+
+class LocalCurvature:
+    """Bounds curvature in balls around points of one network."""
+
+    def __init__(self, network: Network):
+        """Computes what all points share.
+
+        Args:
+            network: The network, of at least two layers.
+        """
+        self._network = network
+        self._bounder = CurvatureBounder(network)
+        self._columns = [
+            tf.constant(_column_norms(affine)) for affine in network.affines
+        ]
+        self._sizes = [
+            tf.constant(np.abs(affine.kernel)) for affine in network.affines
+        ]
+
+    def concavity_upper_bounds(
+        self, ball: Ball, y: np.ndarray, t: np.ndarray
+    ) -> np.ndarray:
+        """Returns a with f(x) >= f(c) + g . (x - c) - a/2 ||x - c||^2.
+
+        For f = z_y - z_t and every x in the ball; see the module.
+
+        Args:
+            ball: The balls.
+            y: `[batch]` classes that are to stay.
+            t: `[batch]` classes that they are compared with.
+
+        Returns:
+            `[batch]` proved bounds, infinite where numbers overflow.
+        """
+        low, high = self._weights(y, t)
+        activities, first = self._activities(ball)
+        slopes = [activity.slope for activity in activities]
+        outer = densities.outer_ranges(self._network, low, high, slopes)
+        weights = [
+            densities.negative_part(values, activity.curvature)
+            for values, activity in zip(outer[1:], activities[1:])
+        ]
+        weights.insert(0, _averaged(outer[0], first))
+        # Over the neurons of a layer: what chains of norms can use.
+        spans = [
+            Range(np.min(s.lower, axis=-1), np.max(s.upper, axis=-1))
+            for s in slopes
+        ]
+
+        def bound(row: int) -> float:
+            return self._bounder.weighted_concavity_upper_bound(
+                [weight[row] for weight in weights],
+                [Range(s.lower[row], s.upper[row]) for s in spans],
+            )
+
+        # The factorisations take the time, and let other threads run.
+        with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            return np.array(list(pool.map(bound, range(len(y)))))
+
+    def _weights(self, y, t) -> tuple[np.ndarray, np.ndarray]:
+        """Encloses w = K[:, y] - K[:, t] of the exact kernel, row by row."""
+        last = self._network.affines[-1]
+        columns = last.kernel.T
+        weights = columns[y] - columns[t]
+        error = numerics.gamma(1) * np.abs(weights) + 2.0 * last.kernel_error
+        error *= _INFLATION
+        return weights - error, weights + error
+
+    def _activities(self, ball: Ball) -> tuple[list[_Activity], list]:
+        """Encloses s' and s'' of each layer, and s'' of the first by piece."""
+        network = self._network
+        forward = network.forward(ball.x0)
+        errors = forward_error(network, forward).pre_activations
+        # The segments lie in the hull of the ball and c.
+        beyond = tf.norm(ball.c - ball.x0, axis=-1)
+        deviation, reach = None, tf.maximum(ball.radius, beyond) * _INFLATION
+        found = []
+        for index, fn in enumerate(network.activations):
+            deviation, reach = self._through(index, deviation, reach)
+            z = forward.pre_activations[index]
+            width = (deviation + errors[index][:, tf.newaxis]) * _INFLATION
+            low, high = z - width, z + width
+            slope = Range(*fn.slope_range_on(low, high))
+            found.append(
+                _Activity(
+                    _numpy(slope), _numpy(fn.curvature_range_on(low, high))
+                )
+            )
+            steepness = tf.maximum(tf.abs(slope.lower), tf.abs(slope.upper))
+            deviation *= steepness * _INFLATION
+            reach *= tf.reduce_max(steepness, axis=-1) * _INFLATION
+        z, error = forward.pre_activations[0], errors[0][:, tf.newaxis]
+        width = ball.radius[:, tf.newaxis] * self._columns[0] + error
+        width *= _INFLATION
+        return found, list(self._pieces(ball.c, z - width, z + width))
+
+    def _through(self, index, deviation, reach):
+        """Bounds |z_i - z_i(x0)| and ||z - z(x0)|| behind an affine map."""
+        by_norm = reach[:, tf.newaxis] * self._columns[index]
+        if deviation is not None:
+            affine = self._network.affines[index]
+            missed = reach * affine.kernel_error
+            by_entry = deviation @ self._sizes[index] + missed[:, tf.newaxis]
+            by_norm = tf.minimum(by_norm, by_entry)
+        reach *= self._network.norms[index] * _INFLATION
+        return by_norm * _INFLATION, reach
+
+    def _pieces(self, c, low, high) -> Iterator[tuple[float, Range]]:
+        """Yields weights of pieces of theta, and s'' of the first layer there.
+
+        z(c + theta (x - c)) = (1 - theta) z(c) + theta z(x), with z(x) in
+        [low, high]; linear in theta, so that its ends are at the piece's.
+        """
+        network = self._network
+        forward = network.forward(c)
+        error = forward_error(network, forward).pre_activations[0]
+        z = forward.pre_activations[0]
+        slack = error[:, tf.newaxis] + 8.0 * numerics.gamma(1) * (
+            tf.abs(z) + tf.abs(low) + tf.abs(high)
+        )
+        ends = np.linspace(0.0, 1.0, _PIECES + 1)
+        for start, end in zip(ends, ends[1:]):
+            lows = [(1.0 - theta) * z + theta * low for theta in (start, end)]
+            highs = [(1.0 - theta) * z + theta * high for theta in (start, end)]
+            # 2 times the integral of 1 - theta; exact, the ends are binary.
+            weight = (1.0 - start) ** 2 - (1.0 - end) ** 2
+            found = network.activations[0].curvature_range_on(
+                tf.minimum(*lows) - slack, tf.maximum(*highs) + slack
+            )
+            yield weight, _numpy(found)
+
+
+def _averaged(outer: Range, pieces) -> np.ndarray:
+    total = sum(
+        weight * densities.negative_part(outer, curvature)
+        for weight, curvature in pieces
+    )
+    return numerics.round_up(total, 2 * _PIECES)
+
+
+def _column_norms(affine) -> np.ndarray:
+    norms = np.linalg.norm(affine.kernel, axis=0)
+    return numerics.round_up(norms + affine.kernel_error, len(norms) + 8)
+
+
+def _numpy(ends) -> Range:
+    return Range(*(end.numpy() for end in ends))

@@ -1,0 +1,78 @@
+"""The settings of every network of docs/results.md, by name.
+
+A name is dataset-activation-layers-method: `plain` for standard training,
+`gammaX` for standard training with the penalty X, `crtX` for curvature-based
+robust training with it. Epsilon is 0.5 for sigmoid and 1.58 for softplus
+networks. Penalties and radii are those of [SF20], Tables 2 to 6.
+
+[SF20]: Singla and Feizi, "Second-Order Provable Defenses against Adversarial
+Attacks", ICML 2020.
+"""
+
+from collections.abc import Mapping
+import dataclasses
+import types
+
+from tfcurv.training.config import TrainConfig
+
+_EPSILONS = {"sigmoid": 0.5, "softplus": 1.58}
+
+# By the number of layers: [SF20], Table 2, and Tables 3 and 4.
+_SIGMOID_GAMMAS = {2: 0.03, 3: 0.05, 4: 0.07}
+_SOFTPLUS_GAMMAS = {2: 0.01, 3: 0.05, 4: 0.07}
+
+
+def _standard(layers: int, gamma: float) -> tuple[str, TrainConfig]:
+    method = f"gamma{gamma:g}" if gamma else "plain"
+    config = TrainConfig(
+        layers=layers, activation="sigmoid", epsilon=0.0, gamma=gamma
+    )
+    return f"mnist-sigmoid-{layers}-{method}", config
+
+
+def _robust(
+    dataset: str, activation: str, layers: int, gamma: float
+) -> tuple[str, TrainConfig]:
+    config = TrainConfig(
+        dataset=dataset,
+        layers=layers,
+        activation=activation,
+        epsilon=_EPSILONS[activation],
+        gamma=gamma,
+    )
+    return f"{dataset}-{activation}-{layers}-crt{gamma:g}", config
+
+
+def _all() -> dict[str, TrainConfig]:
+    found = []
+    for layers in (2, 3, 4):
+        for gamma in (0.0, 0.01, _SIGMOID_GAMMAS[layers]):
+            found.append(_standard(layers, gamma))
+        found.append(_robust("mnist", "sigmoid", layers, 0.01))
+        for dataset in ("mnist", "fashion_mnist"):
+            gamma = _SOFTPLUS_GAMMAS[layers]
+            found.append(_robust(dataset, "softplus", layers, gamma))
+    for gamma in (0.0, 0.02):
+        found.append(_robust("mnist", "sigmoid", 2, gamma))
+    return dict(found)
+
+
+#: Settings by name; seed 0.
+RECIPES: Mapping[str, TrainConfig] = types.MappingProxyType(_all())
+
+
+def recipe(name: str, seed: int = 0) -> TrainConfig:
+    """Returns the settings of a network of docs/results.md.
+
+    Args:
+        name: A key of `RECIPES`.
+        seed: Of the weights and of the order of the images.
+
+    Raises:
+        ValueError: There is no such recipe.
+    """
+    if name not in RECIPES:
+        raise ValueError(
+            f"Unknown recipe. Received: {name!r}. Allowed: {sorted(RECIPES)}."
+        )
+    return dataclasses.replace(RECIPES[name], seed=seed)
