@@ -88,6 +88,33 @@ def _certify() -> Iterator[str]:
     searched = [i for i in found.items() if "search" in i[1]["found"]]
     yield _table(headers, [_search(*item) for item in searched])
     yield from map(_source, found.values())
+    yield from _compiled()
+
+
+def _compiled() -> Iterator[str]:
+    document = measure.load("search_xla")
+    if document is None:
+        return
+    yield (
+        "XLA for the search: milliseconds of an accelerated step of all rows, "
+        "and seconds to\ncompile it for one number of rows; rows that are "
+        "finished leave, so that there would\nbe many. The certifier does "
+        "without.\n"
+    )
+    yield _table(
+        ["network", "plain", "XLA", "plain / XLA", "compilation, s"],
+        [
+            [
+                name,
+                f"{row['plain_ms']:.1f}",
+                f"{row['xla_ms']:.1f}",
+                f"{row['ratio']:.2f}",
+                f"{row['compile_s']:.1f}",
+            ]
+            for name, row in document["found"].items()
+        ],
+    )
+    yield _source(document)
 
 
 def _compared(name, document) -> list[str]:

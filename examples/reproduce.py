@@ -1,12 +1,6 @@
 """Recomputes the published tables: trains, certifies, writes docs/results.md.
 
 python examples/reproduce.py --table=3
-
-Networks are kept in --networks and measurements in --results; what is there is
-not made again, and a training that was killed goes on where it stopped. With
---redraw nothing is trained or measured: the page is written from what is
-there. On two CPU cores a network of two layers takes two minutes to train, of
-four layers eight.
 """
 
 from collections.abc import Sequence
@@ -15,9 +9,9 @@ import json
 import os
 import pathlib
 import platform
+import sys
 import time
 
-from absl import app
 from absl import flags
 import keras
 import measurements
@@ -31,26 +25,57 @@ from tfcurv import report
 from tfcurv import training
 from tfcurv.cli import options
 
+USAGE = """Usage: python examples/reproduce.py [flags]
+
+Trains the networks of the published tables, certifies them and writes
+docs/results.md with the published figures beside the measured ones.
+
+Networks are kept in --networks and measurements in --results; what is there is
+not made again, and a training that was killed goes on where it stopped. With
+--redraw nothing is trained or measured: the page is written from what is there.
+On two CPU cores a network of two layers takes two minutes to train, one of four
+layers eight."""
+
+FLAGS = flags.FlagValues()
+
 _TABLE = flags.DEFINE_list(
-    "table", ["all"], f"Tables to fill: {', '.join(paper.TABLES)}, or all."
+    "table",
+    ["all"],
+    f"Tables to fill: {', '.join(paper.TABLES)}, or all.",
+    flag_values=FLAGS,
 )
 _SEEDS = flags.DEFINE_list(
-    "seeds", ["0"], "Seeds of the headline rows; the others have the first."
+    "seeds",
+    ["0"],
+    "Seeds of the headline rows; the others have the first.",
+    flag_values=FLAGS,
 )
 _NETWORKS = flags.DEFINE_string(
-    "networks", "reproduction", "Folder in which trained networks are kept."
+    "networks",
+    "reproduction",
+    "Folder in which trained networks are kept.",
+    flag_values=FLAGS,
 )
 _RESULTS = flags.DEFINE_string(
-    "results", "docs/results", "Folder in which measurements are kept."
+    "results",
+    "docs/results",
+    "Folder in which measurements are kept.",
+    flag_values=FLAGS,
 )
-_PAGE = flags.DEFINE_string("page", "docs/results.md", "The page to write.")
+_PAGE = flags.DEFINE_string(
+    "page", "docs/results.md", "The page to write.", flag_values=FLAGS
+)
 _REDRAW = flags.DEFINE_bool(
-    "redraw", False, "Only write the page, from the measurements that exist."
+    "redraw",
+    False,
+    "Only write the page, from the measurements that exist.",
+    flag_values=FLAGS,
 )
 _DATA_DIR = flags.DEFINE_string(
     "data_dir",
     None,
     "Folder of tensorflow-datasets; default: TFDS_DATA_DIR, else its own.",
+    flag_values=FLAGS,
 )
 
 
@@ -97,21 +122,24 @@ def _tables() -> list[str]:
     names = list(paper.TABLES) if "all" in _TABLE.value else _TABLE.value
     unknown = sorted(set(names) - set(paper.TABLES))
     if unknown:
-        raise app.UsageError(
+        raise ValueError(
             f"Unknown table. Received: --table={','.join(unknown)}. "
             f"Allowed: {', '.join(paper.TABLES)}, all."
         )
     return names
 
 
-def main(argv: Sequence[str]) -> None:
-    """Fills the tables and writes the page."""
-    if len(argv) > 1:
-        raise app.UsageError(f"Unexpected arguments: {argv[1:]}")
+def run(arguments: Sequence[str]) -> None:
+    """Fills the tables and writes the page, as the parsed flags say.
+
+    Args:
+        arguments: What the command line holds besides flags: nothing.
+    """
     names = _tables()
-    if not all(seed.isdigit() for seed in _SEEDS.value):
-        raise app.UsageError(
-            f"Seeds are whole numbers. Received: --seeds={_SEEDS.value}."
+    if arguments or not all(seed.isdigit() for seed in _SEEDS.value):
+        raise ValueError(
+            "reproduce.py takes flags only, and whole numbers as seeds. "
+            f"Received: {list(arguments)}, --seeds={','.join(_SEEDS.value)}."
         )
     seeds = [int(seed) for seed in _SEEDS.value]
     for name in [] if _REDRAW.value else names:
@@ -119,10 +147,11 @@ def main(argv: Sequence[str]) -> None:
         for seed in seeds if table.is_headline else seeds[:1]:
             for row in table.rows:
                 _fill(table, row, seed)
-    results_page.write(pathlib.Path(_RESULTS.value), pathlib.Path(_PAGE.value))
-    options.write(results_page.text(names, pathlib.Path(_RESULTS.value)))
+    results = pathlib.Path(_RESULTS.value)
+    results_page.write(results, pathlib.Path(_PAGE.value))
+    options.write(results_page.text(names, results))
     options.write(f"page: {_PAGE.value}")
 
 
 if __name__ == "__main__":
-    app.run(main)
+    sys.exit(options.run("reproduce.py", USAGE, FLAGS, run, sys.argv[1:]))

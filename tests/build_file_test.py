@@ -91,8 +91,9 @@ def _label(module: str) -> str | None:
         return f"':{rest[0] if rest else top}'"
     if top in ("examples", "benchmarks", "tests") and rest:
         return f"':{rest[0]}'"
-    if source_tree.is_module(f"tests.{top}"):  # A helper beside the tests.
-        return f"':{top}'"
+    for folder in ("tests", "examples"):  # A helper beside its users.
+        if source_tree.is_module(f"{folder}.{top}"):
+            return f"':{top}'"
     if top in sys.stdlib_module_names:
         return None
     return f"requirement('{_DISTRIBUTIONS.get(top, top)}')"
@@ -141,11 +142,14 @@ class BuildFileTest(absltest.TestCase):
             known.add(target.name)
 
     def test_every_source_has_a_target(self):
+        examples = source_tree.files("examples/*.py")
+        programs = [p for p in examples if "__main__" in _read(p)]
         rules = {
-            _LIBRARY: source_tree.files("tfcurv/**/*.py"),
-            _BINARY: source_tree.files(
-                "tfcurv/**/__main__.py", "examples/*.py"
-            ),
+            _LIBRARY: [
+                *source_tree.files("tfcurv/**/*.py"),
+                *(path for path in examples if path not in programs),
+            ],
+            _BINARY: [*source_tree.files("tfcurv/**/__main__.py"), *programs],
             _TEST: source_tree.files("tests/*_test.py"),
         }
         for rule, paths in rules.items():

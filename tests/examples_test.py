@@ -13,7 +13,9 @@ _ROOT = pathlib.Path(__file__).parent.parent
 
 class ExamplesTest(parameterized.TestCase):
     @parameterized.parameters(
-        ("train_crt.py", "--gamma"), ("certify_checkpoint.py", "--report")
+        ("train_crt.py", "--gamma"),
+        ("certify_checkpoint.py", "--report"),
+        ("reproduce.py", "--[no]redraw"),
     )
     def test_helps(self, script, flag):
         found = subprocess.run(

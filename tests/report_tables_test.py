@@ -97,5 +97,23 @@ class NumbersTest(parameterized.TestCase):
         self.assertAlmostEqual(float(report.number(x)) / x, 1.0, delta=5.1e-4)
 
 
+class MarkdownTest(absltest.TestCase):
+    @hypothesis.settings(deadline=None)
+    @hypothesis.given(_tables())
+    def test_every_cell_can_be_read_back(self, table):
+        headers, rows = table
+        text = report.format_markdown_table(headers, rows)
+        lines = text.splitlines()
+        self.assertEqual(lines[1], "|" + " --- |" * len(headers))
+        for line, cells in zip([lines[0], *lines[2:]], [headers, *rows]):
+            inside = [cell.replace("|", "\0") for cell in cells]
+            found = line.replace("\\|", "\0").split("|")[1:-1]
+            self.assertEqual(found, [f" {cell} " for cell in inside])
+
+    def test_a_line_break_in_a_cell_is_refused(self):
+        with self.assertRaisesRegex(ValueError, "one line"):
+            report.format_markdown_table(["a"], [["b\nc"]])
+
+
 if __name__ == "__main__":
     absltest.main()

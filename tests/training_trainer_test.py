@@ -1,5 +1,8 @@
 """Whole training runs on scikit-learn's digits."""
 
+import os
+from unittest import mock
+
 from absl.testing import absltest
 import numpy as np
 
@@ -18,10 +21,11 @@ _QUICK = {
 }
 
 
-def _train(**settings):
+def _train(backup=None, **settings):
     splits = [data.load_split("digits", name) for name in ("train", "test")]
     config = training.TrainConfig(**{**_QUICK, **settings})
-    return training.train(config, *splits, verbose=0), splits[1]
+    trained = training.train(config, *splits, backup=backup, verbose=0)
+    return trained, splits[1]
 
 
 class TrainerTest(absltest.TestCase):
@@ -49,6 +53,33 @@ class TrainerTest(absltest.TestCase):
             0.5
         )
         self.assertGreater(gain, 0.05)
+
+    def test_a_killed_training_goes_on_with_its_epoch(self):
+        folder = self.create_tempdir().full_path
+
+        class Killed(Exception):
+            pass
+
+        class Kill(nn.WarmUp):
+            def on_epoch_begin(self, epoch, logs=None):
+                super().on_epoch_begin(epoch, logs)
+                if epoch == 3:
+                    raise Killed
+
+        backup = f"{folder}/unfinished"
+        with mock.patch.object(nn, "WarmUp", Kill):
+            with self.assertRaises(Killed):
+                _train(epsilon=0.3, epochs=5, backup=backup)
+        rest, test = _train(epsilon=0.3, epochs=5, backup=backup)
+        whole, _ = _train(epsilon=0.3, epochs=5)
+        self.assertLen(rest.history["loss"], 2)
+        self.assertFalse(os.path.exists(backup))
+        # Adam's moments went on, too: the loss does not start again.
+        np.testing.assert_allclose(
+            rest.history["loss"], whole.history["loss"][3:], rtol=0.1
+        )
+        steps = [int(t.model.optimizer.iterations) for t in (rest, whole)]
+        self.assertEqual(*steps)
 
     def test_without_adversary_and_penalty_it_is_plain_training(self):
         config = training.TrainConfig(**_QUICK, epsilon=0.0, gamma=0.0)

@@ -1,0 +1,159 @@
+"""The reproduction of the published tables, on small networks."""
+
+import json
+import os
+import pathlib
+import sys
+from unittest import mock
+
+from absl.testing import absltest
+import numpy as np
+
+from tfcurv import certificates
+from tfcurv import data
+from tfcurv import nn
+from tfcurv import training
+
+_EXAMPLES = pathlib.Path(__file__).parent.parent / "examples"
+sys.path.insert(0, os.fspath(_EXAMPLES))
+
+import measurements  # noqa: E402
+import networks  # noqa: E402
+import paper  # noqa: E402
+import results_page  # noqa: E402
+
+_EPSILON = 0.3
+
+
+class TablesTest(absltest.TestCase):
+    def test_every_row_has_a_recipe_and_every_part_a_measurement(self):
+        for name, table in paper.TABLES.items():
+            with self.subTest(name):
+                self.assertContainsSubset(table.parts, measurements.PARTS)
+                for row in table.rows:
+                    config = training.recipe(row.recipe)
+                    if config.epsilon:
+                        self.assertEqual(config.epsilon, table.epsilon)
+
+    def test_every_recipe_is_used(self):
+        used = {r.recipe for t in paper.TABLES.values() for r in t.rows}
+        self.assertEqual(used, set(training.RECIPES))
+
+    def test_a_recipe_of_another_seed_differs_in_the_seed_alone(self):
+        name = "mnist-softplus-2-crt0.01"
+        self.assertEqual(training.recipe(name), training.RECIPES[name])
+        other = training.recipe(name, seed=3)
+        self.assertEqual(other.seed, 3)
+        self.assertEqual(other.gamma, training.RECIPES[name].gamma)
+
+    def test_an_unknown_recipe_is_refused_by_name(self):
+        with self.assertRaisesRegex(ValueError, "'resnet'.*mnist-softplus-2"):
+            training.recipe("resnet")
+
+
+class PageTest(absltest.TestCase):
+    def _page(self, *runs):
+        folder = pathlib.Path(self.create_tempdir().full_path)
+        for run in runs:
+            path = folder / f"{run['recipe']}-seed{run['seed']}.json"
+            path.write_text(json.dumps(run))
+        results_page.write(folder, folder / "page.md")
+        return (folder / "page.md").read_text()
+
+    def _run(self, seed, certified):
+        part = {"found": {"certified": certified}, "machine": "a machine"}
+        return {
+            "recipe": "mnist-softplus-2-crt0.01",
+            "seed": seed,
+            "training": {"seconds": 60.0},
+            "parts": {"all": part},
+        }
+
+    def test_shows_figures_beside_the_paper_and_gaps_as_gaps(self):
+        row = next(
+            line
+            for line in self._page(self._run(0, 0.7125)).splitlines()
+            if line.startswith("| 2x1024 softplus | CRT, 0.01 | 98.68")
+        )
+        self.assertIn("| 71.25 |", row)
+        self.assertIn("| - |", row)
+
+    def test_shows_mean_and_spread_of_seeds(self):
+        page = self._page(self._run(0, 0.70), self._run(1, 0.72))
+        self.assertIn("| 71.00 [70.00, 72.00] |", page)
+
+    def test_is_written_without_any_run(self):
+        self.assertIn("53.19", self._page())
+
+
+class MeasurementsTest(absltest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        splits = [data.load_split("digits", n) for n in ("train", "test")]
+        config = training.TrainConfig(
+            dataset="digits",
+            width=24,
+            epochs=12,
+            batch_size=50,
+            learning_rate=3e-3,
+            epsilon=_EPSILON,
+        )
+        cls.model = training.train(config, *splits, verbose=0).model
+        cls.split = splits[1]
+
+    def test_the_runner_up_claims_no_less_than_the_certificate(self):
+        every = measurements.against_all(self.model, self.split, _EPSILON)
+        one = measurements.against_runner_up(self.model, self.split, _EPSILON)
+        self.assertGreaterEqual(one["certified"], every["certified"])
+        self.assertGreaterEqual(every["attacked"], every["certified"])
+        self.assertEqual(one["clean"], every["clean"])
+        self.assertGreater(one["radius_of_sample"], _EPSILON)
+
+    def test_local_bounds_raise_the_mean_radius(self):
+        found = measurements.local_curvature(self.model, self.split, _EPSILON)
+        for targets in ("runner-up", "all"):
+            radii = [
+                found[f"{targets}, {scope}"]["radius"]
+                for scope in ("global", "local")
+            ]
+            self.assertGreaterEqual(radii[1], radii[0])
+
+    def test_primal_and_dual_meet_where_two_independent_ways_say_so(self):
+        found = measurements.duality(self.model, self.split, _EPSILON)
+        result = nn.certify(
+            self.model,
+            (self.split.images, self.split.labels),
+            targets="runner-up",
+            verbose=0,
+            options=certificates.CertifierOptions(attack_steps=40),
+        )
+        # The result's upper bound is of any class: what meets there is of
+        # the runner-up, or another class is nearer and the certificate long.
+        meets = np.isclose(result.radii, result.upper_bounds, rtol=3e-4)
+        longer = result.radii > result.upper_bounds * (1.0 + 3e-4)
+        low = np.mean(meets[result.correct])
+        high = np.mean((meets | longer)[result.correct])
+        self.assertBetween(found["certificate"], low - 0.02, high + 0.02)
+        self.assertGreater(found["certificate"], 0.1)
+        self.assertGreater(found["attack"], 0.1)
+
+
+class NetworksTest(absltest.TestCase):
+    def test_trains_once_and_reads_then(self):
+        folder = pathlib.Path(self.create_tempdir().full_path)
+        small = training.TrainConfig(dataset="digits", width=8, epochs=1)
+        with mock.patch.object(training, "recipe", return_value=small):
+            first, facts = networks.load_or_train("small", 0, folder)
+        with mock.patch.object(training, "train") as train:
+            second, again = networks.load_or_train("small", 0, folder)
+        train.assert_not_called()
+        self.assertEqual(facts, again)
+        self.assertEqual(facts["config"]["width"], 8)
+        for a, b in zip(first.weights, second.weights):
+            np.testing.assert_array_equal(a, b)
+        self.assertEqual([p.name for p in folder.iterdir()], ["small-seed0"])
+
+
+if __name__ == "__main__":
+    absltest.main()
