@@ -3,6 +3,7 @@
 python benchmarks/speed_page.py
 """
 
+import collections
 from collections.abc import Iterator
 from collections.abc import Sequence
 import pathlib
@@ -228,7 +229,15 @@ def _study() -> Iterator[str]:
             for run in document["found"]
         ],
     )
-    yield _source(document)
+    kinds = collections.defaultdict(dict)  # As an ordered set.
+    for run in document["found"]:
+        kinds[run["layers"], run["epochs"]][run["attack"]] = None
+    for (layers, epochs), attacks in kinds.items():
+        yield (
+            f"`python benchmarks/training_study.py --layers={layers} "
+            f"--epochs={epochs} --attacks={','.join(attacks)}`: "
+            f"{document['machine']}.\n"
+        )
 
 
 def _scale() -> Iterator[str]:
