@@ -41,7 +41,8 @@ def _train(config, home: pathlib.Path, data_dir: str | None) -> None:
         data.load_split(config.dataset, split, data_dir=data_dir)
         for split in ("train", "validation")
     ]
-    backup = home.with_suffix(".unfinished")
+    # Not with_suffix: names hold numbers with points.
+    backup = home.with_name(f"{home.name}.unfinished")
     trained = training.train(config, *splits, backup=backup)
     facts = {
         "config": dataclasses.asdict(config),

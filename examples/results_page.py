@@ -8,6 +8,7 @@ import pathlib
 import statistics
 from typing import Any
 
+import numpy as np
 import paper
 
 from tfcurv import report
@@ -30,6 +31,8 @@ the two. Where the runner-up column exceeds the attacked one, it is refuted.
 
 Figures of several seeds are given as mean [least, greatest].
 """
+
+_PICTURE = "curvature.png"
 
 _Runs = Sequence[Mapping[str, Any]]
 _Column = tuple[str, Callable[[paper.Row, _Runs], str]]
@@ -84,6 +87,16 @@ def _seconds(row: paper.Row, runs: _Runs) -> str:
     return _several([run["training"]["seconds"] for run in runs], ".0f")
 
 
+def _ratios(row: paper.Row, runs: _Runs) -> str:
+    del row
+    for run in runs:
+        part = run["parts"].get("curvature")
+        if part is not None:
+            ratios = part["found"]["layer_ratio_estimate"]
+            return ", ".join(f"{ratio:.1f}" for ratio in ratios)
+    return "-"
+
+
 _ROBUST: tuple[_Column, ...] = (
     ("paper: clean / certified", _printed("clean", "certified")),
     ("clean", _measured("all", "clean")),
@@ -132,9 +145,11 @@ _COLUMNS: Mapping[str, tuple[_Column, ...]] = {
         ("attacked", _measured("local", "all, local", "attacked")),
     ),
     "figure1": (
-        ("K_lb", _number("curvature", "mean_largest_eigenvalue_estimate")),
-        ("K_ub, Theorem 4", _number("curvature", "mean_theorem4_bound")),
-        ("K_ub, signed", _number("curvature", "mean_signed_bound")),
+        ("pairs", _number("curvature", "pairs")),
+        ("K_lb", _number("curvature", "k_lb_estimate")),
+        ("K_ub, Theorem 4", _number("curvature", "k_ub_bound")),
+        ("K_ub, signed", _number("curvature", "convexity_bound")),
+        ("signed / attained, by layer", _ratios),
     ),
 }
 
@@ -147,22 +162,26 @@ _NOTES = {
     "6": "The first 1,000 test images.",
     "figure1": "K_lb is the mean over pairs of classes of the largest "
     "eigenvalue found at the first 1,000 test images, K_ub the mean of the "
-    "bounds over the same pairs.",
+    "bounds over the same pairs: of Theorem 4, which training penalises, and "
+    "of the signed forms, which certify. The last column holds, for each "
+    "hidden layer, the proved over the attained size of the negative part.",
 }
 
 
 def write(results: pathlib.Path, page: pathlib.Path) -> None:
-    """Writes the page.
+    """Writes the page and, beside it, its picture.
 
     Args:
         results: Folder of the measurements.
         page: The Markdown file.
     """
     runs = read_runs(results)
-    parts = [_HEAD]
+    parts = [_HEAD.replace("results/", f"{results.name}/")]
     for name, table in paper.TABLES.items():
         cells = _cells(name, table, runs)
         parts += [f"## {table.title}\n", report.format_markdown_table(*cells)]
+        if name == "figure1" and _draw(runs, page.with_name(_PICTURE)):
+            parts.append(f"![K_lb beside K_ub]({_PICTURE})\n")
         if name in _NOTES:
             parts.append(_NOTES[name] + "\n")
         parts.append(f"`python examples/reproduce.py --table={name}`\n")
@@ -171,6 +190,32 @@ def write(results: pathlib.Path, page: pathlib.Path) -> None:
     )
     parts += ["## Machines\n", *(f"* {machine}" for machine in machines)]
     report.write_atomically(page, ("\n".join(parts) + "\n").encode())
+
+
+def _draw(runs: _Runs, path: pathlib.Path) -> bool:
+    """Draws Figure 1, if there is something to draw."""
+    found = {run["recipe"]: run["parts"].get("curvature") for run in runs}
+    rows = [
+        row for row in paper.TABLES["figure1"].rows if found.get(row.recipe)
+    ]
+    names = [f"{_network(row)}, {row.method}" for row in rows]
+    figures = [found[row.recipe]["found"] for row in rows]
+    panels = [
+        report.GapPanel(
+            title=title,
+            names=names,
+            estimates=np.array([f["k_lb_estimate"] for f in figures]),
+            bounds=np.array([f[bound] for f in figures]),
+        )
+        for title, bound in (
+            ("Theorem 4", "k_ub_bound"),
+            ("signed forms", "convexity_bound"),
+        )
+    ]
+    if rows:
+        label = "curvature, mean over pairs of classes"
+        report.plot_gaps(path, panels, label)
+    return bool(rows)
 
 
 def text(names: Sequence[str], results: pathlib.Path) -> str:

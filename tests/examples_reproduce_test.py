@@ -140,6 +140,19 @@ class MeasurementsTest(absltest.TestCase):
 
 
 class NetworksTest(absltest.TestCase):
+    def test_networks_do_not_share_their_backups(self):
+        folder = pathlib.Path(self.create_tempdir().full_path)
+        found = []
+        for name in ("crt0.01", "crt0.02"):
+            with mock.patch.object(training, "recipe"):
+                with mock.patch.object(data, "load_split"):
+                    with mock.patch.object(training, "train") as train:
+                        train.side_effect = KeyboardInterrupt
+                        with self.assertRaises(KeyboardInterrupt):
+                            networks.load_or_train(name, 0, folder)
+            found.append(train.call_args.kwargs["backup"])
+        self.assertLen(set(found), 2)
+
     def test_trains_once_and_reads_then(self):
         folder = pathlib.Path(self.create_tempdir().full_path)
         small = training.TrainConfig(dataset="digits", width=8, epochs=1)

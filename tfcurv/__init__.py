@@ -13,11 +13,13 @@ from tfcurv.certificates import load_result as load_result
 from tfcurv.nn import CertifiedAccuracy as CertifiedAccuracy
 from tfcurv.nn import CurvatureAttack as CurvatureAttack
 from tfcurv.nn import CurvatureRegularizer as CurvatureRegularizer
+from tfcurv.nn import CurvatureReport as CurvatureReport
 from tfcurv.nn import Model as Model
 from tfcurv.nn import Sequential as Sequential
 from tfcurv.nn import SpectralNormTracker as SpectralNormTracker
 from tfcurv.nn import WarmUp as WarmUp
 from tfcurv.nn import certify as certify
+from tfcurv.nn import curvature_report as curvature_report
 from tfcurv.nn import falsify as falsify
 from tfcurv.nn import layers as layers
 from tfcurv.nn import network_from_model as network_from_model

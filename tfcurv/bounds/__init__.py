@@ -8,6 +8,13 @@ from tfcurv.bounds.affine import Affine as Affine
 from tfcurv.bounds.curvature import CurvatureBounder as CurvatureBounder
 from tfcurv.bounds.curvature import CurvatureBounds as CurvatureBounds
 from tfcurv.bounds.curvature import theorem4_bound as theorem4_bound
+from tfcurv.bounds.curvature_study import LANCZOS_STEPS as LANCZOS_STEPS
+from tfcurv.bounds.curvature_study import AttainedCurvature as AttainedCurvature
+from tfcurv.bounds.curvature_study import CurvatureProbe as CurvatureProbe
+from tfcurv.bounds.curvature_study import CurvatureProver as CurvatureProver
+from tfcurv.bounds.curvature_study import ProvedCurvature as ProvedCurvature
+from tfcurv.bounds.curvature_study import hessian_operator as hessian_operator
+from tfcurv.bounds.curvature_study import signed_densities as signed_densities
 from tfcurv.bounds.execution import Execution as Execution
 from tfcurv.bounds.execution import Scaling as Scaling
 from tfcurv.bounds.hessian import hessian as hessian
@@ -18,6 +25,13 @@ from tfcurv.bounds.network import ForwardPass as ForwardPass
 from tfcurv.bounds.network import Network as Network
 from tfcurv.bounds.penalty import TrainedLayer as TrainedLayer
 from tfcurv.bounds.penalty import theorem4_estimate as theorem4_estimate
+from tfcurv.bounds.relu import RELU as RELU
+from tfcurv.bounds.relu import Minorant as Minorant
+from tfcurv.bounds.relu import Quadratics as Quadratics
+from tfcurv.bounds.relu import ReluBounder as ReluBounder
+from tfcurv.bounds.relu import has_relu as has_relu
+from tfcurv.bounds.relu import in_threads as in_threads
+from tfcurv.bounds.relu import upper_constants as upper_constants
 from tfcurv.bounds.rounding import EvaluationError as EvaluationError
 from tfcurv.bounds.rounding import ForwardError as ForwardError
 from tfcurv.bounds.rounding import affine_error as affine_error

@@ -8,6 +8,8 @@ from tfcurv.nn.callbacks import WarmUp as WarmUp
 from tfcurv.nn.certify import DEFAULT_EPSILONS as DEFAULT_EPSILONS
 from tfcurv.nn.certify import certify as certify
 from tfcurv.nn.checkpoint import read_model as read_model
+from tfcurv.nn.curvature_report import curvature_report as curvature_report
+from tfcurv.nn.curvature_result import CurvatureReport as CurvatureReport
 from tfcurv.nn.falsify import falsify as falsify
 from tfcurv.nn.model import Model as Model
 from tfcurv.nn.model import Sequential as Sequential

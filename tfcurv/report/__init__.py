@@ -8,6 +8,9 @@ from tfcurv.report.curves import certified_accuracy as certified_accuracy
 from tfcurv.report.curves import curves_png as curves_png
 from tfcurv.report.curves import plot_curves as plot_curves
 from tfcurv.report.files import write_atomically as write_atomically
+from tfcurv.report.gaps import GapPanel as GapPanel
+from tfcurv.report.gaps import gaps_png as gaps_png
+from tfcurv.report.gaps import plot_gaps as plot_gaps
 from tfcurv.report.pages import FigureSection as FigureSection
 from tfcurv.report.pages import GalleryItem as GalleryItem
 from tfcurv.report.pages import GallerySection as GallerySection

@@ -20,4 +20,6 @@ from tfcurv.solvers.eigenvalues import (
 from tfcurv.solvers.eigenvalues import (
     spectral_norm_upper_bound as spectral_norm_upper_bound,
 )
+from tfcurv.solvers.lanczos import RitzValues as RitzValues
+from tfcurv.solvers.lanczos import extreme_ritz_values as extreme_ritz_values
 from tfcurv.solvers.scaled_gram import ScaledGram as ScaledGram

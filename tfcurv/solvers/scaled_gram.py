@@ -8,11 +8,15 @@ from tfcurv import numerics
 from tfcurv.solvers.eigenvalues import eigenvalue_upper_bound
 from tfcurv.solvers.eigenvalues import spectral_norm_upper_bound
 
-# How loose a bound may be, relative: a fifth of the time of a tight one.
-_TOLERANCE = 1e-4
+# How loose the square of a bound may be, relative: saves the last digits of
+# Lanczos' iteration, where eigenvalues cluster.
+_TOLERANCE = 1e-5
 
 # What the squares of a scaled matrix may lose by underflow.
 _TINY = 1e-140
+
+# Scaling back to a subnormal number rounds by up to half of this.
+_SMALLEST = 5e-324
 
 
 class ScaledGram:
@@ -54,19 +58,20 @@ class ScaledGram:
         peak = float(np.max(scale, initial=0.0))
         if peak == 0.0:
             return 0.0
-        unit = 2.0 ** math.frexp(peak)[1]
+        unit = math.ldexp(1.0, math.frexp(peak)[1] - 1)
         active = scale > 0.0
         scale = scale[active] / unit
         # Symmetric also as rounded: a product does not know its order.
         scaled = self._gram[np.ix_(active, active)]
-        scaled *= np.outer(scale, scale)
-        trace = float(np.trace(scaled))
+        with np.errstate(all="ignore"):  # Not finite: refused below.
+            scaled *= np.outer(scale, scale)
+            trace = float(np.trace(scaled))
         # Else squares, or products of scales, may have left the range.
         if not (1e-100 < trace and self._largest < 1e100):
             norm = spectral_norm_upper_bound(self._matrix[:, active])
-            return numerics.round_up(norm * peak, 1)
+            return numerics.round_up(norm * peak, 1) + _SMALLEST
         length = sum(self._matrix.shape)
         squared = eigenvalue_upper_bound(scaled, _TOLERANCE)
         squared += numerics.gamma(length + 8) * numerics.round_up(trace, length)
         squared += _TINY
-        return numerics.round_up(math.sqrt(squared) * unit, 8)
+        return numerics.round_up(math.sqrt(squared) * unit, 8) + _SMALLEST
