@@ -169,6 +169,7 @@ class CommandsTest(parameterized.TestCase):
         ("flag", ("certify", "--epsilom=1"), "epsilom"),
         ("no_model", ("certify", "--dataset=digits"), "model file"),
         ("file", ("certify", "no.keras", "--dataset=digits"), "no.keras"),
+        ("curvature", ("certify", "m.keras", "--curvature=near"), "near"),
         ("dataset", ("certify", "m.keras", "--dataset=letters"), "letters"),
         ("no_result", ("falsify", "--model=m.keras"), "folder of a result"),
         ("no_output", ("train", "--dataset=digits"), "--output"),

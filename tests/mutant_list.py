@@ -67,7 +67,7 @@ _NUMERICS = (
             "4.2 %."
         ),
         file="tfcurv/solvers/eigenvalues.py",
-        old="squared = eigenvalue_upper_bound(gram)",
+        old="squared = eigenvalue_upper_bound(gram, tolerance)",
         new=(
             "v = np.ones(len(gram))\n"
             "    for _ in range(20):\n"
@@ -153,9 +153,9 @@ _CURVATURE = (
     Mutant(
         name="wrong_sign_of_s",
         fault="The signed form with the wrong sign of s''.",
-        file="tfcurv/bounds/curvature.py",
-        old="_negative_part(low, high, fn.curvature_range)",
-        new="_negative_part(-high, -low, fn.curvature_range)",
+        file="tfcurv/bounds/densities.py",
+        old="[negative_part(f, c) for",
+        new="[negative_part(Range(-f.upper, -f.lower), c) for",
         tests=("tests/bounds_curvature_test.py::TwoLayersTest",),
     ),
     Mutant(
@@ -239,6 +239,155 @@ _CURVATURE = (
         old="error = last.kernel_error\n        columns",
         new="error = 0.0\n        columns",
         tests=("tests/bounds_sharpness_test.py",),
+    ),
+)
+
+_LOCAL = (
+    Mutant(
+        name="average_turned_round",
+        fault=(
+            "The curvature near the far end of a segment weighed most, and "
+            "that at the point of evaluation least."
+        ),
+        file="tfcurv/bounds/local.py",
+        old="(1.0 - start) ** 2 - (1.0 - end) ** 2",
+        new="end**2 - start**2",
+        tests=("tests/bounds_local_test.py::SingleUnitTest",),
+    ),
+    Mutant(
+        name="local_rounding_dropped",
+        fault=(
+            "Intervals around computed pre-activations, as if these were "
+            "the exact ones."
+        ),
+        file="tfcurv/bounds/local.py",
+        old="(deviation + errors[index][:, tf.newaxis])",
+        new="deviation",
+        tests=("tests/bounds_local_test.py::SingleUnitTest",),
+    ),
+    Mutant(
+        name="first_layer_rounding_dropped",
+        fault=("The same of the first layer alone, at the rim of the ball."),
+        file="tfcurv/bounds/local.py",
+        old="* self._columns[0] + error",
+        new="* self._columns[0] + 0.0 * error",
+        tests=("tests/bounds_local_test.py::SingleUnitTest",),
+    ),
+    Mutant(
+        name="segment_rounding_dropped",
+        fault="The same at the other end of a segment.",
+        file="tfcurv/bounds/local.py",
+        old="slack = error[:, tf.newaxis] + 8.0",
+        new="slack = 8.0",
+        tests=("tests/bounds_local_test.py::SingleUnitTest",),
+    ),
+    Mutant(
+        name="evaluation_outside_ignored",
+        fault=(
+            "Segments to a point of evaluation outside the ball treated as "
+            "if they stayed inside."
+        ),
+        file="tfcurv/bounds/local.py",
+        old="tf.maximum(ball.radius, beyond) * _INFLATION",
+        new="ball.radius * _INFLATION",
+        tests=("tests/bounds_local_test.py::SingleUnitTest",),
+    ),
+    Mutant(
+        name="column_errors_dropped",
+        fault=(
+            "The norms of stored columns taken for those of the exact ones."
+        ),
+        file="tfcurv/bounds/local.py",
+        old="norms + affine.kernel_error, len(norms) + 8",
+        new="norms, len(norms) + 8",
+        tests=("tests/bounds_local_test.py::SingleUnitTest",),
+    ),
+    Mutant(
+        name="entry_errors_dropped",
+        fault=(
+            "What the error of a kernel adds to intervals left out, entry "
+            "by entry."
+        ),
+        file="tfcurv/bounds/local.py",
+        old="missed = reach * affine.kernel_error",
+        new="missed = reach * 0.0",
+        tests=("tests/bounds_local_test.py::SingleUnitTest",),
+    ),
+    Mutant(
+        name="slopes_at_their_centres",
+        fault=(
+            "The slopes of a ball taken at the middle of their ranges: the "
+            "rest of a chain left out."
+        ),
+        file="tfcurv/bounds/centred_chain.py",
+        old="total += outer * lipschitz[below]",
+        new="total += 0.0 * outer",
+        tests=("tests/bounds_local_test.py::SingleUnitTest",),
+    ),
+    Mutant(
+        name="chain_error_dropped",
+        fault="A chain of stored kernels taken for one of the exact ones.",
+        file="tfcurv/bounds/centred_chain.py",
+        old="error = affine.kernel_error * float(np.max(root))",
+        new="error = 0.0",
+        tests=("tests/bounds_local_test.py::SingleUnitTest",),
+    ),
+    Mutant(
+        name="deep_layers_straight",
+        fault="Of a deep network the curvature of the first layer alone.",
+        file="tfcurv/bounds/local.py",
+        old="total += share * share",
+        new="total += 0.0 * share",
+        tests=("tests/bounds_local_test.py::SingleUnitTest",),
+    ),
+    Mutant(
+        name="falling_slopes_ignored",
+        fault=(
+            "Activations taken for rising ones, where an interval is "
+            "carried through."
+        ),
+        file="tfcurv/bounds/local.py",
+        old="tf.maximum(tf.abs(slope.lower), tf.abs(slope.upper))",
+        new="tf.maximum(slope.upper, 0.0)",
+        tests=("tests/bounds_local_test.py::SingleUnitTest",),
+    ),
+    Mutant(
+        name="scaled_rounding_dropped",
+        fault=(
+            "The norm of a scaled matrix without the rounding of its Gram "
+            "matrix."
+        ),
+        file="tfcurv/solvers/scaled_gram.py",
+        old="numerics.gamma(length + 8) * numerics.round_up(trace, length)",
+        new="0.0 * trace * length",
+        tests=("tests/solvers_scaled_gram_test.py",),
+    ),
+    Mutant(
+        name="overflow_bounds_nothing",
+        fault="Scales that are not finite dropped like those that are zero.",
+        file="tfcurv/solvers/scaled_gram.py",
+        old="if not np.all(np.isfinite(scale)):\n            return math.inf",
+        new="scale = np.where(np.isfinite(scale), scale, 0.0)",
+        tests=("tests/solvers_scaled_gram_test.py",),
+    ),
+    Mutant(
+        name="ball_left_behind",
+        fault=("A radius beyond the ball in which the curvature was bounded."),
+        file="tfcurv/certificates/local.py",
+        old="certified = np.minimum(radius[rows], proved)",
+        new="certified = proved",
+        tests=("tests/certificates_local_test.py::TruthTest",),
+    ),
+    Mutant(
+        name="bound_of_another_point",
+        fault=(
+            "An evaluation at one point proved with the bound for segments "
+            "from another."
+        ),
+        file="tfcurv/certificates/local.py",
+        old="ball = x[rows], radius[rows], centre",
+        new="ball = x[rows], radius[rows], x[rows]",
+        tests=("tests/certificates_local_test.py::TruthTest",),
     ),
 )
 
@@ -574,7 +723,7 @@ _CERTIFIER = (
         name="exactness_claimed",
         fault="Every certified radius called exact, whatever the gap.",
         file="tfcurv/certificates/certifier.py",
-        old="exact=certified & (gap <= _EXACTNESS_TOLERANCE * radius)",
+        old="exact=certified & (gap <= EXACTNESS_TOLERANCE * radius)",
         new="exact=certified",
         tests=("tests/certificates_certifier_test.py::PlaneTest",),
     ),
@@ -779,6 +928,7 @@ MUTANTS = (
     *_COMPACTION,
     *_ACTIVATIONS,
     *_CURVATURE,
+    *_LOCAL,
     *_NETWORK,
     *_EXECUTION,
     *_SAFE_BALL,

@@ -361,6 +361,10 @@ class CallTest(parameterized.TestCase):
         with self.assertRaisesRegex(ValueError, message):
             _certify(_tanh_model(), (_X, np.zeros(20, int)), epsilons=epsilons)
 
+    def test_refuses_unknown_bounds_by_name(self):
+        with self.assertRaisesRegex(ValueError, "curvature='near'.*local"):
+            _certify(_tanh_model(), (_X, np.zeros(20, int)), curvature="near")
+
     def test_refuses_unknown_targets_by_name(self):
         with self.assertRaisesRegex(ValueError, "targets='some'.*runner-up"):
             _certify(_tanh_model(), (_X, np.zeros(20, int)), targets="some")
@@ -390,6 +394,51 @@ class CallTest(parameterized.TestCase):
         self.assertEqual(result.epsilons, (0.01, 0.2))
         share = np.mean(result.radii > 0.2)
         self.assertAlmostEqual(result.certified_accuracy(0.2), share)
+
+
+class CurvatureTest(absltest.TestCase):
+    """Bounds around each image, on a network trained without a penalty."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        train = tfcurv_data.load_split("digits", "train")
+        keras.utils.set_random_seed(0)
+        cls.model = keras.Sequential(
+            [
+                keras.Input((8, 8, 1)),
+                _L.Flatten(),
+                _L.Dense(16, activation="sigmoid"),
+                _L.Dense(12, activation="softplus"),
+                _L.Dense(10),
+            ]
+        )
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        cls.model.compile(keras.optimizers.Adam(0.02), loss)
+        cls.model.fit(train.images, train.labels, 64, epochs=4, verbose=0)
+
+    def _certify(self, curvature, **settings):
+        search = certificates.SearchOptions(newton_steps=0)
+        options = certificates.CertifierOptions(search=search)
+        settings = {"limit": 12, "falsify": True, "verbose": 0} | settings
+        settings["options"] = options
+        data = tfcurv_data.load_split("digits", "test")
+        return tfcurv.certify(self.model, data, curvature=curvature, **settings)
+
+    def test_around_an_image_proves_more_and_nothing_false(self):
+        everywhere = self._certify("global", falsify=False)
+        near = self._certify("local")
+        self.assertGreater(everywhere.clean_accuracy, 0.8)
+        self.assertEqual(everywhere.curvature, "global")
+        self.assertEqual(near.curvature, "local")
+        right = everywhere.radii > 0.0
+        np.testing.assert_array_equal(near.radii > 0.0, right)
+        gained = near.radii[right] / everywhere.radii[right]
+        self.assertTrue(np.all(gained >= 1.0 - 1e-6))
+        self.assertGreater(np.mean(gained), 1.02)
+        self.assertTrue(np.all(near.radii <= near.upper_bounds))
+        # And each was attacked inside its radius.
+        self.assertGreater(near.num_attacks, 0)
 
 
 if __name__ == "__main__":

@@ -70,9 +70,6 @@ class CurvatureBounder:
         self._plain_norm = functools.cache(
             lambda j, k: self._norm(products[j, k])
         )
-        self._gram = functools.cache(
-            lambda j, k: solvers.ScaledGram(products[j, k].kernel)
-        )
         self._lipschitz = self._lipschitz_constants(
             [fn.slope_range for fn in network.activations]
         )
@@ -105,7 +102,7 @@ class CurvatureBounder:
         slopes, weighted = self._weighted_norm(*self._pair_weights(y, t))
         chains = self._weighted_chains(weighted, slopes, self._lipschitz)
         terms = [numerics.round_up(chain * chain, 2) for chain in chains]
-        floor = _vanished(self._network)
+        floor = vanished(self._network)
         return tuple(_or_infinite(term) + floor for term in terms)
 
     def class_concavity_upper_bounds(self) -> tuple[np.ndarray, np.ndarray]:
@@ -139,29 +136,7 @@ class CurvatureBounder:
         if len(slopes) > 1:
             everywhere = theorem4_bound(self._network, weights, error)
             found = min(found, _or_infinite(everywhere))
-        return found + _vanished(self._network)
-
-    def weighted_concavity_upper_bound(
-        self, densities: Sequence[np.ndarray], slopes: Sequence[Range]
-    ) -> float:
-        """Returns an upper bound on lambda_max(sum_I B_I^T diag(D_I) B_I).
-
-        As `concavity_upper_bound`, for densities and slopes that are known
-        from elsewhere, such as their ranges in a ball. Its eigenvalue bounds
-        are proved, but looser by 1e-4: there may be one an image.
-
-        Args:
-            densities: Per hidden layer, `[n]` D_I >= 0.
-            slopes: Per hidden layer, the range of s' over its neurons.
-        """
-
-        @functools.cache
-        def weighted(j, k, extra=0.0):
-            return self._scaled_norm(j, k, densities[k] + extra)
-
-        lipschitz = self._lipschitz_constants(slopes)
-        found = self._least_form(weighted, slopes, lipschitz)
-        return found + _vanished(self._network)
+        return found + vanished(self._network)
 
     def _weighted_norm(self, weights, error) -> tuple[list, _WeightedNorm]:
         """Returns the ranges of s', and norms weighted by (F_I s'')^-."""
@@ -323,15 +298,6 @@ class CurvatureBounder:
         error += numerics.gamma(3) * solvers.frobenius_norm_upper_bound(scaled)
         return numerics.round_up(found + error, 4)
 
-    def _scaled_norm(self, j: int, k: int, density: np.ndarray) -> float:
-        """As `_norm`, for many densities of one product."""
-        error = self._products[j, k].error
-        root = np.sqrt(density)
-        found = self._gram(j, k).scaled_norm_upper_bound(root)
-        # The root is rounded once more; NaN stays NaN and ends as infinity.
-        found += error * float(np.max(root))
-        return numerics.round_up(found, 8)
-
     def _spectral_norm(self, matrix: np.ndarray) -> float:
         return solvers.spectral_norm_upper_bound(matrix, self._network.rigor)
 
@@ -370,7 +336,7 @@ def theorem4_bound(
         spread = np.abs(affine.kernel) @ spread + carried
         spread = numerics.round_up(spread, affine.kernel.shape[1] + 8)
     total = _or_infinite(numerics.round_up(total, 16 * network.num_layers))
-    return total + _vanished(network)
+    return total + vanished(network)
 
 
 def _product_radii(network: Network) -> list[float]:
@@ -391,7 +357,7 @@ def _or_infinite(value: float) -> float:
     return math.inf if math.isnan(value) else float(value)
 
 
-def _vanished(network: Network) -> float:
+def vanished(network: Network) -> float:
     """Bounds what underflow may have taken from a curvature bound."""
     growth = 1.0
     for norm in network.norms:

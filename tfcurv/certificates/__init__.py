@@ -15,6 +15,14 @@ from tfcurv.certificates.falsification import (
 )
 from tfcurv.certificates.local import Curvature as Curvature
 from tfcurv.certificates.local import LocalRefiner as LocalRefiner
+from tfcurv.certificates.relu import RELU_CURVATURE as RELU_CURVATURE
+from tfcurv.certificates.relu import ReluCertifier as ReluCertifier
+from tfcurv.certificates.relu import ReluProver as ReluProver
+from tfcurv.certificates.relu_search import ReluFound as ReluFound
+from tfcurv.certificates.relu_search import ReluSearch as ReluSearch
+from tfcurv.certificates.relu_search import (
+    ReluSearchOptions as ReluSearchOptions,
+)
 from tfcurv.certificates.result import (
     CertificationResult as CertificationResult,
 )

@@ -146,10 +146,11 @@ class LocalRefiner:
         """Returns radii of pairs, at least `low`, and the gradients spent."""
         high = np.maximum(high, low)
         radius = np.minimum(_FIRST_STRETCH * low, high)
-        local = self._bound(x, radius, x, y, t, a)
+        local = a.copy()  # Until there is a better one.
         spent = np.zeros(len(y))
         for _ in range(_MAX_ROUNDS):
-            rows = np.flatnonzero(high - low > _TOLERANCE * high)
+            # Where no adversarial example was found, `high` is infinite.
+            rows = np.flatnonzero(high > (1.0 + _TOLERANCE) * low)
             if not rows.size:
                 break
             pair = y[rows], t[rows]
@@ -173,10 +174,11 @@ class LocalRefiner:
         return np.minimum(found, a)
 
     def _search(self, *arguments) -> tuple[np.ndarray, np.ndarray]:
-        return tuple(part.numpy() for part in self._find(*arguments))
+        found = self._find(*map(tf.constant, arguments))
+        return tuple(part.numpy() for part in found)
 
     def _proved(self, *arguments) -> np.ndarray:
-        return self._prove(*arguments).numpy()
+        return self._prove(*map(tf.constant, arguments)).numpy()
 
     def _find_batch(self, x0, y, t, a):
         # As far as it gets: the ball that it leads to may reach further.

@@ -73,7 +73,8 @@ def network_from_model(
             f"Received: guard={guard!r}, rigor={rigor!r}. "
             f"Allowed: {GUARDS}, {RIGORS}."
         )
-    links = chain.read_chain(model)
+    links = chain.read_chain(model, with_relu=True)
+    _check_relu(links, guard=guard, rigor=rigor)
     _check_finite(model)
     width = int(np.prod(input_shape(model)))
     affines: list[bounds.Affine] = []
@@ -99,6 +100,27 @@ def network_from_model(
     )
     _check_agreement(model, network)
     return network
+
+
+def _check_relu(links: list[chain.Link], **settings) -> None:
+    """Refuses ReLU where its quadratic bounds do not reach."""
+    bent = [link for link in links if type(link) is chain.Nonlinearity]
+    kinked = [link for link in bent if link.activation is bounds.RELU]
+    if kinked and len(bent) > 1:
+        raise errors.UnsupportedActivationError(
+            "ReLU can be certified in networks of two layers alone, "
+            "Dense-ReLU-Dense; deeper ones need bounded curvature, try "
+            f"'softplus' in place of 'relu'. Received: layer "
+            f"{kinked[0].layer.name!r}, activation='relu', and {len(bent)} "
+            f"activations. Known: {sorted(bounds.ACTIVATIONS)}."
+        )
+    if kinked and settings != {"guard": None, "rigor": "verified"}:
+        raise errors.UnsupportedModelError(
+            "Networks with ReLU are certified about exact arithmetic and by "
+            "verified norms alone. Received: layer "
+            f"{kinked[0].layer.name!r}, activation='relu', {settings}. "
+            "Allowed: guard=None, rigor='verified'."
+        )
 
 
 def _check_finite(model: keras.Model) -> None:

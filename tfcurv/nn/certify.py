@@ -65,7 +65,8 @@ def certify(
     Args:
         model: A `keras.Sequential` or functional model that ends in logits,
             of Dense, Activation, Flatten, Reshape, Rescaling, Normalization
-            and Dropout layers; or a `Network`.
+            and Dropout layers; or a `Network`. ReLU may be the activation of
+            one hidden layer: its margins are bounded by concave quadratics.
         data: A batched `tf.data.Dataset` of (x, y), a pair of arrays, or the
             name of a data set (its test split, pixels in [0, 1]).
         epsilons: Radii of the summary, in the units of the model's input.
@@ -123,7 +124,7 @@ def certify(
             f"Received: falsify={falsify!r}, targets={targets!r}."
         )
     subject = read_subject(model, guard=guard, rigor=rigor)
-    certifier = certificates.Certifier(subject.network, options)
+    certifier = _certifier(subject.network, scope, options)
     # Tracing takes a second or two; data and curvature bounds take as long.
     with futures.ThreadPoolExecutor(max_workers=1) as meanwhile:
         meanwhile.submit(certifier.trace)
@@ -141,7 +142,7 @@ def certify(
             "model_hash": subject.model_hash,
             "guard": guard,
             "rigor": rigor,
-            "curvature": curvature,
+            "curvature": _curvature_bounds(subject.network, scope),
             "decisions_only": not radii,
             "versions": _versions(),
         }
@@ -164,6 +165,30 @@ def certify(
         model_name=getattr(model, "name", "network"),
         seconds=seconds,
     )
+
+
+def _certifier(network, scope, options):
+    """Returns what certifies batches of points of a network."""
+    if not bounds.has_relu(network):
+        return certificates.Certifier(network, options)
+    if scope is not certificates.Curvature.GLOBAL:
+        raise ValueError(
+            "Networks with ReLU are bounded by quadratics, everywhere and "
+            "around each image: there is nothing to choose. "
+            f"Received: curvature={scope.value!r}. Allowed: 'global'."
+        )
+    if network.rigor.value != "verified":
+        raise ValueError(
+            "Networks with ReLU are certified by verified norms alone. "
+            f"Received: rigor={network.rigor.value!r}. Allowed: 'verified'."
+        )
+    return certificates.ReluCertifier(network, options)
+
+
+def _curvature_bounds(network, scope) -> str:
+    """Returns what a result says of its curvature bounds."""
+    is_bent = not bounds.has_relu(network)
+    return scope.value if is_bent else certificates.RELU_CURVATURE
 
 
 def _check_epsilons(epsilons: Sequence[float]) -> tuple[float, ...]:
@@ -208,9 +233,12 @@ class _Job:
         )
         self._saved = time.monotonic()
         known = checkpoint and checkpoint.load_curvature()
-        self._table = certificates.CurvatureTable(
-            subject.network, self._on_bound, known
-        )
+        # Bounds for pairs of classes; those of ReLU are made for each image.
+        self._table = None
+        if not bounds.has_relu(subject.network):
+            self._table = certificates.CurvatureTable(
+                subject.network, self._on_bound, known
+            )
         # Without activations nothing is curved.
         self._refiner = None
         is_curved = bool(subject.network.activations)
@@ -264,13 +292,7 @@ class _Job:
 
     def _compute(self, first, batch) -> dict[str, np.ndarray]:
         x = tf.constant(batch.inputs.reshape(len(batch.labels), -1), tf.float64)
-        curvature = self._curvature(x, batch.labels)
-        found = self._certifier(x, tf.constant(batch.labels), curvature)
-        found = certificates.Certificates(*(f.numpy() for f in found))
-        if self._refiner is not None:
-            found = self._refiner(
-                x.numpy(), batch.labels, curvature.numpy(), found
-            )
+        found = self._certificates(x, batch.labels)
         shard = {
             "labels": batch.labels,
             "predictions": found.prediction,
@@ -287,6 +309,16 @@ class _Job:
                 x, batch.labels, found.radius, found.target, first
             )
         return shard
+
+    def _certificates(self, x, labels) -> certificates.Certificates:
+        if self._table is None:
+            return self._certifier(x.numpy(), labels)
+        curvature = self._curvature(x, labels)
+        found = self._certifier(x, tf.constant(labels), curvature)
+        found = certificates.Certificates(*(f.numpy() for f in found))
+        if self._refiner is None:
+            return found
+        return self._refiner(x.numpy(), labels, curvature.numpy(), found)
 
     def _curvature(self, x, labels) -> tf.Tensor:
         runners_up = labels

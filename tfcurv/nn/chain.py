@@ -68,11 +68,12 @@ def _functional_type() -> type:
     return type(keras.Model(x, keras.layers.Identity()(x)))
 
 
-def read_chain(model: keras.Model) -> list[Link]:
+def read_chain(model: keras.Model, *, with_relu: bool = False) -> list[Link]:
     """Returns what a model computes in inference, as a chain of maps.
 
     Args:
         model: A built `keras.Sequential` or functional model, or tfcurv's own.
+        with_relu: Whether the caller can do without bounded curvature.
 
     Raises:
         UnsupportedLayerError: A layer is not known, or not used as a chain.
@@ -89,6 +90,10 @@ def read_chain(model: keras.Model) -> list[Link]:
     for link in links[dense[-1] + 1 :]:
         if type(link) is Nonlinearity and link.activation.name != "linear":
             raise _refused_head(link.layer, link.activation.name)
+    if not with_relu:
+        for link in links:
+            if type(link) is Nonlinearity and link.activation is bounds.RELU:
+                raise _unknown_activation(link.layer, "relu")
     return links
 
 
@@ -195,6 +200,8 @@ def _read(layer) -> list[Link]:
         return _read_dense(layer)
     if kind is keras.layers.Activation:
         return _read_activation(layer)
+    if kind is keras.layers.ReLU:
+        return _read_relu(layer)
     if kind is keras.layers.Rescaling:
         return [_read_rescaling(layer)]
     if kind is keras.layers.Normalization:
@@ -234,10 +241,23 @@ def _read_activation(layer) -> list[Link]:
     for name, known in bounds.ACTIVATIONS.items():
         if fn is getattr(keras.activations, name):
             return [] if name == "linear" else [Nonlinearity(layer, known)]
+    if fn is keras.activations.relu:
+        return [Nonlinearity(layer, bounds.RELU)]
     name = getattr(fn, "__name__", type(fn).__name__)
     if name in _HEADS:
         raise _refused_head(layer, name)
-    raise errors.UnsupportedActivationError(
+    raise _unknown_activation(layer, name)
+
+
+def _read_relu(layer: keras.layers.ReLU) -> list[Link]:
+    plain = layer.max_value is None
+    if not plain or layer.negative_slope or layer.threshold:
+        raise _unsupported(layer, "it is no plain ReLU")
+    return [Nonlinearity(layer, bounds.RELU)]
+
+
+def _unknown_activation(layer, name) -> errors.UnsupportedActivationError:
+    return errors.UnsupportedActivationError(
         "No curvature bound is known for this activation; piecewise linear "
         "ones have none, try 'softplus' in place of 'relu'. "
         f"Received: layer {layer.name!r}, activation={name!r}. "

@@ -71,7 +71,7 @@ def read_subject(
             is_scaled=False,
         )
     network = adapter.network_from_model(model, guard=guard, rigor=rigor)
-    kinds = [type(link) for link in chain.read_chain(model)]
+    kinds = [type(link) for link in chain.read_chain(model, with_relu=True)]
     return Subject(
         model=model,
         network=network,

@@ -21,6 +21,10 @@ _EPSILONS = {"sigmoid": 0.5, "softplus": 1.58}
 _SIGMOID_GAMMAS = {2: 0.03, 3: 0.05, 4: 0.07}
 _SOFTPLUS_GAMMAS = {2: 0.01, 3: 0.05, 4: 0.07}
 
+# Of MNIST at 1.58, two layers gain 0.9 points by 30 epochs instead of 20.
+_SOFTPLUS_EPOCHS = {2: 30, 3: 20, 4: 30}
+_SIGMOID_EPOCHS = {2: 20, 3: 20, 4: 20}
+
 
 def _standard(layers: int, gamma: float) -> tuple[str, TrainConfig]:
     method = f"gamma{gamma:g}" if gamma else "plain"
@@ -33,12 +37,15 @@ def _standard(layers: int, gamma: float) -> tuple[str, TrainConfig]:
 def _robust(
     dataset: str, activation: str, layers: int, gamma: float
 ) -> tuple[str, TrainConfig]:
+    is_softplus = activation == "softplus"
+    epochs = _SOFTPLUS_EPOCHS if is_softplus else _SIGMOID_EPOCHS
     config = TrainConfig(
         dataset=dataset,
         layers=layers,
         activation=activation,
         epsilon=_EPSILONS[activation],
         gamma=gamma,
+        epochs=epochs[layers],
     )
     return f"{dataset}-{activation}-{layers}-crt{gamma:g}", config
 
