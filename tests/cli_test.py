@@ -185,7 +185,7 @@ class CommandsTest(parameterized.TestCase):
         self.assertEqual(out, "")
 
     @parameterized.named_parameters(
-        ("relu", {"hidden": "relu"}, "relu"),
+        ("selu", {"hidden": "selu"}, "selu"),
         ("softmax", {"head": "softmax"}, "from_logits"),
     )
     def test_refuses_what_cannot_be_certified(self, model, culprit):

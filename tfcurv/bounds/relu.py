@@ -182,6 +182,13 @@ class ReluBounder:
             norms = np.linalg.norm(first.kernel, axis=0)
         norms = numerics.round_up(norms, first.kernel.shape[0] + 8)
         self._columns = norms + _NORM_FLOOR + first.kernel_error
+        # Kept transposed: a product with transpose_b takes much longer; and
+        # TensorFlow's do not wait for threads that others keep busy.
+        self._transposed = tf.constant(first.kernel.T)
+        with np.errstate(all="ignore"):
+            self._unit = float(np.max(np.abs(first.kernel), initial=0.0)) or 1.0
+            scaled = (first.kernel.T / self._unit).astype(np.float32)
+        self._scaled = tf.constant(scaled)
 
     def weights(self, y: np.ndarray, t: np.ndarray) -> np.ndarray:
         """Returns w `[batch, n]` of the margins z_y - z_t."""
@@ -195,9 +202,23 @@ class ReluBounder:
 
     def pre_activations(self, x: np.ndarray) -> np.ndarray:
         """Returns z `[batch, n]` at the rows of x."""
-        first = self.network.affines[0]
+        bias = self.network.affines[0].bias
+        kernel = self.network.kernels(numerics.PROOF_DTYPE)[0]
         with np.errstate(all="ignore"):  # Not finite: certifies nothing.
-            return x @ first.kernel + first.bias
+            return tf.matmul(tf.constant(x), kernel).numpy() + bias
+
+    def about_gradient_norms(self, outer: np.ndarray) -> np.ndarray:
+        """Returns norms of d f / d x `[batch]`, roughly, for a search.
+
+        Args:
+            outer: `[batch, n]` d f / d z.
+        """
+        with np.errstate(all="ignore"):
+            peak = np.max(np.abs(outer), axis=-1, keepdims=True, initial=0.0)
+            peak = np.where(peak > 0.0, peak, 1.0)
+            scaled = tf.constant((outer / peak).astype(np.float32))
+            norms = tf.norm(tf.matmul(scaled, self._scaled), axis=-1)
+            return norms.numpy() * peak[:, 0] * self._unit
 
     def _error(self, x: np.ndarray) -> np.ndarray:
         """Bounds the norm of the error of z, `[batch, 1]`."""
@@ -295,7 +316,7 @@ class ReluBounder:
         """Returns grad q(c) and a bound on its error."""
         first = self.network.affines[0]
         outer = w * (2.0 * bend * z + lean)
-        gradient = outer @ first.kernel.T
+        gradient = tf.matmul(tf.constant(outer), self._transposed).numpy()
         sizes = np.abs(w) * (2.0 * bend * np.abs(z) + np.abs(lean))
         peak = np.max(2.0 * np.abs(w) * bend, axis=-1, initial=0.0)
         missed = peak * error[:, 0] + numerics.gamma(8) * _norm(sizes)

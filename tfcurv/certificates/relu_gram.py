@@ -14,7 +14,7 @@ from tfcurv import numerics
 
 # Steps of power iteration, and what its norm must stay below for the
 # factorisation to be tried: TensorFlow logs its failures.
-_POWER_STEPS, _MOST_NORM = 16, 1.0 - 1e-5
+_POWER_STEPS, _MOST_NORM = 24, 1.0 - 1e-4
 
 # What is added of a vector that no leading eigenvector is orthogonal to.
 _ADDED = 1e-2

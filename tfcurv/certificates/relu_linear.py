@@ -68,8 +68,7 @@ def linear_radii(
         crossing = (low < 0.0) & (high > 0.0) & (weights < 0.0)
         above = np.where(crossing, -slope * low, 0.0)
         value = np.sum(weights * (slope * z + above), axis=-1) + bias
-        gradient = (weights * slope) @ kernel.T
-        size = np.linalg.norm(gradient, axis=-1)
+        size = bounder.about_gradient_norms(weights * slope)
         return np.where(value > 0.0, value / np.maximum(size, _LEAST), 0.0)
 
     with np.errstate(all="ignore"):

@@ -220,7 +220,10 @@ class CertificationResult:
         return [
             ["norms and eigenvalues", _NORMS[self.rigor]],
             ["margins, gradients, radii", "derived rounding bounds, float64"],
-            ["ranges of s' and s''", "closed forms, rounded outward"],
+            [
+                "ranges of s' and s'', or of relu",
+                "closed forms, rounded outward",
+            ],
             ["kernels of exp, tanh, erf", "tested against 30 digits"],
             ["holds for", _NETWORKS[self.guard]],
         ]
