@@ -30,7 +30,6 @@ from tfcurv.bounds.relu import Minorant as Minorant
 from tfcurv.bounds.relu import Quadratics as Quadratics
 from tfcurv.bounds.relu import ReluBounder as ReluBounder
 from tfcurv.bounds.relu import has_relu as has_relu
-from tfcurv.bounds.relu import in_threads as in_threads
 from tfcurv.bounds.relu import upper_constants as upper_constants
 from tfcurv.bounds.rounding import EvaluationError as EvaluationError
 from tfcurv.bounds.rounding import ForwardError as ForwardError
@@ -38,3 +37,4 @@ from tfcurv.bounds.rounding import affine_error as affine_error
 from tfcurv.bounds.rounding import evaluation_error as evaluation_error
 from tfcurv.bounds.rounding import forward_error as forward_error
 from tfcurv.bounds.rounding import logit_error as logit_error
+from tfcurv.bounds.threads import in_threads as in_threads

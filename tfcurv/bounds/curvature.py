@@ -93,6 +93,10 @@ class CurvatureBounder:
         """Returns |m(y, t)|, which is also M(t, y)."""
         return self.concavity_upper_bound(*self._pair_weights(y, t))
 
+    def pair_theorem4_bound(self, y: int, t: int) -> float:
+        """Returns K of Theorem 4 for z_y - z_t; see `theorem4_bound`."""
+        return theorem4_bound(self._network, *self._pair_weights(y, t))
+
     def layer_terms(self, y: int, t: int) -> tuple[float, ...]:
         """Returns what each hidden layer adds to the sum form of |m(y, t)|.
 

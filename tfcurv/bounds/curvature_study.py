@@ -8,13 +8,10 @@ from collections.abc import Sequence
 import functools
 from typing import NamedTuple
 
-import numpy as np
 import tensorflow as tf
 
-from tfcurv import numerics
 from tfcurv import solvers
 from tfcurv.bounds.curvature import CurvatureBounder
-from tfcurv.bounds.curvature import theorem4_bound
 from tfcurv.bounds.network import ForwardPass
 from tfcurv.bounds.network import Network
 
@@ -75,22 +72,18 @@ class CurvatureProver:
 
     def __init__(self, network: Network):
         """Computes what all pairs share."""
-        self._network = network
         bounder = CurvatureBounder(network)
+        self._theorem4 = bounder.pair_theorem4_bound
         # Each serves the pair and the one in the other order.
         self._concavity = functools.cache(bounder.pair_concavity_upper_bound)
         self._layer_terms = functools.cache(bounder.layer_terms)
 
     def __call__(self, y: int, t: int) -> ProvedCurvature:
         """Returns what is proved of z_y - z_t."""
-        last = self._network.affines[-1]
-        weights = last.kernel[:, y] - last.kernel[:, t]
-        error = numerics.gamma(1) * float(np.max(np.abs(weights)))
-        error += 2.0 * last.kernel_error
         return ProvedCurvature(
             convexity_bound=self._concavity(t, y),
             concavity_bound=self._concavity(y, t),
-            theorem4_bound=theorem4_bound(self._network, weights, error),
+            theorem4_bound=self._theorem4(y, t),
             layer_convexity_bound=self._layer_terms(t, y),
             layer_concavity_bound=self._layer_terms(y, t),
         )

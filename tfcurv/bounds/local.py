@@ -20,9 +20,7 @@ Attacks", ICML 2020.
 """
 
 from collections.abc import Iterator
-from concurrent import futures
 import math
-import os
 from typing import NamedTuple
 
 import numpy as np
@@ -36,6 +34,7 @@ from tfcurv.bounds.curvature import vanished
 from tfcurv.bounds.densities import Range
 from tfcurv.bounds.network import Network
 from tfcurv.bounds.rounding import forward_error
+from tfcurv.bounds.threads import in_threads
 
 # Pieces of [0, 1] for theta. On a plain sigmoid network for MNIST the mean
 # bound was 0.71 of the global one with 1 piece, 0.55 with 4, 0.52 with 16 and
@@ -116,9 +115,7 @@ class LocalCurvature:
                 [Range(s.lower[row], s.upper[row]) for s in slopes],
             )
 
-        # The factorisations take the time, and let other threads run.
-        with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-            return np.array(list(pool.map(bound, range(len(y)))))
+        return np.array(in_threads(bound, range(len(y))))
 
     def _bound(self, weights, slopes) -> float:
         """Bounds lambda_max(sum_I B_I^T diag(D_I) B_I), layer by layer."""

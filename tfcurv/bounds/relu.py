@@ -17,10 +17,6 @@ needs to trust how A and B were found. With l = -inf, u = inf, A = 1 / (4 c),
 B = 1/2 it is the parabola (z + c)^2 / (4 c), which touches both arms of relu.
 """
 
-from collections.abc import Callable
-from concurrent import futures
-import os
-from typing import Any
 from typing import NamedTuple
 
 import numpy as np
@@ -34,6 +30,7 @@ from tfcurv.bounds.network import Evaluation
 from tfcurv.bounds.network import Network
 from tfcurv.bounds.rounding import EvaluationError
 from tfcurv.bounds.rounding import affine_error
+from tfcurv.bounds.threads import in_threads
 
 # Sums of positive terms, computed in any order; some hundred operations.
 _INFLATION = 1.0 + 1e-9
@@ -356,16 +353,3 @@ def _admissible(quadratics, w) -> tuple[np.ndarray, np.ndarray]:
 
 def _norm(x: np.ndarray) -> np.ndarray:
     return np.linalg.norm(x, axis=-1) * _INFLATION + _NORM_FLOOR
-
-
-def in_threads(fn: Callable, *columns: Any) -> list:
-    """Returns what a function gives for each row, in the rows' order.
-
-    Factorisations take the time, and let other threads run.
-
-    Args:
-        fn: The function.
-        *columns: Its arguments, row by row.
-    """
-    with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(fn, *columns))

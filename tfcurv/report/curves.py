@@ -4,11 +4,11 @@ from collections.abc import Sequence
 import dataclasses
 import io
 import os
-import pathlib
 from typing import Any
 
 import numpy as np
 
+from tfcurv.report import drawing
 from tfcurv.report import files
 from tfcurv.report import optional
 
@@ -23,15 +23,7 @@ _COLOURS = (
     "#E69F00",
     "#000000",
 )
-_INK = "#333333"
-_HAIRLINE = "#8A8A8A"
 
-# Without the time of drawing, which two of the formats would record.
-_METADATA = {
-    "png": {},
-    "svg": {"Date": None},
-    "pdf": {"CreationDate": None},
-}
 
 # Share of the radii that the x axis reaches; the last few would squeeze the
 # rest into a corner.
@@ -167,13 +159,7 @@ def plot_curves(
         ValueError: The ending is another, there are too many curves or none,
             or an epsilon is negative or not finite.
     """
-    suffix = pathlib.Path(path).suffix.lower().removeprefix(".")
-    if suffix not in _METADATA:
-        raise ValueError(
-            "Cannot tell what kind of drawing to write. "
-            f"Received: path={os.fspath(path)!r}. "
-            "Allowed: a name ending in .png, .svg or .pdf."
-        )
+    suffix = drawing.kind(path)
     files.write_atomically(path, _render(suffix, curves, epsilons, title))
 
 
@@ -221,7 +207,7 @@ def _render(
     _style_axes(axes, title, limit)
     _draw_legend(mpl, figure, curves)
     stream = io.BytesIO()
-    figure.savefig(stream, format=kind, metadata=_METADATA[kind])
+    figure.savefig(stream, format=kind, metadata=drawing.METADATA[kind])
     return stream.getvalue()
 
 
@@ -275,14 +261,14 @@ def _draw_curve(axes: Any, curve: Curve, colour: str, limit: float) -> None:
 
 def _draw_marks(axes: Any, marks: np.ndarray, limit: float) -> None:
     for mark in marks:
-        axes.axvline(mark, color=_HAIRLINE, linewidth=0.7, zorder=1.5)
+        axes.axvline(mark, color=drawing.HAIRLINE, linewidth=0.7, zorder=1.5)
     groups = _merge_crowded(marks, limit)
     top = axes.secondary_xaxis("top")
     top.set_xticks(
         [np.mean(group) for group in groups],
         labels=[_mark_label(group) for group in groups],
     )
-    top.tick_params(length=0, pad=3, labelsize=8, labelcolor=_INK)
+    top.tick_params(length=0, pad=3, labelsize=8, labelcolor=drawing.INK)
     top.spines["top"].set_visible(False)
 
 
@@ -315,19 +301,26 @@ def _collide(
 
 def _style_axes(axes: Any, title: str, limit: float) -> None:
     axes.set_title(
-        title, loc="left", fontsize=12, color=_INK, pad=10, parse_math=False
+        title,
+        loc="left",
+        fontsize=12,
+        color=drawing.INK,
+        pad=10,
+        parse_math=False,
     )
-    axes.set_xlabel("l2 radius", color=_INK)
-    axes.set_ylabel("accuracy (%)", color=_INK)
+    axes.set_xlabel("l2 radius", color=drawing.INK)
+    axes.set_ylabel("accuracy (%)", color=drawing.INK)
     axes.set_xlim(0.0, limit)
     # Room above 100, or half of a line there would be cut off.
     axes.set_ylim(0.0, 102.0)
     axes.set_yticks(range(0, 101, 20))
     axes.grid(axis="y", color="#E4E4E4", linewidth=0.7)
     axes.set_axisbelow(True)
-    axes.tick_params(length=3, color=_HAIRLINE, labelcolor=_INK, labelsize=9)
+    axes.tick_params(
+        length=3, color=drawing.HAIRLINE, labelcolor=drawing.INK, labelsize=9
+    )
     axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(_HAIRLINE)
+    axes.spines[["left", "bottom"]].set_color(drawing.HAIRLINE)
 
 
 def _draw_legend(mpl: Any, figure: Any, curves: Sequence[Curve]) -> None:
@@ -341,9 +334,9 @@ def _draw_legend(mpl: Any, figure: Any, curves: Sequence[Curve]) -> None:
         frameon=False,
         fontsize=9,
         title_fontsize=9,
-        labelcolor=_INK,
+        labelcolor=drawing.INK,
     )
-    legend.get_title().set_color(_INK)
+    legend.get_title().set_color(drawing.INK)
     # Set afterwards: given at once, a label that starts with an underscore
     # would be dropped, and one with two dollars taken for mathematics.
     for text, curve in zip(legend.get_texts(), curves):

@@ -4,27 +4,20 @@ from collections.abc import Sequence
 import dataclasses
 import io
 import os
-import pathlib
 from typing import Any
 
 import numpy as np
 
+from tfcurv.report import drawing
 from tfcurv.report import files
 from tfcurv.report import optional
 
-# As in `curves`: Okabe and Ito's blue and vermilion, and quiet greys.
-_INK, _HAIRLINE, _GRID = "#333333", "#8A8A8A", "#E4E4E4"
+# Okabe and Ito's blue and vermilion, and a quiet grey.
+_GRID = "#E4E4E4"
 
 _DOT = {"linestyle": "none", "marker": "o", "markersize": 4}
 _FILLED = {**_DOT, "color": "#0072B2"}
 _HOLLOW = {**_DOT, "color": "#D55E00", "markerfacecolor": "white"}
-
-# Without the time of drawing, which two of the formats would record.
-_METADATA = {
-    "png": {},
-    "svg": {"Date": None},
-    "pdf": {"CreationDate": None},
-}
 
 # More names would run into each other.
 _MOST_NAMES = 24
@@ -80,13 +73,7 @@ def plot_gaps(
         OSError: The file cannot be written. Nothing is left behind.
         ValueError: The ending is another, or there is no panel.
     """
-    kind = pathlib.Path(path).suffix.lower().removeprefix(".")
-    if kind not in _METADATA:
-        raise ValueError(
-            "Cannot tell what kind of drawing to write. "
-            f"Received: path={os.fspath(path)!r}. "
-            "Allowed: a name ending in .png, .svg or .pdf."
-        )
+    kind = drawing.kind(path)
     files.write_atomically(path, _render(kind, panels, label, title))
 
 
@@ -122,7 +109,12 @@ def _render(kind, panels: Sequence[GapPanel], label, title) -> bytes:
     )
     mpl.backends.backend_agg.FigureCanvasAgg(figure)
     figure.suptitle(
-        title, x=0.01, ha="left", fontsize=12, color=_INK, parse_math=False
+        title,
+        x=0.01,
+        ha="left",
+        fontsize=12,
+        color=drawing.INK,
+        parse_math=False,
     )
     every = figure.subplots(1, len(panels), sharex=True, squeeze=False)[0]
     for axes, panel in zip(every, panels):
@@ -131,7 +123,7 @@ def _render(kind, panels: Sequence[GapPanel], label, title) -> bytes:
     every[0].set_xlim(_decades(panels))
     _draw_legend(mpl, figure)
     stream = io.BytesIO()
-    figure.savefig(stream, format=kind, metadata=_METADATA[kind])
+    figure.savefig(stream, format=kind, metadata=drawing.METADATA[kind])
     return stream.getvalue()
 
 
@@ -140,7 +132,7 @@ def _draw(axes: Any, panel: GapPanel) -> None:
     low, high = _drawable(panel.estimates), _drawable(panel.bounds)
     both = np.isfinite(low) & np.isfinite(high)
     axes.hlines(
-        rows[both], low[both], high[both], color=_HAIRLINE, linewidth=0.7
+        rows[both], low[both], high[both], color=drawing.HAIRLINE, linewidth=0.7
     )
     # Whole, even on the edge.
     axes.plot(low, rows, **_FILLED, clip_on=False)
@@ -166,11 +158,15 @@ def _decades(panels: Sequence[GapPanel]) -> tuple[float, float]:
 
 def _style(axes: Any, panel: GapPanel, label: str) -> None:
     axes.set_title(
-        panel.title, loc="left", fontsize=10, color=_INK, parse_math=False
+        panel.title,
+        loc="left",
+        fontsize=10,
+        color=drawing.INK,
+        parse_math=False,
     )
     axes.set_xscale("log")
     axes.xaxis.set_minor_formatter("")
-    axes.set_xlabel(label, color=_INK, parse_math=False)
+    axes.set_xlabel(label, color=drawing.INK, parse_math=False)
     count = len(panel.names)
     # The first one stands at the top.
     axes.set_ylim(max(count, 1) - 0.5, -0.5)
@@ -180,9 +176,11 @@ def _style(axes: Any, panel: GapPanel, label: str) -> None:
         axes.set_yticks([])
     axes.grid(axis="x", color=_GRID, linewidth=0.7)
     axes.set_axisbelow(True)
-    axes.tick_params(length=3, color=_HAIRLINE, labelcolor=_INK, labelsize=9)
+    axes.tick_params(
+        length=3, color=drawing.HAIRLINE, labelcolor=drawing.INK, labelsize=9
+    )
     axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(_HAIRLINE)
+    axes.spines[["left", "bottom"]].set_color(drawing.HAIRLINE)
 
 
 def _draw_legend(mpl: Any, figure: Any) -> None:
@@ -193,5 +191,5 @@ def _draw_legend(mpl: Any, figure: Any) -> None:
         ncols=2,
         frameon=False,
         fontsize=9,
-        labelcolor=_INK,
+        labelcolor=drawing.INK,
     )

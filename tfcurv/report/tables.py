@@ -94,9 +94,7 @@ def format_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         ValueError: There is no header, a row is too long or too short, or a
             cell holds more than one line.
     """
-    check_table(headers, rows)
-    lines = [tuple(headers), *map(tuple, rows)]
-    _check_single_lines(lines)
+    lines = _lines(headers, rows)
     widths = [max(map(len, column)) for column in zip(*lines)]
     lines.insert(1, tuple("-" * width for width in widths))
     return "\n".join(_format_line(line, widths) for line in lines)
@@ -119,15 +117,21 @@ def format_markdown_table(
         ValueError: There is no header, a row is too long or too short, or a
             cell holds more than one line.
     """
-    check_table(headers, rows)
-    lines = [tuple(headers), *map(tuple, rows)]
-    _check_single_lines(lines)
+    lines = _lines(headers, rows)
     lines.insert(1, ("---",) * len(headers))
     # A bar in a cell would end it.
     return "".join(
         f"| {' | '.join(c.replace('|', chr(92) + '|') for c in line)} |\n"
         for line in lines
     )
+
+
+def _lines(headers, rows) -> list[tuple[str, ...]]:
+    """Returns headers and rows, checked, as what is to be aligned."""
+    check_table(headers, rows)
+    lines = [tuple(headers), *map(tuple, rows)]
+    _check_single_lines(lines)
+    return lines
 
 
 def _check_single_lines(lines: Sequence[Sequence[str]]) -> None:

@@ -1,0 +1,33 @@
+"""What every drawing of the package shares."""
+
+import os
+import pathlib
+
+#: Greys of text and of thin lines.
+INK, HAIRLINE = "#333333", "#8A8A8A"
+
+#: By kind. Without the time of drawing, which two of the formats would record.
+METADATA = {
+    "png": {},
+    "svg": {"Date": None},
+    "pdf": {"CreationDate": None},
+}
+
+
+def kind(path: str | os.PathLike[str]) -> str:
+    """Returns the kind of drawing that a file's name asks for.
+
+    Args:
+        path: A name that ends in .png, .svg or .pdf.
+
+    Raises:
+        ValueError: The ending is another.
+    """
+    found = pathlib.Path(path).suffix.lower().removeprefix(".")
+    if found not in METADATA:
+        raise ValueError(
+            "Cannot tell what kind of drawing to write. "
+            f"Received: path={os.fspath(path)!r}. "
+            "Allowed: a name ending in .png, .svg or .pdf."
+        )
+    return found
