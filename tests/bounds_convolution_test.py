@@ -5,13 +5,14 @@ import dataclasses
 from absl.testing import absltest
 from absl.testing import parameterized
 import keras
+import mpmath as mp
 import numpy as np
 import tensorflow as tf
 
 import linear_map_oracles as oracles
 from tfcurv import bounds
 from tfcurv import solvers
-from tfcurv.bounds.convolution_norms import convolution_norm_upper_bound
+from tfcurv.bounds import convolution_norms
 
 
 def _geometry(rng, largest: int) -> dict:
@@ -69,7 +70,13 @@ def _random(seed: int, largest: int = 6):
 
 
 def _by_frequency(convolution, rigor=solvers.Rigor.VERIFIED) -> float:
-    return convolution_norm_upper_bound(
+    return convolution_norms.frequency_norm_upper_bound(
+        convolution.window, convolution.axes, convolution.groups, rigor
+    )
+
+
+def _mixed(convolution, rigor=solvers.Rigor.VERIFIED) -> float:
+    return convolution_norms.mixed_norm_upper_bound(
         convolution.window, convolution.axes, convolution.groups, rigor
     )
 
@@ -90,12 +97,15 @@ class RandomConvolutionsTest(parameterized.TestCase):
         for seed in range(first, first + 40):
             with self.subTest(seed):
                 convolution, matrix = _random(seed)
-                exact = oracles.norm(matrix)
-                bound = _by_frequency(convolution)
-                self.assertGreaterEqual(bound, exact * (1.0 - 1e-14))
-                trusted = _by_frequency(convolution, solvers.Rigor.FLOAT64)
-                self.assertGreaterEqual(trusted, exact * (1.0 - 1e-14))
-                self.assertAlmostEqual(bound, trusted, delta=1e-7 * trusted)
+                least = oracles.norm(matrix) * (1.0 - 1e-14)
+                for bound in (_by_frequency, _mixed):
+                    proved = bound(convolution)
+                    trusted = bound(convolution, solvers.Rigor.FLOAT64)
+                    self.assertGreaterEqual(proved, least)
+                    self.assertGreaterEqual(trusted, least)
+                    self.assertAlmostEqual(
+                        proved, trusted, delta=1e-7 * trusted
+                    )
 
     @parameterized.parameters(range(0, 60, 20))
     def test_is_the_matrix_of_its_definition(self, first):
@@ -126,10 +136,11 @@ class TightnessTest(parameterized.TestCase):
     @parameterized.product(
         taps=(3, 4, 5), stride=(1, 2), padding=("same", "valid")
     )
-    def test_frequencies_are_close_at_28x28(self, taps, stride, padding):
-        for seed in range(3):
-            rng = np.random.default_rng(seed)
-            kernel = rng.standard_normal((taps, taps, 2, 3))
+    def test_bounds_are_close_at_28x28(self, taps, stride, padding):
+        allowed = 1.03 if stride == 1 else 1.1
+        for make in (np.asarray, np.abs):
+            rng = np.random.default_rng(0)
+            kernel = make(rng.standard_normal((taps, taps, 2, 3)))
             convolution = bounds.Convolution(
                 kernel=kernel,
                 input_shape=(28, 28, 2),
@@ -137,11 +148,26 @@ class TightnessTest(parameterized.TestCase):
                 padding=padding,
             )
             exact = _attained(convolution)
-            bound = _by_frequency(convolution)
-            with self.subTest(f"{seed}: {bound / exact}"):
-                self.assertGreaterEqual(bound, exact)
-                allowed = 1.03 if stride == 1 else 1.1
-                self.assertLessEqual(bound, allowed * exact)
+            by_frequency = _by_frequency(convolution)
+            mixed = _mixed(convolution)
+            with self.subTest(f"{make}: {by_frequency / exact}"):
+                self.assertBetween(mixed, exact, allowed * exact)
+                self.assertLess(mixed, by_frequency)
+                self.assertLessEqual(by_frequency, 1.04 * exact)
+                bound = convolution.norm_upper_bound()
+                self.assertBetween(bound, exact, mixed)
+
+    def test_phases_are_as_accurate_as_assumed(self):
+        for period in (1, 3, 7, 29, 30, 101, 226):
+            shifts = np.arange(-3, 6)
+            blocks = convolution_norms._Blocks(period, shifts, 0 * shifts)
+            phases = convolution_norms._phases(blocks)
+            for w in range(period):
+                for j, shift in enumerate(shifts):
+                    exact = mp.expjpi(2 * mp.mpf(int(w * shift)) / period)
+                    error = abs(mp.mpc(phases[w, j]) - exact)
+                    # Half of what the product of two may err by.
+                    self.assertLess(error, 48 * 2.0**-53)
 
     @parameterized.product(taps=(3, 4, 5), stride=(1, 2))
     def test_the_bound_is_exact_where_a_side_is_small(self, taps, stride):

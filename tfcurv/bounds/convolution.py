@@ -13,12 +13,17 @@ from tfcurv import numerics
 from tfcurv import solvers
 from tfcurv.bounds import operator_norms
 from tfcurv.bounds.convolution_norms import Axis
-from tfcurv.bounds.convolution_norms import convolution_norm_upper_bound
+from tfcurv.bounds.convolution_norms import frequency_norm_upper_bound
+from tfcurv.bounds.convolution_norms import mixed_norm_upper_bound
+from tfcurv.bounds.convolution_norms import mixed_work
 from tfcurv.bounds.linear_maps import GRAM_ROWS
 from tfcurv.bounds.linear_maps import Constants
 from tfcurv.bounds.linear_maps import LinearMap
 from tfcurv.bounds.linear_maps import checked_shape
 from tfcurv.bounds.linear_maps import checked_weights
+
+# How dear the mixed bound on a norm may be: a few seconds.
+_MIXED_WORK = 2 * 10**9
 
 #: Zeros around a sample: by name, or a pair (before, after) for each axis.
 Padding: TypeAlias = (
@@ -266,9 +271,12 @@ class Convolution(LinearMap):
                 operator_norms.gram_norm_upper_bound(each)
                 for each in self._independent()
             )
-        return convolution_norm_upper_bound(
-            self.window, self.axes, self.groups, rigor
-        )
+        geometry = self.window, self.axes, self.groups
+        bound = frequency_norm_upper_bound(*geometry, rigor)
+        if mixed_work(*geometry) <= _MIXED_WORK:
+            mixed = mixed_norm_upper_bound(*geometry, rigor)
+            bound = operator_norms.least(bound, mixed)
+        return bound
 
     def _independent(self) -> list["Convolution"]:
         """Returns the convolutions of the single groups."""

@@ -61,8 +61,7 @@ def largest_norm_upper_bound(
             imaginary = imaginary.transpose(0, 2, 1)
         long, size = real.shape[1:]
         if rigor is Rigor.FLOAT64:
-            values = np.linalg.svd(real + 1j * imaginary, compute_uv=False)
-            proved = max(proved, float(values[:, 0].max(initial=0.0)))
+            proved = max(proved, _singular_value(real + 1j * imaginary))
             continue
         gram = _gram(real, imaginary)
         trace = max(trace, float(_traces(gram).max(initial=0.0)))
@@ -76,6 +75,14 @@ def largest_norm_upper_bound(
     # and Q, sums of 2 long products; the trace is that of P alone.
     error = 4.0 * numerics.gamma(2 * long + size + 4) * trace + _TINY
     return numerics.round_up(math.sqrt(proved + error), 8)
+
+
+def _singular_value(matrices: np.ndarray) -> float:
+    try:
+        values = np.linalg.svd(matrices, compute_uv=False)
+    except np.linalg.LinAlgError:  # It did not converge.
+        return math.inf
+    return float(values[:, 0].max(initial=0.0))
 
 
 def _gram(real: np.ndarray, imaginary: np.ndarray) -> ComplexMatrices:
