@@ -126,7 +126,7 @@ class Convolution(LinearMap):
         groups: Into how many independent convolutions the channels fall.
     """
 
-    kernel: np.ndarray
+    kernel: np.ndarray = dataclasses.field(repr=False)
     input_shape: tuple[int, ...]
     strides: int | tuple[int, ...] = 1
     padding: Padding = "valid"

@@ -24,7 +24,7 @@ class Dense(LinearMap):
         kernel: `[inputs, outputs]` float64 array.
     """
 
-    kernel: np.ndarray
+    kernel: np.ndarray = dataclasses.field(repr=False)
 
     def __post_init__(self) -> None:
         checked_weights(self.kernel, "kernel", [2])
@@ -103,7 +103,7 @@ class Diagonal(LinearMap):
         input_shape: Shape of one sample.
     """
 
-    scale: np.ndarray
+    scale: np.ndarray = dataclasses.field(repr=False)
     input_shape: tuple[int, ...]
 
     terms = 1
@@ -169,7 +169,7 @@ class Selection(LinearMap):
         output_shape: Shape after.
     """
 
-    index: np.ndarray
+    index: np.ndarray = dataclasses.field(repr=False)
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
 
