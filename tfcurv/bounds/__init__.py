@@ -5,6 +5,11 @@ from tfcurv.bounds.activations import Activation as Activation
 from tfcurv.bounds.activations import Interval as Interval
 from tfcurv.bounds.activations import activation as activation
 from tfcurv.bounds.affine import Affine as Affine
+from tfcurv.bounds.combined_maps import Composition as Composition
+from tfcurv.bounds.combined_maps import Stack as Stack
+from tfcurv.bounds.combined_maps import Sum as Sum
+from tfcurv.bounds.convolution import Convolution as Convolution
+from tfcurv.bounds.convolution import Padding as Padding
 from tfcurv.bounds.curvature import CurvatureBounder as CurvatureBounder
 from tfcurv.bounds.curvature import CurvatureBounds as CurvatureBounds
 from tfcurv.bounds.curvature import theorem4_bound as theorem4_bound
@@ -15,9 +20,14 @@ from tfcurv.bounds.curvature_study import CurvatureProver as CurvatureProver
 from tfcurv.bounds.curvature_study import ProvedCurvature as ProvedCurvature
 from tfcurv.bounds.curvature_study import hessian_operator as hessian_operator
 from tfcurv.bounds.curvature_study import signed_densities as signed_densities
+from tfcurv.bounds.elementary_maps import Dense as Dense
+from tfcurv.bounds.elementary_maps import Diagonal as Diagonal
+from tfcurv.bounds.elementary_maps import Selection as Selection
 from tfcurv.bounds.execution import Execution as Execution
 from tfcurv.bounds.execution import Scaling as Scaling
 from tfcurv.bounds.hessian import hessian as hessian
+from tfcurv.bounds.linear_maps import Identity as Identity
+from tfcurv.bounds.linear_maps import LinearMap as LinearMap
 from tfcurv.bounds.local import Ball as Ball
 from tfcurv.bounds.local import LocalCurvature as LocalCurvature
 from tfcurv.bounds.network import Evaluation as Evaluation
@@ -25,6 +35,7 @@ from tfcurv.bounds.network import ForwardPass as ForwardPass
 from tfcurv.bounds.network import Network as Network
 from tfcurv.bounds.penalty import TrainedLayer as TrainedLayer
 from tfcurv.bounds.penalty import theorem4_estimate as theorem4_estimate
+from tfcurv.bounds.pooling import AveragePooling as AveragePooling
 from tfcurv.bounds.relu import RELU as RELU
 from tfcurv.bounds.relu import Minorant as Minorant
 from tfcurv.bounds.relu import Quadratics as Quadratics

@@ -22,4 +22,8 @@ from tfcurv.solvers.eigenvalues import (
 )
 from tfcurv.solvers.lanczos import RitzValues as RitzValues
 from tfcurv.solvers.lanczos import extreme_ritz_values as extreme_ritz_values
+from tfcurv.solvers.norm_batches import ComplexMatrices as ComplexMatrices
+from tfcurv.solvers.norm_batches import (
+    largest_norm_upper_bound as largest_norm_upper_bound,
+)
 from tfcurv.solvers.scaled_gram import ScaledGram as ScaledGram
