@@ -144,6 +144,16 @@ _COLUMNS: Mapping[str, tuple[_Column, ...]] = {
         ("local", _measured("local", "all, local", "certified")),
         ("attacked", _measured("local", "all, local", "attacked")),
     ),
+    "slides": (
+        ("paper: clean / certified", _printed("clean", "certified")),
+        ("paper: mean CRC", _printed("radius")),
+        ("clean", _measured("all", "clean")),
+        ("runner-up", _measured("runner_up", "certified")),
+        ("mean of 150", _radius("runner_up", "radius_of_sample")),
+        ("all", _measured("all", "certified")),
+        ("mean, all", _radius("all", "radius")),
+        ("attacked", _measured("all", "attacked")),
+    ),
     "figure1": (
         ("pairs", _number("curvature", "pairs")),
         ("K_lb", _number("curvature", "k_lb_estimate")),
@@ -160,6 +170,8 @@ _NOTES = {
     "other class as far away as the certificate reaches. In the last column "
     "that point is of any other class.",
     "6": "The first 1,000 test images.",
+    "slides": "The slides do not say which convolution they are about: here "
+    "it has 16 filters of 5 x 5 with steps of 2.",
     "figure1": "K_lb is the mean over pairs of classes of the largest "
     "eigenvalue found at the first 1,000 test images, K_ub the mean of the "
     "bounds over the same pairs: of Theorem 4, which training penalises, and "
@@ -255,4 +267,4 @@ def _cells(name: str, table: paper.Table, runs: _Runs):
 
 def _network(row: paper.Row) -> str:
     config = training.RECIPES[row.recipe]
-    return f"{config.layers}x{config.width} {config.activation}"
+    return f"{config.architecture} {config.activation}"

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 import tfcurv
 from tfcurv import errors
-from tfcurv.nn.trained_chain import TrainedChain
+from tfcurv.nn.trained_graph import TrainedGraph
 
 # Some hundred float32 operations, each off by 2**-24.
 _ROUNDING = 1e-5
@@ -24,7 +24,7 @@ def _model(activations=("tanh", "softplus"), shape=(4,), gain=1.0, classes=3):
     model = tfcurv.Sequential([keras.Input(shape), *flatten, *layers, last])
     for layer in model.layers[len(flatten) :]:
         layer.kernel.assign(gain * layer.kernel)
-    chain = TrainedChain(model)
+    chain = TrainedGraph(model)
     for _ in range(30):
         chain.step()
     return model
@@ -39,7 +39,7 @@ def _batch(model, size=12, seed=0):
 
 def _perturb(model, x, y, epsilon=0.5, **settings):
     attack = tfcurv.CurvatureAttack(epsilon, **settings)
-    return attack.perturb(model, TrainedChain(model), x, y)
+    return attack.perturb(model, TrainedGraph(model), x, y)
 
 
 def _distances(x, moved):
@@ -118,7 +118,7 @@ class PerturbTest(parameterized.TestCase):
         x, y = _batch(model)
         t = _runner_up(model, x, y)
         gradient = _margin_gradient(model, x, y, t)
-        curvature = TrainedChain(model).curvature_estimate(y, tf.constant(t))
+        curvature = TrainedGraph(model).curvature_estimate(y, tf.constant(t))
         divisor = np.maximum(
             np.linalg.norm(gradient, axis=-1) / 10.0,
             fraction * curvature.numpy(),
@@ -136,7 +136,7 @@ class PerturbTest(parameterized.TestCase):
         t = _runner_up(model, x, y)
         moved = _perturb(model, x, y, 0.3, num_steps=60)
         gradient = _margin_gradient(model, moved, y, t)
-        curvature = TrainedChain(model).curvature_estimate(y, tf.constant(t))
+        curvature = TrainedGraph(model).curvature_estimate(y, tf.constant(t))
         divisor = np.maximum(
             np.linalg.norm(gradient, axis=-1) / 0.3, 0.6 * curvature.numpy()
         )
@@ -247,7 +247,7 @@ class PerturbTest(parameterized.TestCase):
     def test_radius_changes_without_tracing_again(self):
         model = _model()
         x, y = _batch(model)
-        chain = TrainedChain(model)
+        chain = TrainedGraph(model)
         attack = tfcurv.CurvatureAttack(0.5, constraint="sphere")
         traces = []
 

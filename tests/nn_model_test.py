@@ -12,7 +12,7 @@ import tensorflow as tf
 import tfcurv
 from tfcurv import certificates
 from tfcurv import errors
-from tfcurv.nn.trained_chain import TrainedChain
+from tfcurv.nn.trained_graph import TrainedGraph
 
 _RANDOM = np.random.default_rng(0)
 _X = _RANDOM.normal(size=(24, 4)).astype(np.float32)
@@ -64,7 +64,7 @@ def _cross_entropy(logits, y):
 def _penalty(model, logits, gamma):
     regularizer = tfcurv.CurvatureRegularizer(gamma)
     labels = tf.constant(_Y, tf.int32)
-    chain = TrainedChain(model)
+    chain = TrainedGraph(model)
     return float(regularizer(chain, labels, tf.constant(logits)))
 
 
@@ -98,7 +98,7 @@ class LossTest(parameterized.TestCase):
         )
         found = model.train_on_batch(_X, _Y)
         attacked = model.adversary.perturb(
-            model, TrainedChain(model), tf.constant(_X), tf.constant(_Y)
+            model, TrainedGraph(model), tf.constant(_X), tf.constant(_Y)
         )
         logits = model(attacked).numpy()
         oracle = _cross_entropy(logits, _Y) + _penalty(model, logits, 0.05)

@@ -14,6 +14,7 @@ from tfcurv.nn import CertifiedAccuracy as CertifiedAccuracy
 from tfcurv.nn import CurvatureAttack as CurvatureAttack
 from tfcurv.nn import CurvatureRegularizer as CurvatureRegularizer
 from tfcurv.nn import CurvatureReport as CurvatureReport
+from tfcurv.nn import LinearMapSpec as LinearMapSpec
 from tfcurv.nn import Model as Model
 from tfcurv.nn import Sequential as Sequential
 from tfcurv.nn import SpectralNormTracker as SpectralNormTracker

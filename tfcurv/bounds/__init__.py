@@ -5,6 +5,8 @@ from tfcurv.bounds.activations import Activation as Activation
 from tfcurv.bounds.activations import Interval as Interval
 from tfcurv.bounds.activations import activation as activation
 from tfcurv.bounds.affine import Affine as Affine
+from tfcurv.bounds.blocks import Block as Block
+from tfcurv.bounds.blocks import Blocks as Blocks
 from tfcurv.bounds.combined_maps import Composition as Composition
 from tfcurv.bounds.combined_maps import Stack as Stack
 from tfcurv.bounds.combined_maps import Sum as Sum
@@ -12,7 +14,6 @@ from tfcurv.bounds.convolution import Convolution as Convolution
 from tfcurv.bounds.convolution import Padding as Padding
 from tfcurv.bounds.curvature import CurvatureBounder as CurvatureBounder
 from tfcurv.bounds.curvature import CurvatureBounds as CurvatureBounds
-from tfcurv.bounds.curvature import theorem4_bound as theorem4_bound
 from tfcurv.bounds.curvature_study import LANCZOS_STEPS as LANCZOS_STEPS
 from tfcurv.bounds.curvature_study import AttainedCurvature as AttainedCurvature
 from tfcurv.bounds.curvature_study import CurvatureProbe as CurvatureProbe
@@ -25,6 +26,8 @@ from tfcurv.bounds.elementary_maps import Diagonal as Diagonal
 from tfcurv.bounds.elementary_maps import Selection as Selection
 from tfcurv.bounds.execution import Execution as Execution
 from tfcurv.bounds.execution import Scaling as Scaling
+from tfcurv.bounds.flow import Flow as Flow
+from tfcurv.bounds.flow import Value as Value
 from tfcurv.bounds.hessian import hessian as hessian
 from tfcurv.bounds.linear_maps import Identity as Identity
 from tfcurv.bounds.linear_maps import LinearMap as LinearMap
@@ -33,7 +36,13 @@ from tfcurv.bounds.local import LocalCurvature as LocalCurvature
 from tfcurv.bounds.network import Evaluation as Evaluation
 from tfcurv.bounds.network import ForwardPass as ForwardPass
 from tfcurv.bounds.network import Network as Network
-from tfcurv.bounds.penalty import TrainedLayer as TrainedLayer
+from tfcurv.bounds.penalty import FixedMap as FixedMap
+from tfcurv.bounds.penalty import TrainedAdd as TrainedAdd
+from tfcurv.bounds.penalty import TrainedConcatenate as TrainedConcatenate
+from tfcurv.bounds.penalty import TrainedDense as TrainedDense
+from tfcurv.bounds.penalty import TrainedDiagonal as TrainedDiagonal
+from tfcurv.bounds.penalty import TrainedMap as TrainedMap
+from tfcurv.bounds.penalty import TrainedStep as TrainedStep
 from tfcurv.bounds.penalty import theorem4_estimate as theorem4_estimate
 from tfcurv.bounds.pooling import AveragePooling as AveragePooling
 from tfcurv.bounds.relu import RELU as RELU
@@ -48,4 +57,5 @@ from tfcurv.bounds.rounding import affine_error as affine_error
 from tfcurv.bounds.rounding import evaluation_error as evaluation_error
 from tfcurv.bounds.rounding import forward_error as forward_error
 from tfcurv.bounds.rounding import logit_error as logit_error
+from tfcurv.bounds.theorem4 import theorem4_bound as theorem4_bound
 from tfcurv.bounds.threads import in_threads as in_threads

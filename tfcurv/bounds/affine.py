@@ -1,14 +1,18 @@
 """Affine maps that carry the rounding error with which they are known."""
 
-import dataclasses
+import functools
 
 import numpy as np
 
 from tfcurv import numerics
 from tfcurv import solvers
+from tfcurv.bounds.elementary_maps import Dense
+from tfcurv.bounds.linear_maps import LinearMap
+
+#: Up to this many weights an operator is written down as a matrix: 256 MB.
+MAX_WRITTEN = 2**25
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Affine:
     """An affine map x -> x K + b, known up to a rounding error.
 
@@ -16,34 +20,80 @@ class Affine:
     so that what is proved holds for the product in exact arithmetic.
 
     Attributes:
-        kernel: `[inputs, outputs]` float64 array.
+        linear: What is applied to rows.
         bias: `[outputs]` float64 array.
         kernel_error: Bounds ||K - kernel||_F, where K is the exact map.
         bias_error: Bounds ||b - bias||_2.
     """
 
-    kernel: np.ndarray
-    bias: np.ndarray
-    kernel_error: float = 0.0
-    bias_error: float = 0.0
+    def __init__(
+        self,
+        *,
+        bias: np.ndarray,
+        kernel: np.ndarray | None = None,
+        linear: LinearMap | None = None,
+        kernel_error: float = 0.0,
+        bias_error: float = 0.0,
+    ):
+        """Keeps what it is given.
 
-    def __post_init__(self) -> None:
-        if self.kernel.ndim != 2 or self.bias.shape != self.kernel.shape[1:]:
+        Args:
+            bias: `[outputs]` float64 array.
+            kernel: `[inputs, outputs]` float64 array; or
+            linear: an operator in its place.
+            kernel_error: Bounds ||K - kernel||_F.
+            bias_error: Bounds ||b - bias||_2.
+
+        Raises:
+            ValueError: The shapes do not match, or neither or both of
+                `kernel` and `linear` are given.
+            TypeError: An array is not float64.
+        """
+        if (kernel is None) == (linear is None):
             raise ValueError(
-                "An affine map needs a kernel [inputs, outputs] and a bias "
-                f"[outputs]. Received: kernel.shape={self.kernel.shape}, "
-                f"bias.shape={self.bias.shape}."
+                "An affine map needs a kernel or a linear map, and one of "
+                f"them alone. Received: kernel={kernel!r}, linear={linear!r}."
             )
-        if not self.kernel.dtype == self.bias.dtype == np.float64:
-            raise TypeError(
-                "An affine map needs float64 arrays: its errors are bounded "
-                f"for them. Received: kernel.dtype={self.kernel.dtype}, "
-                f"bias.dtype={self.bias.dtype}."
+        if kernel is not None:
+            _check_kernel(kernel, bias)
+            linear = Dense(kernel=kernel)
+        if bias.dtype != np.float64 or bias.shape != (linear.outputs,):
+            raise ValueError(
+                "An affine map needs a float64 bias for each output. "
+                f"Received: bias.shape={bias.shape}, bias.dtype={bias.dtype}, "
+                f"outputs={linear.outputs}."
             )
+        self.linear = linear
+        self.bias = bias
+        self.kernel_error = kernel_error
+        self.bias_error = bias_error
+
+    @property
+    def is_written(self) -> bool:
+        """Whether there is a matrix, or room for one."""
+        size = self.linear.inputs * self.linear.outputs
+        return type(self.linear) is Dense or size <= MAX_WRITTEN
+
+    @functools.cached_property
+    def kernel(self) -> np.ndarray:
+        """`[inputs, outputs]` float64 array, written down if need be.
+
+        Raises:
+            ValueError: It would not fit into memory, see `is_written`.
+        """
+        if type(self.linear) is Dense:
+            return self.linear.kernel
+        if not self.is_written:
+            raise ValueError(
+                "This map is too large to be written down as a matrix. "
+                f"Received: {self.linear.inputs} x {self.linear.outputs}. "
+                f"Allowed: {MAX_WRITTEN} weights."
+            )
+        return self.linear.materialise()
 
     def then(self, after: "Affine") -> "Affine":
         """Returns the composition x -> after(self(x)), with its error."""
-        rounding = numerics.gamma(self.kernel.shape[1] + 2)
+        rounding = numerics.gamma(self.linear.outputs + 2)
         first = solvers.frobenius_norm_upper_bound(self.kernel)
         second = solvers.frobenius_norm_upper_bound(after.kernel)
         bias = solvers.frobenius_norm_upper_bound(self.bias)
@@ -66,4 +116,19 @@ class Affine:
                 + rounding * (bias * second + last),
                 16,
             ),
+        )
+
+
+def _check_kernel(kernel: np.ndarray, bias: np.ndarray) -> None:
+    if kernel.ndim != 2 or bias.shape != kernel.shape[1:]:
+        raise ValueError(
+            "An affine map needs a kernel [inputs, outputs] and a bias "
+            f"[outputs]. Received: kernel.shape={kernel.shape}, "
+            f"bias.shape={bias.shape}."
+        )
+    if not kernel.dtype == bias.dtype == np.float64:
+        raise TypeError(
+            "An affine map needs float64 arrays: its errors are bounded "
+            f"for them. Received: kernel.dtype={kernel.dtype}, "
+            f"bias.dtype={bias.dtype}."
         )

@@ -1,6 +1,7 @@
 """Convolutions as linear maps, with TensorFlow's conventions."""
 
 from collections.abc import Sequence
+import contextlib
 import dataclasses
 import functools
 from typing import Literal
@@ -211,16 +212,21 @@ class Convolution(LinearMap):
         samples = tf.reshape(
             x, [-1, rows.size, columns.size, self.input_shape[-1]]
         )
-        found = tf.nn.conv2d(
-            _padded(samples, [axis[3:5] for axis in self.axes]),
-            kernel,
-            strides=[rows.stride, columns.stride],
-            padding="VALID",
-            dilations=[rows.dilation, columns.dilation],
-        )
+        with _device_of_sums(x.dtype):
+            found = tf.nn.conv2d(
+                _padded(samples, [axis[3:5] for axis in self.axes]),
+                kernel,
+                strides=[rows.stride, columns.stride],
+                padding="VALID",
+                dilations=[rows.dilation, columns.dilation],
+            )
         return tf.reshape(found, [-1, self.outputs])
 
     def _spread(self, v, kernel):
+        with _device_of_sums(v.dtype):
+            return self._adjoint(v, kernel)
+
+    def _adjoint(self, v, kernel):
         """Returns the adjoint of `_correlated`."""
         rows, columns = self.axes
         v = tf.reshape(v, [-1, rows.outputs, columns.outputs, kernel.shape[-1]])
@@ -306,6 +312,16 @@ class Convolution(LinearMap):
         exponent = operator_norms.exponent_near(self.kernel)
         kernel = np.ldexp(self.kernel, -exponent)
         return dataclasses.replace(self, kernel=kernel), exponent
+
+
+def _device_of_sums(dtype: tf.DType):
+    """Puts proofs where a convolution is a sum of products.
+
+    An accelerator may use Fourier transforms, of which gamma_n says nothing.
+    """
+    if dtype == numerics.PROOF_DTYPE:
+        return tf.device("CPU:0")
+    return contextlib.nullcontext()
 
 
 def _rest(axis: Axis) -> int:

@@ -208,21 +208,20 @@ def hessian_operator(
         densities: `[batch, n]` D_I for I = 1, 2, ..., up to the last layer
             that counts; before it, None stands for zero.
     """
-    kernels = network.kernels(forward.features.dtype)[: len(densities)]
-    # Once, outside of the loop: a product with transpose_b takes longer.
-    transposed = [tf.transpose(kernel) for kernel in kernels]
+    maps = [affine.linear for affine in network.affines[: len(densities)]]
 
     def operator(v):
-        if not kernels:
+        if not maps:
             return tf.zeros_like(v)
-        tangents = [v @ kernels[0]]
-        for slope, kernel in zip(forward.slopes, kernels[1:]):
-            tangents.append((slope * tangents[-1]) @ kernel)
+        tangents = [maps[0].apply(v)]
+        for slope, each in zip(forward.slopes, maps[1:]):
+            tangents.append(each.apply(slope * tangents[-1]))
         carried = densities[-1] * tangents[-1]
-        for index in range(len(kernels) - 2, -1, -1):
-            carried = forward.slopes[index] * (carried @ transposed[index + 1])
+        for index in range(len(maps) - 2, -1, -1):
+            carried = maps[index + 1].transpose(carried)
+            carried *= forward.slopes[index]
             if densities[index] is not None:
                 carried += densities[index] * tangents[index]
-        return carried @ transposed[0]
+        return maps[0].transpose(carried)
 
     return operator

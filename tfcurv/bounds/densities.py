@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tfcurv import numerics
+from tfcurv.bounds import operator_norms
 from tfcurv.bounds.affine import Affine
 from tfcurv.bounds.network import Network
 
@@ -96,15 +97,26 @@ def _interval_product(low, high, interval):
 
 
 def _pull_back(affine: Affine, low, high):
-    """Encloses v K^T for v in [low, high], K the exact kernel."""
-    positive = np.maximum(affine.kernel, 0.0).T
-    negative = np.minimum(affine.kernel, 0.0).T
+    """Encloses v K^T for v in [low, high], K the exact kernel.
+
+    With c its centre and d its half-width, c K^T -+ d |K|^T.
+    """
+    centre = 0.5 * low + 0.5 * high
+    width = np.maximum(high - centre, centre - low)
     size = np.maximum(np.abs(low), np.abs(high))
-    slack = size @ np.abs(affine.kernel).T
-    slack *= numerics.gamma(2 * size.shape[-1] + 8)
+    rounding = numerics.gamma(2 * affine.linear.transposed_terms + 8)
+    width = numerics.round_up(width, 2) + rounding * size
+    middle = _rows(affine.linear.transpose, centre)
+    reach = _rows(affine.linear.absolute_transpose, width)
     square = np.sum(size * size, axis=-1, keepdims=True)
-    slack = slack + affine.kernel_error * np.sqrt(square) * (1 + 1e-9)
-    return (
-        low @ positive + high @ negative - slack,
-        high @ positive + low @ negative + slack,
-    )
+    missed = affine.kernel_error * np.sqrt(square) * (1 + 1e-9)
+    reach = reach * (1.0 + rounding) + missed
+    slack = numerics.gamma(2) * (np.abs(middle) + reach)
+    return middle - reach - slack, middle + reach + slack
+
+
+def _rows(product, values: np.ndarray) -> np.ndarray:
+    """Returns a product with `[n]` or with `[batch, n]`, on the host."""
+    rows = np.atleast_2d(values)
+    found = operator_norms.on_host(product, rows)
+    return found.reshape(*values.shape[:-1], -1)

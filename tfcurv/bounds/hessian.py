@@ -33,12 +33,20 @@ def hessian(network: Network, x: tf.Tensor, y: int, t: int) -> tf.Tensor:
         return total
     weights, _ = network.pair(tf.fill([batch], y), tf.fill([batch], t), x.dtype)
     outer = network.backward(forward, weights)[-2::-1]
-    jacobian = tf.tile(network.kernels(x.dtype)[0][tf.newaxis], [batch, 1, 1])
+    unit = tf.tile(tf.eye(dim, dtype=x.dtype), [batch, 1])
+    jacobian = _through(network, 0, unit, dim)
     for index, fn in enumerate(network.activations):
         density = outer[index] * fn.curvature(z[index])
         scaled = jacobian * density[:, tf.newaxis]
         total += tf.matmul(scaled, jacobian, transpose_b=True)
         if index + 1 < len(z):
             slopes = forward.slopes[index][:, tf.newaxis]
-            jacobian = (jacobian * slopes) @ network.kernels(x.dtype)[index + 1]
+            rows = tf.reshape(jacobian * slopes, [-1, jacobian.shape[-1]])
+            jacobian = _through(network, index + 1, rows, dim)
     return total
+
+
+def _through(network: Network, index: int, rows, dim: int) -> tf.Tensor:
+    """Returns rows, `dim` of each sample, behind a map."""
+    linear = network.affines[index].linear
+    return tf.reshape(linear.apply(rows), [-1, dim, linear.outputs])

@@ -30,10 +30,10 @@ from tfcurv import numerics
 from tfcurv import solvers
 from tfcurv.bounds import densities
 from tfcurv.bounds.centred_chain import centred_chain_norm_bound
-from tfcurv.bounds.curvature import vanished
 from tfcurv.bounds.densities import Range
 from tfcurv.bounds.network import Network
 from tfcurv.bounds.rounding import forward_error
+from tfcurv.bounds.theorem4 import vanished
 from tfcurv.bounds.threads import in_threads
 
 # Pieces of [0, 1] for theta. On a plain sigmoid network for MNIST the mean
@@ -79,9 +79,6 @@ class LocalCurvature:
         self._gram = solvers.ScaledGram(network.affines[0].kernel)
         self._columns = [
             tf.constant(_column_norms(affine)) for affine in network.affines
-        ]
-        self._sizes = [
-            tf.constant(np.abs(affine.kernel)) for affine in network.affines
         ]
 
     def concavity_upper_bounds(
@@ -184,7 +181,8 @@ class LocalCurvature:
         if deviation is not None:
             affine = self._network.affines[index]
             missed = reach * affine.kernel_error
-            by_entry = deviation @ self._sizes[index] + missed[:, tf.newaxis]
+            by_entry = affine.linear.absolute(deviation)
+            by_entry += missed[:, tf.newaxis]
             by_norm = tf.minimum(by_norm, by_entry)
         reach *= self._network.norms[index] * _INFLATION
         return by_norm * _INFLATION, reach
@@ -223,8 +221,8 @@ def _averaged(outer: Range, pieces) -> np.ndarray:
 
 
 def _column_norms(affine) -> np.ndarray:
-    norms = np.linalg.norm(affine.kernel, axis=0)
-    return numerics.round_up(norms + affine.kernel_error, len(norms) + 8)
+    norms = affine.linear.column_norms + affine.kernel_error
+    return numerics.round_up(norms, 1)
 
 
 def _numpy(ends) -> Range:

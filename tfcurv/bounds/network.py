@@ -3,11 +3,12 @@
     z_1 = x K_1 + b_1,  z_I = s_{I-1}(z_{I-1}) K_I + b_I,  logits = z_L.
 
 Rows are samples, so kernels are `[inputs, outputs]` as in Keras, the
-transposes of the papers' W. Read-only, float64 for proofs, with a float32
-copy for search.
+transposes of the papers' W. Read-only, float64 for proofs, float32 for
+search. Branches and residual connections are chains, too, see `Flow`.
 """
 
 from collections.abc import Sequence
+import functools
 import math
 from typing import Any
 from typing import NamedTuple
@@ -16,16 +17,26 @@ import tensorflow as tf
 
 from tfcurv import numerics
 from tfcurv import solvers
+from tfcurv.bounds import operator_norms
 from tfcurv.bounds.activations import Activation
 from tfcurv.bounds.affine import Affine
+from tfcurv.bounds.blocks import Blocks
+from tfcurv.bounds.elementary_maps import Dense
 from tfcurv.bounds.execution import Execution
+from tfcurv.bounds.linear_maps import Constants
 
 
 def _norm(affine: Affine, rigor: solvers.Rigor) -> float:
     """Bounds the spectral norm of the exact kernel."""
-    stored = solvers.spectral_norm_upper_bound(affine.kernel, rigor)
+    stored = affine.linear.norm_upper_bound(rigor)
     norm = numerics.round_up(stored + affine.kernel_error, 1)
     return norm if norm >= 0.0 else math.inf  # NaN, where fusing overflowed.
+
+
+def _absolute_norm(affine: Affine) -> float:
+    if type(affine.linear) is Dense:
+        return solvers.frobenius_norm_upper_bound(affine.kernel)
+    return operator_norms.schur_norm_upper_bound(affine.linear)
 
 
 class Evaluation(NamedTuple):
@@ -59,14 +70,6 @@ class ForwardPass(NamedTuple):
         return self.values[-1]
 
 
-class _Tensors(NamedTuple):
-    """What the passes through a network read, in one dtype."""
-
-    kernels: tuple[tf.Tensor, ...]
-    transposed: tuple[tf.Tensor, ...]
-    negated_biases: tuple[tf.Tensor, ...]
-
-
 class Network:
     """A chain of affine maps with an activation between each two.
 
@@ -74,7 +77,8 @@ class Network:
         affines: The L affine maps.
         activations: The L - 1 activations between them.
         norms: Proved upper bounds on the spectral norm of each exact kernel.
-        frobenius_norms: Proved upper bounds on each kernel's Frobenius norm.
+        absolute_norms: Proved upper bounds on the spectral norm of each
+            kernel's absolute values, with which roundings grow.
         rigor: How norms and eigenvalues are bounded.
         execution: How the network is executed, where certificates are to
             hold for that too; None where they are about exact arithmetic.
@@ -83,7 +87,7 @@ class Network:
     def __init__(
         self,
         affines: Sequence[Affine],
-        activations: Sequence[Activation],
+        activations: Sequence[Activation | Blocks],
         *,
         rigor: solvers.Rigor = solvers.Rigor.VERIFIED,
         execution: Execution | None = None,
@@ -108,61 +112,64 @@ class Network:
                 "activations."
             )
         for before, after in zip(self.affines, self.affines[1:]):
-            if before.kernel.shape[1] != after.kernel.shape[0]:
+            if before.linear.outputs != after.linear.inputs:
                 raise ValueError(
                     "Each affine map must take what the one before gives. "
-                    f"Received: kernels of shape {before.kernel.shape} and "
-                    f"{after.kernel.shape}."
+                    f"Received: {before.linear.outputs} outputs before "
+                    f"{after.linear.inputs} inputs."
                 )
         self.rigor = rigor
         self.execution = execution
         self.norms = tuple(_norm(a, rigor) for a in self.affines)
-        self.frobenius_norms = tuple(
-            solvers.frobenius_norm_upper_bound(a.kernel) for a in self.affines
-        )
+        self.absolute_norms = tuple(_absolute_norm(a) for a in self.affines)
         # Biases are kept negated: x K - (-b) is the same number as x K + b,
         # and for that sum in float64 TensorFlow's graph optimizer warns, at
         # every trace, that it cannot fuse it.
-        # Kernels are kept transposed, too: on a CPU TensorFlow's product with
-        # transpose_b is up to five times slower, the more the fewer the rows.
-        self._tensors = {
-            dtype: _Tensors(
-                tuple(tf.constant(a.kernel, dtype) for a in self.affines),
-                tuple(tf.constant(a.kernel.T, dtype) for a in self.affines),
-                tuple(tf.constant(-a.bias, dtype) for a in self.affines),
-            )
-            for dtype in (numerics.PROOF_DTYPE, numerics.SEARCH_DTYPE)
-        }
+        self._negated_biases = [Constants(-a.bias) for a in self.affines]
+        self._columns = Constants(self.affines[-1].kernel.T.copy())
+
+    @functools.cached_property
+    def frobenius_norms(self) -> tuple[float, ...]:
+        """Proved upper bounds on each kernel's Frobenius norm."""
+        return tuple(
+            solvers.frobenius_norm_upper_bound(affine.kernel)
+            if affine.is_written
+            else affine.linear.frobenius_norm_upper_bound()
+            for affine in self.affines
+        )
 
     @property
     def input_dim(self) -> int:
         """The number of inputs."""
-        return self.affines[0].kernel.shape[0]
+        return self.affines[0].linear.inputs
 
     @property
     def num_classes(self) -> int:
         """The number of logits."""
-        return self.affines[-1].kernel.shape[1]
+        return self.affines[-1].linear.outputs
 
     @property
     def num_layers(self) -> int:
         """L, the number of affine maps."""
         return len(self.affines)
 
-    def kernels(self, dtype: Any) -> tuple[tf.Tensor, ...]:
-        """Returns the kernels as tensors of a dtype."""
-        return self._tensors[tf.as_dtype(dtype)].kernels
+    def columns(self, dtype: Any) -> tf.Tensor:
+        """Returns the last kernel transposed, `[classes, n]`, in a dtype."""
+        return self._columns(dtype)
 
     def forward(self, x: tf.Tensor) -> ForwardPass:
         """Returns the pass through all but the last map, in x's dtype."""
-        kernels, _, negated = self._tensors[x.dtype]
         passed = ForwardPass([x], [], [])
-        for kernel, bias, fn in zip(kernels, negated, self.activations):
-            z = passed.features @ kernel - bias
+        for index, fn in enumerate(self.activations):
+            z = self._through(index, passed.features)
             passed.pre_activations.append(z)
             passed.slopes.append(fn.slope(z))
             passed.values.append(fn.value(z))
         return passed
+
+    def _through(self, index: int, rows: tf.Tensor) -> tf.Tensor:
+        bias = self._negated_biases[index](rows.dtype)
+        return self.affines[index].linear.apply(rows) - bias
 
     def logits(self, x: tf.Tensor) -> tf.Tensor:
         """Returns the logits `[batch, classes]` at the rows of x."""
@@ -170,8 +177,7 @@ class Network:
 
     def logits_of(self, forward: ForwardPass) -> tf.Tensor:
         """Returns the logits that a forward pass leads to."""
-        kernels, _, negated = self._tensors[forward.features.dtype]
-        return forward.features @ kernels[-1] - negated[-1]
+        return self._through(len(self.affines) - 1, forward.features)
 
     def pair(
         self, y: tf.Tensor, t: tf.Tensor, dtype: Any
@@ -183,10 +189,10 @@ class Network:
             t: `[batch]` int32 class that it is compared with.
             dtype: float32 or float64.
         """
-        _, transposed, negated = self._tensors[tf.as_dtype(dtype)]
-        columns = transposed[-1]
+        columns = self.columns(dtype)
+        negated = self._negated_biases[-1](dtype)
         weights = tf.gather(columns, y) - tf.gather(columns, t)
-        return weights, tf.gather(negated[-1], t) - tf.gather(negated[-1], y)
+        return weights, tf.gather(negated, t) - tf.gather(negated, y)
 
     def backward(
         self, forward: ForwardPass, weights: tf.Tensor
@@ -197,10 +203,9 @@ class Network:
             forward: What `forward` gave at x = a_0.
             weights: `[batch, n]` weights on the last features.
         """
-        transposed = self._tensors[weights.dtype].transposed
         found = [weights]
-        for kernel, slope in zip(transposed[-2::-1], forward.slopes[::-1]):
-            found.append((slope * found[-1]) @ kernel)
+        for affine, slope in zip(self.affines[-2::-1], forward.slopes[::-1]):
+            found.append(affine.linear.transpose(slope * found[-1]))
         return found
 
     def evaluate(

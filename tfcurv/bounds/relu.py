@@ -200,9 +200,9 @@ class ReluBounder:
     def pre_activations(self, x: np.ndarray) -> np.ndarray:
         """Returns z `[batch, n]` at the rows of x."""
         bias = self.network.affines[0].bias
-        kernel = self.network.kernels(numerics.PROOF_DTYPE)[0]
+        linear = self.network.affines[0].linear
         with np.errstate(all="ignore"):  # Not finite: certifies nothing.
-            return tf.matmul(tf.constant(x), kernel).numpy() + bias
+            return linear.apply(tf.constant(x)).numpy() + bias
 
     def about_gradient_norms(self, outer: np.ndarray) -> np.ndarray:
         """Returns norms of d f / d x `[batch]`, roughly, for a search.

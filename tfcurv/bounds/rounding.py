@@ -3,17 +3,18 @@
 Norm-wise running error analysis. Let hats mark computed values, u the unit
 roundoff, e_v a bound on ||v - v_hat||_2, k_I and c_I the errors with which
 kernel and bias of map I are known. A product with a stored kernel errs by at
-most gamma_{n+1} ||K||_F ||a_hat|| however it is summed, and |s(z) - s(z_hat)|
+most gamma_{n+1} A ||a_hat|| however it is summed, where A bounds the norm of
+the kernel's absolute values (||K||_F for a matrix), and |s(z) - s(z_hat)|
 <= g |z - z_hat|, |s'(z) - s'(z_hat)| <= h |z - z_hat| with g = max |s'|,
 h = max |s''|. So, forward,
 
-    e_z = ||K||_2 e_a + k ||a_hat|| + c + gamma (||K||_F ||a_hat|| + ||b||),
+    e_z = ||K||_2 e_a + k ||a_hat|| + c + gamma (A ||a_hat|| + ||b||),
     e_a = g e_z + E u (sqrt(n) + ||z_hat||),
 
 and backward, for d = s'(z) * q and q_next = d K^T,
 
     e_d = g e_q + ||q_hat|| (h e_z + E u + g u),
-    e_q_next = ||K||_2 e_d + k ||d_hat|| + gamma ||K||_F ||d_hat||,
+    e_q_next = ||K||_2 e_d + k ||d_hat|| + gamma A ||d_hat||,
 
 where E u bounds the error of evaluating s (relative to 1 + |z|) and s'.
 """
@@ -138,8 +139,8 @@ def affine_error(
     size = _norm(value)
     bias = solvers.frobenius_norm_upper_bound(affine.bias)
     norm = network.norms[index]
-    growth = 1.01 * (affine.kernel.shape[0] + 1) * roundoff
-    products = network.frobenius_norms[index] * size + bias
+    growth = 1.01 * (affine.linear.terms + 1) * roundoff
+    products = network.absolute_norms[index] * size + bias
     return (
         norm * error
         + affine.kernel_error * size
@@ -175,7 +176,7 @@ def evaluation_error(
     margin = (
         (weight_size + weight_error) * errors.features
         + weight_error * feature_size
-        + numerics.gamma(last.kernel.shape[0] + 4)
+        + numerics.gamma(last.linear.inputs + 4)
         * (weight_size * feature_size + bias_size)
         + 2.0 * last.bias_error
         + _UNDERFLOW * (1.0 + weight_size + feature_size)
@@ -204,11 +205,11 @@ def _backward_error(network, index, z_error, outer, outer_error):
     error = slope * outer_error + outer_size * local
     # The computed slopes may exceed the largest by their rounding.
     size = (slope + EVALUATION_ROUNDOFFS * u) * outer_size
-    rounding = numerics.gamma(affine.kernel.shape[1] + 1)
+    rounding = numerics.gamma(affine.linear.transposed_terms + 1)
     norm = network.norms[index]
     return (
         norm * error
         + affine.kernel_error * size
-        + rounding * network.frobenius_norms[index] * size
+        + rounding * network.absolute_norms[index] * size
         + _UNDERFLOW * (1.0 + norm + size)
     )

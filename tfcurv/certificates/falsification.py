@@ -242,8 +242,7 @@ def _slope(network, ball: _Ball, point, loss: str) -> tf.Tensor:
     if loss == "cross-entropy":
         own = tf.one_hot(ball.label, network.num_classes, dtype=point.dtype)
         softened = own - tf.nn.softmax(logits)
-        last = tf.transpose(network.kernels(point.dtype)[-1])
-        weights = softened @ last
+        weights = softened @ network.columns(point.dtype)
     else:
         rival = ball.target
         if loss == "margin":

@@ -21,6 +21,10 @@ _CONTRACT = (
     "a lower bound on the accuracy under the strongest attack, attacked "
     "accuracy an upper bound."
 )
+_CONDITION = (
+    " All this holds on condition that the layers {layers} compute in "
+    "inference what the caller said of them."
+)
 _NETWORKS = {
     None: "the real-valued network with the stored weights",
     "float32": "the real-valued network with the stored weights and by its "
@@ -72,6 +76,8 @@ class CertificationResult:
         decisions_only: Whether the radii are only as good as it takes to
             decide at the epsilons: true, but smaller than could be proved,
             and images certified at all of them were not attacked.
+        assumptions: Names of layers that are what the caller said they are:
+            every radius is conditional on that.
     """
 
     labels: np.ndarray
@@ -95,9 +101,11 @@ class CertificationResult:
     curvature: str = "global"
     num_attacks: int = 0
     decisions_only: bool = False
+    assumptions: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "epsilons", tuple(self.epsilons))
+        object.__setattr__(self, "assumptions", tuple(self.assumptions))
         if self.guard not in _NETWORKS or self.rigor not in _NORMS:
             raise ValueError(
                 "Unknown guard or rigor. "
@@ -213,6 +221,7 @@ class CertificationResult:
             ["norm bounds", self.rigor],
             ["curvature bounds", self.curvature],
             ["attacks inside radii", self._attacks],
+            *self._condition_rows,
         ]
 
     def proof_rows(self) -> list[list[str]]:
@@ -226,7 +235,26 @@ class CertificationResult:
             ],
             ["kernels of exp, tanh, erf", "tested against 30 digits"],
             ["holds for", _NETWORKS[self.guard]],
+            *self._condition_rows,
         ]
+
+    @property
+    def _condition_rows(self) -> list[list[str]]:
+        if not self.assumptions:
+            return []
+        return [["conditional on layers", self._condition]]
+
+    @property
+    def _condition(self) -> str:
+        return ", ".join(self.assumptions)
+
+    @property
+    def _meaning(self) -> str:
+        """What the certificates say."""
+        text = _CONTRACT.format(network=_NETWORKS[self.guard])
+        if self.assumptions:
+            text += _CONDITION.format(layers=self._condition)
+        return text
 
     @property
     def _cost(self) -> float:
@@ -298,9 +326,7 @@ class CertificationResult:
             ),
             report.TextSection(
                 heading="What this means",
-                paragraphs=[
-                    note or _CONTRACT.format(network=_NETWORKS[self.guard])
-                ],
+                paragraphs=[note or self._meaning],
             ),
             report.TableSection(
                 heading="What it rests on",

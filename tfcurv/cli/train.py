@@ -15,7 +15,7 @@ from tfcurv.cli import options
 
 USAGE = """Usage: tfcurv train --output=FOLDER [flags]
 
-Trains a dense smooth network so that it can be certified, and certifies it on
+Trains a smooth network so that it can be certified, and certifies it on
 the test split. Writes FOLDER/model.keras, FOLDER/training.json and the report
 of the certificates, FOLDER/certificates/, all at the end or not at all."""
 
@@ -27,6 +27,13 @@ _EPSILONS = options.epsilons_flag(FLAGS, ("0.5", "1.58"))
 _OUTPUT = flags.DEFINE_string(
     "output", None, "Folder to make; must not exist.", flag_values=FLAGS
 )
+_CONVOLUTIONS = flags.DEFINE_list(
+    "convolutions",
+    [],
+    "Convolutions before the dense layers, FILTERS:KERNEL:STRIDES each, such "
+    "as 32:5:2,64:3:2.",
+    flag_values=FLAGS,
+)
 _LAYERS = flags.DEFINE_integer(
     "layers",
     _DEFAULTS.layers,
@@ -37,7 +44,7 @@ _LAYERS = flags.DEFINE_integer(
 _WIDTH = flags.DEFINE_integer(
     "width",
     _DEFAULTS.width,
-    "Units of each hidden layer.",
+    "Units of each hidden dense layer.",
     lower_bound=1,
     flag_values=FLAGS,
 )
@@ -116,6 +123,10 @@ def config_from_flags() -> training.TrainConfig:
     """Returns the settings that the flags describe."""
     return training.TrainConfig(
         dataset=_DATASET.value,
+        convolutions=tuple(
+            training.ConvolutionSettings.parse(text)
+            for text in _CONVOLUTIONS.value
+        ),
         layers=_LAYERS.value,
         width=_WIDTH.value,
         activation=_ACTIVATION.value,

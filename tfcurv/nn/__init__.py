@@ -11,6 +11,7 @@ from tfcurv.nn.checkpoint import read_model as read_model
 from tfcurv.nn.curvature_report import curvature_report as curvature_report
 from tfcurv.nn.curvature_result import CurvatureReport as CurvatureReport
 from tfcurv.nn.falsify import falsify as falsify
+from tfcurv.nn.linear_step import LinearMapSpec as LinearMapSpec
 from tfcurv.nn.model import Model as Model
 from tfcurv.nn.model import Sequential as Sequential
 from tfcurv.nn.regularizer import CurvatureRegularizer as CurvatureRegularizer

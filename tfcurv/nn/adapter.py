@@ -1,5 +1,8 @@
 """From a Keras model to the network that certificates are about."""
 
+from collections.abc import Mapping
+import math
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -8,7 +11,9 @@ from tfcurv import bounds
 from tfcurv import errors
 from tfcurv import numerics
 from tfcurv import solvers
-from tfcurv.nn import chain
+from tfcurv.nn import executed
+from tfcurv.nn import graph
+from tfcurv.nn import model_calls
 
 _NUM_PROBES = 16
 
@@ -16,20 +21,7 @@ _NUM_PROBES = 16
 # float32; each changes the float32 error bound by a small factor.
 _PROBE_SLACK = 8.0
 
-
-def input_shape(model: keras.Model) -> tuple[int, ...]:
-    """Returns the shape of one input of a model.
-
-    Raises:
-        UnsupportedModelError: The shape is unknown or partly unknown.
-    """
-    shape = getattr(model, "input_shape", None)
-    if shape is None or None in shape[1:]:
-        raise errors.UnsupportedModelError(
-            "The model's input must have a known shape. "
-            f"Received: model={model.name!r}, input_shape={shape!r}."
-        )
-    return tuple(shape[1:])
+_JOINS = {graph.Kind.ADD, graph.Kind.CONCATENATE}
 
 
 #: How norms can be bounded, see `solvers.Rigor`.
@@ -45,19 +37,22 @@ def network_from_model(
     *,
     guard: str | None = None,
     rigor: str = "verified",
+    assume: Mapping[str, graph.Assumption] | None = None,
 ) -> bounds.Network:
-    """Returns the chain of affine maps and activations of a Keras model.
+    """Returns the affine maps and activations of a Keras model, as a chain.
 
-    Scalings and consecutive dense layers are fused in float64; the rounding
-    errors of fusing them are carried along. The result is compared with the
-    model itself at random points, so that a layer that does not do what its
-    class says is found out.
+    What lies between activations is one map; matrices are fused in float64,
+    and the rounding errors of fusing them are carried along. The result is
+    compared with the model itself at random points, so that a layer that
+    does not do what its class says is found out.
 
     Args:
         model: A `keras.Sequential` or functional model that ends in logits.
         guard: "float32" if certificates are to hold for the model as Keras
             executes it, too: products and sums in float32, in any order.
         rigor: How norms are bounded: "verified" or "float64".
+        assume: What layers that are not known compute, by name; see
+            `read_graph`. Certificates then rest on it.
 
     Returns:
         A `Network` on flattened inputs, in the units of the model's input.
@@ -73,40 +68,46 @@ def network_from_model(
             f"Received: guard={guard!r}, rigor={rigor!r}. "
             f"Allowed: {GUARDS}, {RIGORS}."
         )
-    links = chain.read_chain(model, with_relu=True)
-    _check_relu(links, guard=guard, rigor=rigor)
+    found = graph.read_graph(model, with_relu=True, assume=assume)
+    _check_relu(found, guard=guard, rigor=rigor)
     _check_finite(model)
-    width = int(np.prod(input_shape(model)))
-    affines: list[bounds.Affine] = []
-    activations: list[bounds.Activation] = []
-    pending: bounds.Affine | None = None
-    for link in links:
-        if type(link) is chain.Scaling:
-            pending = _rescale(pending, link)
-        elif type(link) is chain.DenseMap:
-            dense = _dense(link.layer)
-            pending = dense if pending is None else pending.then(dense)
-            width = dense.kernel.shape[1]
-        else:
-            affines.append(_identity(width) if pending is None else pending)
-            activations.append(link.activation)
-            pending = None
-    affines.append(_identity(width) if pending is None else pending)
-    network = bounds.Network(
-        affines,
-        activations,
+    network = _network(
+        found,
         rigor=solvers.Rigor(rigor),
-        execution=_execution(model, links) if guard else None,
+        execution=executed.execution(model, found) if guard else None,
     )
     _check_agreement(model, network)
     return network
 
 
-def _check_relu(links: list[chain.Link], **settings) -> None:
+def _network(found: graph.Graph, **settings) -> bounds.Network:
+    first, *nodes = found.nodes
+    flow = bounds.Flow(math.prod(first.shape))
+    values = [flow.input]
+    for node in nodes:
+        sources = [values[source] for source in node.sources]
+        if node.kind is graph.Kind.LINEAR:
+            linear, bias, roundings, error = node.step
+            value = flow.linear(
+                *sources, linear, bias, roundings=roundings, bias_error=error
+            )
+        elif node.kind is graph.Kind.ACTIVATION:
+            value = flow.activate(*sources, node.activation)
+        elif node.kind is graph.Kind.ADD:
+            value = flow.add(sources)
+        else:
+            shapes = [found.nodes[source].shape for source in node.sources]
+            value = flow.concatenate(sources, shapes, node.axis)
+        values.append(value)
+    return flow.network(values[-1], **settings)
+
+
+def _check_relu(found: graph.Graph, **settings) -> None:
     """Refuses ReLU where its quadratic bounds do not reach."""
-    bent = [link for link in links if type(link) is chain.Nonlinearity]
-    kinked = [link for link in bent if link.activation is bounds.RELU]
-    if kinked and len(bent) > 1:
+    bent = [n for n in found.nodes if n.kind is graph.Kind.ACTIVATION]
+    kinked = [node for node in bent if node.activation is bounds.RELU]
+    joins = {node.kind for node in found.nodes} & _JOINS
+    if kinked and (len(bent) > 1 or joins):
         raise errors.UnsupportedActivationError(
             "ReLU can be certified in networks of two layers alone, "
             "Dense-ReLU-Dense; deeper ones need bounded curvature, try "
@@ -132,53 +133,9 @@ def _check_finite(model: keras.Model) -> None:
             )
 
 
-def _execution(model, links) -> bounds.Execution:
-    """Returns the links as Keras runs them, one by one, in float32."""
-    for layer in (link.layer for link in links):
-        if layer.compute_dtype != "float32":
-            raise errors.UnsupportedModelError(
-                "guard='float32' is about models that compute in float32. "
-                f"Received: layer={layer.name!r} of model {model.name!r}, "
-                f"compute_dtype={layer.compute_dtype!r}."
-            )
-    stages = []
-    for link in links:
-        if type(link) is chain.Scaling:
-            stages.append(bounds.Scaling(scale=link.scale, offset=link.offset))
-        elif type(link) is chain.DenseMap:
-            stages.append(_dense(link.layer))
-        else:
-            stages.append(link.activation)
-    return bounds.Execution(stages)
-
-
-def _identity(width: int) -> bounds.Affine:
-    return bounds.Affine(kernel=np.eye(width), bias=np.zeros(width))
-
-
-def _dense(layer: keras.layers.Dense) -> bounds.Affine:
-    kernel = np.asarray(layer.kernel, np.float64)
-    bias = np.zeros(kernel.shape[1])
-    if layer.use_bias:
-        bias = np.asarray(layer.bias, np.float64)
-    return bounds.Affine(kernel=kernel, bias=bias)
-
-
-def _rescale(pending, link: chain.Scaling) -> bounds.Affine:
-    """Appends x -> scale x + offset to the pending map."""
-    # The scale may itself be the rounded result of a root and a division.
-    diagonal = bounds.Affine(
-        kernel=np.diag(link.scale),
-        bias=link.offset,
-        kernel_error=numerics.gamma(4) * float(np.linalg.norm(link.scale)),
-        bias_error=numerics.gamma(4) * float(np.linalg.norm(link.offset)),
-    )
-    return diagonal if pending is None else pending.then(diagonal)
-
-
 def _check_agreement(model: keras.Model, network: bounds.Network) -> None:
     """Refuses a model that does not compute what its layers say."""
-    shape = input_shape(model)
+    shape = model_calls.input_shape(model)
     random = np.random.default_rng(0)
     probes = np.concatenate(
         [

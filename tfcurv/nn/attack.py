@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from tfcurv.nn import targets
-from tfcurv.nn.trained_chain import TrainedChain
+from tfcurv.nn.trained_graph import TrainedGraph
 
 _CONSTRAINTS = ("dual", "sphere")
 
@@ -104,7 +104,7 @@ class CurvatureAttack:
     def perturb(
         self,
         model: keras.Model,
-        chain: TrainedChain | None,
+        graph: TrainedGraph | None,
         x: tf.Tensor,
         y: tf.Tensor,
     ) -> tf.Tensor:
@@ -112,7 +112,7 @@ class CurvatureAttack:
 
         Args:
             model: Maps x to logits.
-            chain: Its layers; None suffices on the sphere.
+            graph: Its layers; None suffices on the sphere.
             x: `[batch, ...]` floating inputs.
             y: `[batch]` int32 labels.
         """
@@ -127,16 +127,16 @@ class CurvatureAttack:
 
         least = tf.zeros_like(y, x.dtype)
         if self.needs_curvature:
-            curvature = tf.stop_gradient(chain.curvature_estimate(y, t))
-            least = self._fraction(chain) * curvature
+            curvature = tf.stop_gradient(graph.curvature_estimate(y, t))
+            least = self._fraction(graph) * curvature
         column = tf.reshape(least, [-1] + [1] * (x.shape.rank - 1))
         return tf.stop_gradient(self.descend(gradient, x, first, column))
 
-    def _fraction(self, chain: TrainedChain) -> float:
+    def _fraction(self, graph: TrainedGraph) -> float:
         given = self._config["curvature_fraction"]
         if given is not None:
             return given
-        shallow = chain.num_layers <= 2
+        shallow = graph.num_layers <= 2
         return _SHALLOW_FRACTION if shallow else _DEEP_FRACTION
 
     def descend(

@@ -1,5 +1,6 @@
 """`tfcurv.certify`: from a model and data to a result."""
 
+from collections.abc import Mapping
 from collections.abc import Sequence
 from concurrent import futures
 import dataclasses
@@ -18,6 +19,7 @@ from tfcurv import certificates
 from tfcurv import data as tfcurv_data
 from tfcurv import version
 from tfcurv.nn.falsify import Attacker
+from tfcurv.nn.graph import Assumption
 from tfcurv.nn.subject import read_subject
 
 #: Radii of the summary where none are asked for.
@@ -43,6 +45,7 @@ def certify(
     guard: str | None = None,
     rigor: str = "verified",
     curvature: str = "global",
+    assume: Mapping[str, Assumption] | None = None,
     radii: bool = True,
     falsify: bool = False,
     checkpoint: str | pathlib.Path | None = None,
@@ -63,10 +66,12 @@ def certify(
     Adversarial Attacks", ICML 2020 [SF20].
 
     Args:
-        model: A `keras.Sequential` or functional model that ends in logits,
-            of Dense, Activation, Flatten, Reshape, Rescaling, Normalization
-            and Dropout layers; or a `Network`. ReLU may be the activation of
-            one hidden layer: its margins are bounded by concave quadratics.
+        model: A `keras.Sequential` or functional model that ends in logits;
+            or a `Network`. Its layers may be dense, convolutions, average
+            pooling, normalisations, paddings, sums and joins of branches,
+            with smooth activations; the README has the list. ReLU may be the
+            activation of one hidden layer, whose margins are then bounded by
+            concave quadratics.
         data: A batched `tf.data.Dataset` of (x, y), a pair of arrays, or the
             name of a data set (its test split, pixels in [0, 1]).
         epsilons: Radii of the summary, in the units of the model's input.
@@ -83,6 +88,9 @@ def certify(
             larger radii, most of all for networks without a curvature
             penalty, and costs tens of milliseconds an image; "auto" does so
             where the global one does not meet an adversarial example.
+        assume: What layers that are not known compute in inference, by name:
+            a `LinearMapSpec` or a `bounds.Activation`. They are believed, and
+            the result names them.
         radii: False decides at the epsilons and refines no radius beyond
             what that takes: the same certified accuracies, sooner.
         falsify: Whether to attack every certified point inside its radius,
@@ -123,7 +131,7 @@ def certify(
             "What certifies nothing cannot be falsified. "
             f"Received: falsify={falsify!r}, targets={targets!r}."
         )
-    subject = read_subject(model, guard=guard, rigor=rigor)
+    subject = read_subject(model, guard=guard, rigor=rigor, assume=assume)
     certifier = _certifier(subject.network, scope, options)
     # Tracing takes a second or two; data and curvature bounds take as long.
     with futures.ThreadPoolExecutor(max_workers=1) as meanwhile:
@@ -144,6 +152,7 @@ def certify(
             "rigor": rigor,
             "curvature": _curvature_bounds(subject.network, scope),
             "decisions_only": not radii,
+            "assumptions": subject.assumptions,
             "versions": _versions(),
         }
         store = None

@@ -1,6 +1,7 @@
 """`tfcurv.falsify`: attacks on the certified points of a result."""
 
 from collections.abc import Callable
+from collections.abc import Mapping
 import dataclasses
 import io
 import pathlib
@@ -15,6 +16,7 @@ from tfcurv import certificates
 from tfcurv import data as tfcurv_data
 from tfcurv import errors
 from tfcurv import report
+from tfcurv.nn.graph import Assumption
 from tfcurv.nn.subject import Subject
 from tfcurv.nn.subject import read_subject
 
@@ -106,6 +108,7 @@ def falsify(
     data: Any = None,
     *,
     options: certificates.FalsifierOptions | None = None,
+    assume: Mapping[str, Assumption] | None = None,
     batch_size: int = tfcurv_data.DEFAULT_BATCH_SIZE,
     data_dir: str | None = None,
     folder: str | pathlib.Path = ".",
@@ -123,6 +126,7 @@ def falsify(
         data: The data that were certified, as `certify` takes them. Default:
             the data set that the result names.
         options: How hard to try.
+        assume: As it was given to `certify`.
         batch_size: Images at a time.
         data_dir: Folder of tensorflow-datasets, for a name.
         folder: Where a counter-example is saved.
@@ -142,7 +146,9 @@ def falsify(
             "What certifies nothing cannot be falsified. "
             f"Received: a result of targets={result.targets_protocol!r}."
         )
-    subject = read_subject(model, guard=result.guard, rigor=result.rigor)
+    subject = read_subject(
+        model, guard=result.guard, rigor=result.rigor, assume=assume
+    )
     _check_same("model", subject.model_hash, result.model_hash)
     source = tfcurv_data.batches(
         _named_data(result.data_name) if data is None else data,

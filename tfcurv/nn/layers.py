@@ -4,6 +4,9 @@ from typing import Any
 
 import keras
 
+from tfcurv import errors
+from tfcurv.nn.spectral_norm import ConvolutionNormTracker
+from tfcurv.nn.spectral_norm import Convolve
 from tfcurv.nn.spectral_norm import SpectralNormTracker
 
 
@@ -28,3 +31,68 @@ class Dense(keras.layers.Dense):
         """Makes kernel, bias and the tracker's vectors."""
         super().build(input_shape)
         self.spectral_norm.build(tuple(self.kernel.shape))
+
+
+class _TrackedConvolution:
+    """What the convolution layers add to Keras' own."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.spectral_norm = ConvolutionNormTracker(
+            Convolve(self), name="spectral_norm", dtype=self.dtype_policy
+        )
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Makes kernel, bias and the tracker's vectors.
+
+        Raises:
+            UnsupportedLayerError: The shape of a sample is not known.
+        """
+        shape = tuple(input_shape[1:])
+        if None in shape:
+            raise errors.UnsupportedLayerError(
+                "The norm of a convolution depends on the shape of a sample, "
+                "which must be known. "
+                f"Received: layer {self.name!r}, input_shape={input_shape}. "
+                f"Allowed: such as {(None, *(s or 28 for s in shape))}; give "
+                "the model a keras.Input of a known shape."
+            )
+        super().build(input_shape)
+        self.spectral_norm.build(
+            shape, tuple(self.compute_output_shape(input_shape)[1:])
+        )
+
+
+@keras.saving.register_keras_serializable(package="tfcurv")
+class Conv1D(_TrackedConvolution, keras.layers.Conv1D):
+    """`keras.layers.Conv1D` that tracks the norm of its map of samples.
+
+    The same arguments, the same output; see `Conv2D`.
+
+    Input shape: `[batch, steps, channels]`, `steps` known. Output shape:
+    `[batch, new_steps, filters]`.
+    """
+
+
+@keras.saving.register_keras_serializable(package="tfcurv")
+class Conv2D(_TrackedConvolution, keras.layers.Conv2D):
+    """`keras.layers.Conv2D` that tracks the norm of its map of samples.
+
+    The same arguments, the same output. Power iteration runs on the map of
+    whole samples, not on the flattened kernel; its vectors, of the shapes of
+    a sample before and after the layer, are saved as non-trainable weights.
+
+    Input shape: `[batch, height, width, channels]`, all but the batch known.
+    Output shape: `[batch, new_height, new_width, filters]`.
+    """
+
+
+@keras.saving.register_keras_serializable(package="tfcurv")
+class DepthwiseConv2D(_TrackedConvolution, keras.layers.DepthwiseConv2D):
+    """`keras.layers.DepthwiseConv2D` that tracks the norm of its map.
+
+    The same arguments, the same output; see `Conv2D`.
+
+    Input shape: `[batch, height, width, channels]`, all but the batch known.
+    Output shape: `[batch, new_height, new_width, channels * multiplier]`.
+    """

@@ -8,7 +8,7 @@ import tensorflow as tf
 from tfcurv.nn import targets
 from tfcurv.nn.attack import CurvatureAttack
 from tfcurv.nn.regularizer import CurvatureRegularizer
-from tfcurv.nn.trained_chain import TrainedChain
+from tfcurv.nn.trained_graph import TrainedGraph
 
 # Key under which a model's config holds what Keras' own config does not.
 _EXTRAS = "tfcurv"
@@ -27,7 +27,7 @@ class _CurvatureTraining:
         super().__init__(*args, **kwargs)
         self._adversary: CurvatureAttack | None = None
         self._regularizers: list[CurvatureRegularizer] = []
-        self._chain: TrainedChain | None = None
+        self._trained_graph: TrainedGraph | None = None
 
     @property
     def adversary(self) -> CurvatureAttack | None:
@@ -79,7 +79,7 @@ class _CurvatureTraining:
         super().compile(*args, **kwargs)
         self._adversary = adversary
         # Layers may have been adapted, or given another activation.
-        self._chain = None
+        self._trained_graph = None
 
     def update_spectral_norms(self) -> None:
         """Takes one step of power iteration on every tracked kernel.
@@ -87,18 +87,18 @@ class _CurvatureTraining:
         `train_step` does it once a batch; a training loop of one's own calls
         it once a batch too.
         """
-        if self._needs_chain():
-            self._read_chain().step()
+        if self._needs_graph():
+            self._read_graph().step()
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """Attacks the batch if there is an adversary, then trains on it."""
         x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
         self.update_spectral_norms()
         if self._adversary is not None:
-            chain = self._read_chain() if self._needs_chain() else None
+            graph = self._read_graph() if self._needs_graph() else None
             x = tf.cast(x, self.compute_dtype)
             labels = targets.class_indices(y, self.output_shape[-1])
-            x = self._adversary.perturb(self, chain, x, labels)
+            x = self._adversary.perturb(self, graph, x, labels)
         return super().train_step((x, y, weight))
 
     def compute_loss(
@@ -115,7 +115,7 @@ class _CurvatureTraining:
             return loss
         labels = targets.class_indices(y, y_pred.shape[-1])
         for regularizer in self._regularizers:
-            loss += regularizer(self._read_chain(), labels, y_pred)
+            loss += regularizer(self._read_graph(), labels, y_pred)
         return loss
 
     def get_config(self) -> dict[str, Any]:
@@ -156,18 +156,18 @@ class _CurvatureTraining:
         if getattr(self, "optimizer", None) is not None and self.built:
             self.optimizer.build(self.trainable_variables)
 
-    def _needs_chain(self) -> bool:
+    def _needs_graph(self) -> bool:
         attacks = self._adversary is not None
         return bool(self._regularizers) or (
             attacks and self._adversary.needs_curvature
         )
 
-    def _read_chain(self) -> TrainedChain:
-        if self._chain is None:
+    def _read_graph(self) -> TrainedGraph:
+        if self._trained_graph is None:
             # Reads the values of weights, which a graph in the making hides.
             with tf.init_scope():
-                self._chain = TrainedChain(self)
-        return self._chain
+                self._trained_graph = TrainedGraph(self)
+        return self._trained_graph
 
 
 @keras.saving.register_keras_serializable(package="tfcurv")
@@ -185,12 +185,12 @@ class Sequential(_CurvatureTraining, keras.Sequential):
 
     def add(self, layer: Any, rebuild: bool = True) -> None:
         """Appends a layer."""
-        self._chain = None
+        self._trained_graph = None
         super().add(layer, rebuild=rebuild)
 
     def pop(self, rebuild: bool = True) -> keras.layers.Layer:
         """Removes the last layer and returns it."""
-        self._chain = None
+        self._trained_graph = None
         return super().pop(rebuild=rebuild)
 
 

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from tfcurv.nn import targets
-from tfcurv.nn.trained_chain import TrainedChain
+from tfcurv.nn.trained_graph import TrainedGraph
 
 
 @keras.saving.register_keras_serializable(package="tfcurv")
@@ -54,17 +54,17 @@ class CurvatureRegularizer:
         )
 
     def __call__(
-        self, chain: TrainedChain, y: tf.Tensor, logits: tf.Tensor
+        self, graph: TrainedGraph, y: tf.Tensor, logits: tf.Tensor
     ) -> tf.Tensor:
         """Returns the penalty, a scalar.
 
         Args:
-            chain: The model's layers.
+            graph: The model's layers.
             y: `[batch]` int32 labels.
             logits: `[batch, classes]` that choose the targets.
         """
         t = targets.choose_targets(logits, y, self._config["target"])
-        mean = tf.reduce_mean(chain.curvature_estimate(y, t))
+        mean = tf.reduce_mean(graph.curvature_estimate(y, t))
         return tf.cast(self.gamma, mean.dtype) * mean
 
     def get_config(self) -> dict[str, Any]:

@@ -1,9 +1,12 @@
-"""A spectral norm that follows a kernel through training."""
+"""Spectral norms that follow dense and convolution kernels in training."""
 
+from collections.abc import Sequence
+import math
 from typing import Any
 
 import keras
 from keras import ops
+import tensorflow as tf
 
 
 @keras.saving.register_keras_serializable(package="tfcurv")
@@ -26,17 +29,24 @@ class SpectralNormTracker(keras.layers.Layer):
     def build(self, kernel_shape: tuple[int, int]) -> None:
         """Makes u and v for kernels of this shape."""
         inputs, outputs = kernel_shape
-        self.u = self._unit_vector(inputs, "u", seed=1)
-        self.v = self._unit_vector(outputs, "v", seed=2)
+        self._make_vectors((inputs,), (outputs,))
+
+    def _make_vectors(
+        self, input_shape: Sequence[int], output_shape: Sequence[int]
+    ) -> None:
+        self.u = self._unit_vector(input_shape, "u", seed=1)
+        self.v = self._unit_vector(output_shape, "v", seed=2)
         self.built = True
 
-    def _unit_vector(self, size: int, name: str, seed: int) -> keras.Variable:
+    def _unit_vector(
+        self, shape: Sequence[int], name: str, seed: int
+    ) -> keras.Variable:
         # Normal entries with deviation 1 / sqrt(size) have norm about 1.
         return self.add_weight(
-            shape=(size,),
+            shape=shape,
             name=name,
             initializer=keras.initializers.RandomNormal(
-                stddev=size**-0.5, seed=seed
+                stddev=math.prod(shape) ** -0.5, seed=seed
             ),
             trainable=False,
         )
@@ -44,14 +54,107 @@ class SpectralNormTracker(keras.layers.Layer):
     def step(self, kernel: Any) -> None:
         """Takes one step of power iteration on a kernel."""
         kernel = ops.stop_gradient(ops.convert_to_tensor(kernel))
-        v = _normalised(ops.matmul(self.u, kernel), self.v)
+        v = _normalised(self._forward(self.u, kernel), self.v)
         self.v.assign(v)
-        self.u.assign(_normalised(ops.matmul(kernel, v), self.u))
+        self.u.assign(_normalised(self._adjoint(v, kernel), self.u))
 
     def call(self, kernel: Any) -> Any:
         """Returns u^T K v, a scalar, without taking a step."""
         u, v = ops.stop_gradient(self.u), ops.stop_gradient(self.v)
-        return ops.sum(u * ops.matmul(kernel, v))
+        return self._product(u, v, kernel)
+
+    def _forward(self, u, kernel):
+        return ops.matmul(u, kernel)
+
+    def _adjoint(self, v, kernel):
+        return ops.matmul(kernel, v)
+
+    def _product(self, u, v, kernel):
+        return ops.sum(u * self._adjoint(v, kernel))
+
+
+class ConvolutionNormTracker(SpectralNormTracker):
+    """The same for a convolution as a map of whole samples.
+
+    Its u has the shape of a sample before the convolution, its v that of one
+    after it. The norm of the kernel flattened to a matrix may be too small by
+    a factor of the root of the number of taps; this one is that of the map
+    itself, borders, strides and padding included.
+    """
+
+    def __init__(self, convolution: "Convolve", **kwargs: Any):
+        """Keeps the map.
+
+        Args:
+            convolution: What is done with samples and a kernel.
+            **kwargs: The arguments of any Keras layer.
+        """
+        super().__init__(**kwargs)
+        self.convolution = convolution
+
+    def build(
+        self, input_shape: tuple[int, ...], output_shape: tuple[int, ...]
+    ) -> None:
+        """Makes u and v, in the shapes of samples without the batch."""
+        self._make_vectors(input_shape, output_shape)
+
+    def _forward(self, u, kernel):
+        return self.convolution(u[None], kernel)[0]
+
+    def _adjoint(self, v, kernel):
+        return self.convolution.adjoint(v[None], kernel, self.u.shape)[0]
+
+    def _product(self, u, v, kernel):
+        # Forward: its gradient is one pass, that of the adjoint another kind.
+        return ops.sum(self._forward(u, kernel) * v)
+
+
+class Convolve:
+    """x, K -> x * K: what a convolution layer does but for bias, activation."""
+
+    def __init__(self, layer: keras.layers.Layer):
+        """Notes the geometry.
+
+        Args:
+            layer: A Conv1D, Conv2D or DepthwiseConv2D.
+        """
+        is_depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
+        self._operation = ops.depthwise_conv if is_depthwise else ops.conv
+        # Not the layer itself: it holds the tracker that holds this.
+        self._settings = {
+            "strides": tuple(layer.strides),
+            "padding": layer.padding,
+            "dilation_rate": tuple(layer.dilation_rate),
+            "data_format": layer.data_format,
+        }
+
+    def __call__(self, x: Any, kernel: Any) -> Any:
+        """Returns the convolution of samples `[batch, ...]`."""
+        settings = self._settings
+        if settings["padding"] == "causal":
+            settings = {**settings, "padding": "valid"}
+            reach = (kernel.shape[0] - 1) * settings["dilation_rate"][0]
+            around = [[0, 0], [0, 0], [0, 0]]
+            is_last = settings["data_format"] == "channels_last"
+            around[1 if is_last else 2] = [reach, 0]
+            x = ops.pad(x, around)
+        return self._operation(x, kernel, **settings)
+
+    def adjoint(self, v: Any, kernel: Any, shape: Sequence[int]) -> Any:
+        """Returns the adjoint applied to v, differentiable in both.
+
+        Args:
+            v: `[batch, ...]` as the convolution gives them.
+            kernel: That of the layer, or one like it.
+            shape: Of one sample before the convolution.
+        """
+        # A linear map's gradient is its adjoint, at zero as anywhere: so it
+        # is right whatever the geometry.
+        x = tf.zeros([tf.shape(v)[0], *shape], v.dtype)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(x)
+            y = self(x, kernel)
+        return tape.gradient(y, x, output_gradients=v)
 
 
 def _normalised(vector: Any, previous: Any) -> Any:
@@ -61,5 +164,6 @@ def _normalised(vector: Any, previous: Any) -> Any:
     largest = ops.max(ops.abs(vector))
     usable = ops.logical_and(largest > 0.0, ops.isfinite(largest))
     scaled = vector / ops.where(usable, largest, ops.ones_like(largest))
-    length = ops.where(usable, ops.norm(scaled), ops.ones_like(largest))
+    length = ops.sqrt(ops.sum(ops.square(scaled)))
+    length = ops.where(usable, length, ops.ones_like(largest))
     return ops.where(usable, scaled / length, previous)

@@ -1,5 +1,6 @@
 """What a run is about: a model, as a network, with its hash."""
 
+from collections.abc import Mapping
 import dataclasses
 import hashlib
 
@@ -8,7 +9,10 @@ import numpy as np
 
 from tfcurv import bounds
 from tfcurv.nn import adapter
-from tfcurv.nn import chain
+from tfcurv.nn import graph
+from tfcurv.nn import model_calls
+
+_SCALINGS = (keras.layers.Rescaling, keras.layers.Normalization)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -20,24 +24,43 @@ class Subject:
         network: What it computes.
         input_shape: Shape of one of its inputs.
         is_scaled: Whether it scales its input itself.
+        assumptions: Names of the layers that are what the caller says.
     """
 
     model: keras.Model | None
     network: bounds.Network
     input_shape: tuple[int, ...]
     is_scaled: bool
+    assumptions: tuple[str, ...] = ()
 
     @property
     def model_hash(self) -> str:
         """sha256 of weights, biases and activations."""
         digest = hashlib.sha256()
         for affine in self.network.affines:
-            for array in (affine.kernel, affine.bias):
-                digest.update(repr(array.shape).encode())
-                digest.update(np.ascontiguousarray(array).tobytes())
+            _digest(digest, affine.linear)
+            _digest(digest, affine.bias)
         names = [activation.name for activation in self.network.activations]
         digest.update(repr(names).encode())
         return digest.hexdigest()
+
+
+def _digest(digest, part) -> None:
+    """Adds an array, or a linear map with all that it is made of."""
+    if isinstance(part, bounds.Dense):
+        part = part.kernel
+    if isinstance(part, np.ndarray):
+        digest.update(repr(part.shape).encode())
+        digest.update(np.ascontiguousarray(part).tobytes())
+    elif isinstance(part, bounds.LinearMap):
+        digest.update(type(part).__name__.encode())
+        for field in dataclasses.fields(part):
+            _digest(digest, getattr(part, field.name))
+    elif isinstance(part, tuple):
+        for each in part:
+            _digest(digest, each)
+    else:
+        digest.update(repr(part).encode())
 
 
 def read_subject(
@@ -45,6 +68,7 @@ def read_subject(
     *,
     guard: str | None = None,
     rigor: str = "verified",
+    assume: Mapping[str, graph.Assumption] | None = None,
 ) -> Subject:
     """Returns what a model computes, with what a run needs to know of it.
 
@@ -52,6 +76,7 @@ def read_subject(
         model: A Keras model, or a `Network`, taken as it is.
         guard: See `network_from_model`.
         rigor: See `network_from_model`.
+        assume: See `network_from_model`.
 
     Raises:
         UnsupportedModelError: The model cannot be certified.
@@ -70,11 +95,14 @@ def read_subject(
             input_shape=(model.input_dim,),
             is_scaled=False,
         )
-    network = adapter.network_from_model(model, guard=guard, rigor=rigor)
-    kinds = [type(link) for link in chain.read_chain(model, with_relu=True)]
+    network = adapter.network_from_model(
+        model, guard=guard, rigor=rigor, assume=assume
+    )
+    found = graph.read_graph(model, with_relu=True, assume=assume)
     return Subject(
         model=model,
         network=network,
-        input_shape=adapter.input_shape(model),
-        is_scaled=chain.Scaling in kinds,
+        input_shape=model_calls.input_shape(model),
+        is_scaled=any(type(n.layer) in _SCALINGS for n in found.nodes),
+        assumptions=found.assumptions,
     )

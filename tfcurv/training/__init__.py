@@ -1,5 +1,6 @@
 """Training runs as frozen settings and one call. Knows no flags."""
 
+from tfcurv.training.config import ConvolutionSettings as ConvolutionSettings
 from tfcurv.training.config import TrainConfig as TrainConfig
 from tfcurv.training.recipes import RECIPES as RECIPES
 from tfcurv.training.recipes import recipe as recipe

@@ -1,4 +1,4 @@
-"""Builds and trains dense networks as a `TrainConfig` says."""
+"""Builds and trains networks as a `TrainConfig` says."""
 
 from collections.abc import Mapping
 import dataclasses
@@ -46,6 +46,12 @@ def build_model(config: TrainConfig) -> nn.Sequential:
     model = nn.Sequential(
         [
             keras.Input(info.image_shape),
+            *(
+                nn.layers.Conv2D(
+                    *settings, padding="same", activation=config.activation
+                )
+                for settings in config.convolutions
+            ),
             keras.layers.Flatten(),
             *(
                 nn.layers.Dense(config.width, activation=config.activation)
@@ -62,7 +68,7 @@ def build_model(config: TrainConfig) -> nn.Sequential:
 
 def _name(config: TrainConfig) -> str:
     kind = "crt" if config.epsilon else "plain"
-    return f"{kind}_{config.dataset}_{config.layers}x{config.width}"
+    return f"{kind}_{config.dataset}_{config.architecture}"
 
 
 def compile_model(

@@ -1,0 +1,64 @@
+"""A Keras model as float32 executes it, layer by layer."""
+
+import keras
+import numpy as np
+
+from tfcurv import bounds
+from tfcurv import errors
+from tfcurv.nn import layers as tfcurv_layers
+from tfcurv.nn.graph import Graph
+from tfcurv.nn.graph import Kind
+from tfcurv.nn.graph import Node
+
+_DENSE = (keras.layers.Dense, tfcurv_layers.Dense)
+# A BatchNormalization's offset cancels before it is added.
+_SCALINGS = (keras.layers.Rescaling, keras.layers.Normalization)
+
+
+def execution(model: keras.Model, graph: Graph) -> bounds.Execution:
+    """Returns the nodes as Keras runs them, one by one, in float32.
+
+    Args:
+        model: The model, for messages.
+        graph: What it computes.
+
+    Raises:
+        UnsupportedModelError: The rounding of some layer is not bounded: it
+            is of another precision, or neither dense nor a scaling. Libraries
+            may compute a convolution by transforms, which round otherwise.
+    """
+    stages = []
+    for position, node in enumerate(graph.nodes[1:]):
+        if node.layer.compute_dtype != "float32":
+            raise errors.UnsupportedModelError(
+                "guard='float32' is about models that compute in float32. "
+                f"Received: layer={node.layer.name!r} of model "
+                f"{model.name!r}, compute_dtype={node.layer.compute_dtype!r}."
+            )
+        stage = _stage(node)
+        if stage is None or node.sources != (position,):
+            raise errors.UnsupportedModelError(
+                "guard='float32' is about chains of dense layers, "
+                "activations, Rescaling and Normalization alone. "
+                f"Received: layer={node.layer.name!r} of type "
+                f"{type(node.layer).__name__} of model {model.name!r}. "
+                "Allowed: guard=None."
+            )
+        stages += [] if type(stage) is bounds.Identity else [stage]
+    return bounds.Execution(stages)
+
+
+def _stage(node: Node):
+    if node.kind is Kind.ACTIVATION:
+        return node.activation
+    if node.kind is not Kind.LINEAR:
+        return None
+    linear, kind = node.step.map, type(node.layer)
+    if type(linear) is bounds.Identity:
+        return linear
+    if type(linear) is bounds.Dense and kind in _DENSE:
+        return bounds.Affine(kernel=linear.kernel, bias=node.step.bias)
+    if type(linear) is bounds.Diagonal and kind in _SCALINGS:
+        scale = np.broadcast_to(linear.scale, linear.input_shape).ravel()
+        return bounds.Scaling(scale=scale, offset=node.step.bias)
+    return None

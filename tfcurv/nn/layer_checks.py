@@ -1,0 +1,91 @@
+"""Whether a Keras layer does what its class says, and is used so."""
+
+import keras
+
+from tfcurv.nn import model_calls
+from tfcurv.nn import refusals
+
+#: What does nothing in inference; `type is`, for a subclass may do something.
+IDENTITIES = (
+    keras.layers.Identity,
+    keras.layers.Dropout,
+    keras.layers.SpatialDropout1D,
+    keras.layers.SpatialDropout2D,
+    keras.layers.AlphaDropout,
+    keras.layers.GaussianDropout,
+    keras.layers.GaussianNoise,
+    keras.layers.ActivityRegularization,
+    keras.layers.RandomFlip,
+    keras.layers.RandomRotation,
+    keras.layers.RandomTranslation,
+    keras.layers.RandomZoom,
+    keras.layers.RandomContrast,
+    keras.layers.RandomBrightness,
+)
+
+# Keras itself replaces these two, in every layer.
+_WRAPPED_BY_KERAS = ("build", "quantize")
+
+
+def check_call(call: model_calls.Call) -> None:
+    """Refuses uses of a layer other than on tensors, in inference.
+
+    Raises:
+        UnsupportedLayerError: It is given constants, or trained.
+    """
+    layer = call.operation
+    if not call.only_tensors:
+        raise refusals.unsupported(
+            layer, "it was called on more than tensors of the model"
+        )
+    # What does nothing in inference does nothing in `model.predict`.
+    if call.in_training and type(layer) not in IDENTITIES:
+        raise refusals.unsupported(
+            layer,
+            "it was called with training=True; build the model without it",
+        )
+
+
+def check_single(layer, sources: tuple[int, ...]) -> None:
+    """Refuses a layer that reads several tensors, a mask among them.
+
+    Raises:
+        UnsupportedLayerError: It does.
+    """
+    if len(sources) != 1:
+        raise refusals.unsupported(layer, "it joins several branches")
+
+
+def check_precision(layer: keras.layers.Layer) -> None:
+    """Refuses a layer that rounds to a type of low precision.
+
+    Raises:
+        UnsupportedLayerError: It does.
+    """
+    policy = layer.dtype_policy
+    if policy.compute_dtype not in model_calls.PRECISIONS or (
+        policy.compute_dtype != policy.variable_dtype
+    ):
+        raise refusals.unsupported(
+            layer, f"its dtype policy is {policy.name!r}"
+        )
+
+
+def check_stock(layer: keras.layers.Layer) -> None:
+    """Refuses low precision, methods that were replaced, channels first.
+
+    Raises:
+        UnsupportedLayerError: The layer has one of these.
+    """
+    check_precision(layer)
+    for name, value in vars(layer).items():
+        stock = getattr(type(layer), name, None)
+        if callable(value) and callable(stock):
+            if name not in _WRAPPED_BY_KERAS:
+                raise refusals.unsupported(
+                    layer, f"its `{name}` has been replaced"
+                )
+    if getattr(layer, "data_format", None) == "channels_first":
+        raise refusals.unsupported(
+            layer, "channels_first reorders its input; use channels_last"
+        )

@@ -1,0 +1,274 @@
+"""Reads the Keras layers that are affine in inference, in float64."""
+
+from collections.abc import Callable
+import math
+
+import keras
+import numpy as np
+
+from tfcurv import bounds
+from tfcurv import errors
+from tfcurv.nn import layers as tfcurv_layers
+from tfcurv.nn import normalization_layers
+from tfcurv.nn import refusals
+from tfcurv.nn.linear_step import LinearStep
+
+_Shape = tuple[int, ...]
+
+
+def read_linear(layer: keras.layers.Layer, input_shape: _Shape) -> LinearStep:
+    """Returns what a layer does to one flattened sample, before activation.
+
+    Args:
+        layer: A built layer of a type in `READERS`.
+        input_shape: Of one sample that it is used on.
+
+    Returns:
+        The map, whose shapes are those of the layer, and the bias.
+
+    Raises:
+        UnsupportedLayerError: The layer has a setting for which nothing is
+            known, or does not fit the shape.
+        NonFiniteWeightsError: A scale or an offset is NaN or infinite.
+    """
+    if getattr(layer, "quantization_mode", None) is not None:
+        raise refusals.unsupported(layer, "it is quantized")
+    if getattr(layer, "lora_enabled", False):
+        raise refusals.unsupported(layer, "LoRA is enabled on it")
+    try:
+        step = READERS[type(layer)](layer, tuple(input_shape))
+        stated = tuple(layer.compute_output_shape((1, *input_shape))[1:])
+    except errors.TfcurvError:
+        raise
+    except ValueError as error:
+        raise refusals.unsupported(
+            layer,
+            f"it does not fit an input of shape {tuple(input_shape)} "
+            f"({str(error).rstrip('.')})",
+        ) from error
+    shapes = step.map.input_shape, step.map.output_shape
+    if shapes != (tuple(input_shape), stated):
+        raise refusals.unsupported(
+            layer,
+            f"it was read as {shapes[0]} -> {shapes[1]}, and Keras says that "
+            f"it is {tuple(input_shape)} -> {stated}",
+        )
+    return step
+
+
+def _with_bias(layer, linear: bounds.LinearMap) -> LinearStep:
+    """Returns a step with the layer's bias, one entry for each channel."""
+    # Some layers look at the one when they are called, some at the other.
+    if layer.use_bias != (layer.bias is not None):
+        raise refusals.unsupported(layer, "its `use_bias` was changed")
+    bias = np.zeros(linear.output_shape)
+    if layer.use_bias:
+        bias = bias + _weight(layer.bias)
+    return LinearStep(linear, bias.ravel())
+
+
+def _weight(variable) -> np.ndarray:
+    return np.asarray(variable, np.float64)
+
+
+def _reshaped(linear: bounds.LinearMap, before: _Shape, after: _Shape):
+    """Returns a map with other shapes of the same sizes."""
+    return bounds.Composition(
+        maps=(
+            bounds.Identity(
+                input_shape=before, output_shape=linear.input_shape
+            ),
+            linear,
+            bounds.Identity(
+                input_shape=linear.output_shape, output_shape=after
+            ),
+        )
+    )
+
+
+def _dense(layer, shape: _Shape) -> LinearStep:
+    kernel = _weight(layer.kernel)
+    if len(shape) == 1 and kernel.shape[:1] == shape:
+        return _with_bias(layer, bounds.Dense(kernel=kernel))
+    # On inputs of higher rank, a convolution with a window of one place.
+    places = shape[:-1] if len(shape) in (2, 3) else (math.prod(shape[:-1]),)
+    linear = bounds.Convolution(
+        kernel=kernel.reshape(*(1 for _ in places), *kernel.shape),
+        input_shape=(*places, shape[-1]),
+    )
+    if places != shape[:-1]:
+        linear = _reshaped(linear, shape, (*shape[:-1], kernel.shape[-1]))
+    return _with_bias(layer, linear)
+
+
+def _geometry(layer) -> dict:
+    """Returns the settings that all convolutions share."""
+    return {
+        "strides": tuple(layer.strides),
+        "padding": layer.padding,
+        "dilations": tuple(layer.dilation_rate),
+    }
+
+
+def _convolution(layer, shape: _Shape) -> LinearStep:
+    linear = bounds.Convolution(
+        kernel=_weight(layer.kernel),
+        input_shape=shape,
+        groups=layer.groups,
+        **_geometry(layer),
+    )
+    return _with_bias(layer, linear)
+
+
+def _by_channel(layer, kernel, shape: _Shape) -> bounds.Convolution:
+    """Returns the convolution of each channel by itself."""
+    kernel = _weight(kernel)
+    *window, channels, multiplier = kernel.shape
+    return bounds.Convolution(
+        kernel=kernel.reshape(*window, 1, channels * multiplier),
+        input_shape=shape,
+        groups=channels,
+        **_geometry(layer),
+    )
+
+
+def _depthwise(layer, shape: _Shape) -> LinearStep:
+    return _with_bias(layer, _by_channel(layer, layer.kernel, shape))
+
+
+def _separable(layer, shape: _Shape) -> LinearStep:
+    first = _by_channel(layer, layer.depthwise_kernel, shape)
+    second = bounds.Convolution(
+        kernel=_weight(layer.pointwise_kernel), input_shape=first.output_shape
+    )
+    return _with_bias(layer, bounds.Composition(maps=(first, second)))
+
+
+def _without_bias(linear: bounds.LinearMap) -> LinearStep:
+    return LinearStep(linear, np.zeros(linear.outputs))
+
+
+def _pooling(layer, shape: _Shape) -> LinearStep:
+    linear = bounds.AveragePooling(
+        input_shape=shape,
+        pool_size=tuple(layer.pool_size),
+        strides=tuple(layer.strides),
+        padding=layer.padding.lower(),
+    )
+    return _without_bias(linear)
+
+
+def _global_pooling(layer, shape: _Shape) -> LinearStep:
+    linear = bounds.AveragePooling(input_shape=shape, pool_size=shape[:-1])
+    if not layer.keepdims:
+        linear = _reshaped(linear, shape, shape[-1:])
+    return _without_bias(linear)
+
+
+def _reshape(layer, shape: _Shape) -> LinearStep:
+    after = tuple(layer.compute_output_shape((1, *shape))[1:])
+    return _without_bias(bounds.Identity(input_shape=shape, output_shape=after))
+
+
+def _permute(layer, shape: _Shape) -> LinearStep:
+    axes = [axis - 1 for axis in layer.dims]
+    return _without_bias(bounds.Selection.permute(shape, axes))
+
+
+def _pairs(pairs) -> list[tuple[int, int]]:
+    """Returns the pairs of each axis; a single pair is that of the only one."""
+    pairs = [pairs] if isinstance(pairs[0], int) else pairs
+    return [*map(tuple, pairs), (0, 0)]
+
+
+def _zero_padding(layer, shape: _Shape) -> LinearStep:
+    return _without_bias(
+        bounds.Selection.zero_pad(shape, _pairs(layer.padding))
+    )
+
+
+def _cropping(layer, shape: _Shape) -> LinearStep:
+    return _without_bias(bounds.Selection.crop(shape, _pairs(layer.cropping)))
+
+
+def _up_sampling(layer, shape: _Shape) -> LinearStep:
+    """Copies of each channel, as channels, moved to the places between."""
+    if getattr(layer, "interpolation", "nearest") != "nearest":
+        raise refusals.unsupported(
+            layer,
+            f"interpolation={layer.interpolation!r}; only 'nearest' is known",
+        )
+    *places, channels = shape
+    size = (layer.size,) if isinstance(layer.size, int) else tuple(layer.size)
+    copies = math.prod(size)
+    window = [1] * len(places)
+    copied = bounds.Convolution(
+        kernel=np.ones((*window, 1, channels * copies)),
+        input_shape=shape,
+        groups=channels,
+    )
+    # [*places, channels, *size], of which each place and its size are to be
+    # neighbours.
+    rank = len(places)
+    axes = [n for i in range(rank) for n in (i, rank + 1 + i)] + [rank]
+    moved = bounds.Selection.permute((*shape, *size), axes)
+    after = (*(n * k for n, k in zip(places, size)), channels)
+    return _without_bias(
+        bounds.Composition(
+            maps=(
+                copied,
+                bounds.Identity(
+                    input_shape=copied.output_shape,
+                    output_shape=moved.input_shape,
+                ),
+                moved,
+                bounds.Identity(
+                    input_shape=moved.output_shape, output_shape=after
+                ),
+            )
+        )
+    )
+
+
+_Reader = Callable[[keras.layers.Layer, _Shape], LinearStep]
+
+_OF_KERAS: dict[str, _Reader] = {
+    "Dense": _dense,
+    "Conv1D": _convolution,
+    "Conv2D": _convolution,
+    "DepthwiseConv1D": _depthwise,
+    "DepthwiseConv2D": _depthwise,
+    "SeparableConv1D": _separable,
+    "SeparableConv2D": _separable,
+    "AveragePooling1D": _pooling,
+    "AveragePooling2D": _pooling,
+    "GlobalAveragePooling1D": _global_pooling,
+    "GlobalAveragePooling2D": _global_pooling,
+    "Flatten": _reshape,
+    "Reshape": _reshape,
+    "Permute": _permute,
+    "ZeroPadding1D": _zero_padding,
+    "ZeroPadding2D": _zero_padding,
+    "Cropping1D": _cropping,
+    "Cropping2D": _cropping,
+    "UpSampling1D": _up_sampling,
+    "UpSampling2D": _up_sampling,
+    "Rescaling": normalization_layers.read_rescaling,
+    "Normalization": normalization_layers.read_normalization,
+    "BatchNormalization": normalization_layers.read_batch_normalization,
+}
+
+
+def _readers() -> dict[type, _Reader]:
+    """Returns the reader of each type: Keras' own, and tfcurv's of the name."""
+    found = {}
+    for name, reader in _OF_KERAS.items():
+        found[getattr(keras.layers, name)] = reader
+        own = getattr(tfcurv_layers, name, None)
+        if own is not None:
+            found[own] = reader
+    return found
+
+
+#: How to read a layer of each type, and of no subclass.
+READERS = _readers()

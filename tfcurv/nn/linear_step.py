@@ -1,0 +1,72 @@
+"""An affine map of one sample, as read from a layer or told by a caller."""
+
+import dataclasses
+from typing import Any
+from typing import NamedTuple
+
+import numpy as np
+
+from tfcurv import bounds
+
+
+class LinearStep(NamedTuple):
+    """An affine map x -> x K + b of one flattened sample.
+
+    Attributes:
+        map: K, with the stored weights.
+        bias: `[outputs]` float64.
+        roundings: The exact weights lie within gamma(roundings) |K| of those
+            of `map`, entry by entry.
+        bias_error: Bounds the l2 distance of the exact bias from `bias`.
+    """
+
+    map: bounds.LinearMap
+    bias: np.ndarray
+    roundings: int = 0
+    bias_error: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class LinearMapSpec:
+    """Says that a layer, in inference, computes x -> x K + b.
+
+    Attributes:
+        map: K, on one flattened sample: an array `[inputs, outputs]` or a
+            `bounds.LinearMap`. An array is taken as exact.
+        bias: b, `[outputs]`. Default: zero.
+    """
+
+    map: bounds.LinearMap | np.ndarray = dataclasses.field(repr=False)
+    bias: np.ndarray | None = dataclasses.field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        kernel = self.map
+        if not isinstance(kernel, bounds.LinearMap):
+            kernel = bounds.Dense(kernel=_array(kernel, "map", 2))
+            object.__setattr__(self, "map", kernel)
+        bias = np.zeros(kernel.outputs) if self.bias is None else self.bias
+        bias = _array(bias, "bias", 1)
+        object.__setattr__(self, "bias", bias)
+        if bias.shape != (kernel.outputs,):
+            raise ValueError(
+                "The bias must have one entry for each output of the map. "
+                f"Received: bias.shape={bias.shape}. "
+                f"Allowed: ({kernel.outputs},)."
+            )
+
+    @property
+    def step(self) -> LinearStep:
+        """The map and its bias."""
+        return LinearStep(self.map, self.bias)
+
+
+def _array(value: Any, name: str, rank: int) -> np.ndarray:
+    """Returns a float64 copy of a finite array of one rank."""
+    array = np.array(value, np.float64)
+    if array.ndim != rank or not np.all(np.isfinite(array)):
+        raise ValueError(
+            "A linear map needs finite numbers of the right rank. "
+            f"Received: {name}.shape={array.shape}, finite="
+            f"{bool(np.all(np.isfinite(array)))}. Allowed: rank {rank}."
+        )
+    return array

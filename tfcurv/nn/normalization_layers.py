@@ -1,0 +1,131 @@
+"""Reads the Keras layers that scale and shift: Rescaling, normalisations."""
+
+import keras
+import numpy as np
+
+from tfcurv import bounds
+from tfcurv import numerics
+from tfcurv.nn import refusals
+from tfcurv.nn.linear_step import LinearStep
+
+# A scale of at most a sum, a root and a division; the exact one lies within
+# gamma_3 of it, whichever of the two is taken as the reference.
+_SCALE_ROUNDINGS = 4
+
+# The scale, a product and a difference; 300 digits below everything else is
+# what may have vanished.
+_BIAS_ROUNDINGS = 6
+_VANISHED = 1e-300
+
+
+def read_rescaling(layer, shape: tuple[int, ...]) -> LinearStep:
+    """Returns x -> scale x + offset of a `Rescaling` layer.
+
+    Args:
+        layer: The layer.
+        shape: Of one sample that it is used on.
+    """
+    first = keras.config.image_data_format() == "channels_first"
+    if first and np.ndim(layer.scale) > 0:
+        raise refusals.unsupported(
+            layer, "image_data_format() is 'channels_first'"
+        )
+    scale = _fitted(layer, layer.scale, shape)
+    offset = _fitted(layer, layer.offset, shape)
+    return _step(layer, shape, scale, offset)
+
+
+def read_normalization(layer, shape: tuple[int, ...]) -> LinearStep:
+    """Returns x -> (x - mean) / max(root of variance, epsilon), or its inverse.
+
+    Args:
+        layer: A `Normalization` layer.
+        shape: Of one sample that it is used on.
+    """
+    if not layer.built or layer.mean is None:
+        raise refusals.unsupported(layer, "it has no statistics yet; adapt it")
+    mean = _fitted(layer, layer.mean, shape)
+    with np.errstate(invalid="ignore"):  # Refused below, by name.
+        root = np.sqrt(_fitted(layer, layer.variance, shape))
+    deviation = np.maximum(root, keras.config.epsilon())
+    if layer.invert:
+        return _step(layer, shape, deviation, mean, roundings=1)
+    return _centred(layer, shape, 1.0 / deviation, mean, np.zeros(()))
+
+
+def read_batch_normalization(layer, shape: tuple[int, ...]) -> LinearStep:
+    """Returns x -> gamma (x - mean) / root of (variance + epsilon) + beta.
+
+    With the moving statistics: what the layer does in inference.
+
+    Args:
+        layer: A `BatchNormalization` layer.
+        shape: Of one sample that it is used on.
+    """
+    rank = len(shape)
+    axis = layer.axis + rank if layer.axis < 0 else layer.axis - 1
+    if not 0 <= axis < rank:
+        raise refusals.unsupported(
+            layer, f"axis={layer.axis} of an input of shape {shape}"
+        )
+    trailing = (1,) * (rank - 1 - axis)
+
+    def along_axis(weight):
+        weight = np.asarray(weight, np.float64)
+        if weight.shape != shape[axis : axis + 1]:
+            raise refusals.unsupported(
+                layer, f"it was built for another shape than {shape}"
+            )
+        return _finite(layer, weight).reshape(-1, *trailing)
+
+    gamma = along_axis(layer.gamma) if layer.scale else np.ones(())
+    beta = along_axis(layer.beta) if layer.center else np.zeros(())
+    with np.errstate(all="ignore"):  # Refused below, by name.
+        spread = along_axis(layer.moving_variance) + layer.epsilon
+        scale = gamma / np.sqrt(spread)
+    if np.any((np.abs(scale) < _VANISHED) & (gamma != 0.0)):
+        raise refusals.unsupported(layer, "its scale underflows")
+    return _centred(layer, shape, scale, along_axis(layer.moving_mean), beta)
+
+
+def _centred(layer, shape, scale, mean, beta) -> LinearStep:
+    """Returns x -> scale (x - mean) + beta, for a rounded scale."""
+    with np.errstate(all="ignore"):  # Refused below, by name.
+        shift = mean * scale
+    _finite(layer, shift)
+    size = np.broadcast_to(np.abs(shift) + np.abs(beta), shape).ravel()
+    error = numerics.gamma(_BIAS_ROUNDINGS) * np.linalg.norm(size)
+    return _step(
+        layer,
+        shape,
+        scale,
+        beta - shift,
+        roundings=_SCALE_ROUNDINGS,
+        bias_error=numerics.round_up(float(error), size.size + 8)
+        + _VANISHED * size.size,
+    )
+
+
+def _step(layer, shape, scale, bias, **errors) -> LinearStep:
+    scale = _finite(layer, np.asarray(scale))
+    bias = np.broadcast_to(_finite(layer, bias), shape).ravel()
+    linear = bounds.Diagonal(scale=scale, input_shape=shape)
+    return LinearStep(linear, bias, **errors)
+
+
+def _finite(layer, array: np.ndarray) -> np.ndarray:
+    if not np.all(np.isfinite(array)):
+        raise refusals.not_finite(layer)
+    return array
+
+
+def _fitted(layer, value, shape: tuple[int, ...]) -> np.ndarray:
+    """Returns a scale or an offset without the batch axis it may have."""
+    array = _finite(layer, np.asarray(value, np.float64))
+    whole = (1, *shape)
+    sizes = zip(array.shape[::-1], whole[::-1])
+    if array.ndim > len(whole) or any(n not in (1, m) for n, m in sizes):
+        raise refusals.unsupported(
+            layer, f"its scale of shape {array.shape} does not fit {shape}"
+        )
+    return array[0] if array.ndim == len(whole) else array

@@ -1,0 +1,165 @@
+"""What curvature-based training needs to know of a Keras model."""
+
+import math
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfcurv import bounds
+from tfcurv import errors
+from tfcurv.nn import graph
+from tfcurv.nn import layers as tfcurv_layers
+
+# Up to this many classes there are no more pairs than rows in a batch of 64.
+_FEW_CLASSES = 11
+
+_CONVOLUTIONS = (
+    tfcurv_layers.Conv1D,
+    tfcurv_layers.Conv2D,
+    tfcurv_layers.DepthwiseConv2D,
+)
+# `type is`, not isinstance: a subclass may compute something else.
+_TRACKED = (tfcurv_layers.Dense, *_CONVOLUTIONS)
+
+
+class TrainedGraph:
+    """The steps of a model, with its layers' trackers."""
+
+    def __init__(self, model: keras.Model):
+        """Reads the model.
+
+        Raises:
+            UnsupportedModelError: As `read_graph`; also if a layer is to be
+                trained that carries no tracker.
+        """
+        self._nodes = graph.read_graph(model).nodes
+        self._tracked = []
+        for node in self._nodes:
+            if node.kind is graph.Kind.LINEAR:
+                self._check(node.layer)
+        self._dtype = tf.as_dtype(model.compute_dtype)
+
+    def _check(self, layer) -> None:
+        if type(layer) in _TRACKED:
+            self._tracked.append(layer)
+        elif layer.trainable_variables and not _is_normalization(layer):
+            allowed = [f"tfcurv.layers.{kind.__name__}" for kind in _TRACKED]
+            raise errors.UnsupportedLayerError(
+                "Curvature-based training needs layers that track their "
+                f"spectral norm. Received: layer {layer.name!r} of type "
+                f"{type(layer).__name__}. Allowed: {', '.join(allowed)}, "
+                "keras.layers.BatchNormalization, and layers without "
+                "trainable weights."
+            )
+
+    @property
+    def num_layers(self) -> int:
+        """The number of layers that track their norm."""
+        return len(self._tracked)
+
+    def step(self) -> None:
+        """Takes one step of power iteration on every kernel."""
+        for layer in self._tracked:
+            layer.spectral_norm.step(layer.kernel)
+
+    def curvature_estimate(self, y: tf.Tensor, t: tf.Tensor) -> tf.Tensor:
+        """Returns K(W, y, t) `[batch]` of Theorem 4 with tracked norms.
+
+        K(W, y, t) = K(W, t, y), so that C classes have C (C - 1) / 2 values.
+        Where these are few they are computed and looked up: for ten classes
+        45 rows through the network's absolute kernels, whatever the batch.
+
+        Args:
+            y: `[batch]` int32 labels.
+            t: `[batch]` int32 other classes.
+        """
+        classes = math.prod(self._nodes[-1].shape)
+        if classes > _FEW_CLASSES:
+            return self._estimate(y, t)
+        first, second = np.triu_indices(classes, 1)
+        position = np.full((classes, classes), len(first))
+        position[first, second] = position[second, first] = range(len(first))
+        values = self._estimate(tf.constant(first), tf.constant(second))
+        pair = tf.gather(tf.gather(position, y), t, batch_dims=1)
+        # A product, so that its gradient is one. No entry of a row is on for
+        # the pair of a class with itself, whose K is zero.
+        chosen = tf.one_hot(pair, len(first), dtype=values.dtype)
+        return tf.linalg.matvec(chosen, values)
+
+    def _estimate(self, y: tf.Tensor, t: tf.Tensor) -> tf.Tensor:
+        classes = math.prod(self._nodes[-1].shape)
+        rows = tf.one_hot(y, classes, dtype=self._dtype)
+        rows -= tf.one_hot(t, classes, dtype=self._dtype)
+        steps = [
+            bounds.TrainedStep(self._operation(node), node.sources)
+            for node in self._nodes
+        ]
+        return bounds.theorem4_estimate(steps, rows)
+
+    def _operation(self, node: graph.Node):
+        if node.kind is graph.Kind.INPUT:
+            return None
+        if node.kind is graph.Kind.ACTIVATION:
+            return node.activation
+        shapes = tuple(self._nodes[source].shape for source in node.sources)
+        if node.kind is graph.Kind.ADD:
+            return bounds.TrainedAdd()
+        if node.kind is graph.Kind.CONCATENATE:
+            return bounds.TrainedConcatenate(shapes, node.axis)
+        return self._map(node, shapes[0])
+
+    def _map(self, node: graph.Node, shape: tuple[int, ...]):
+        layer = node.layer
+        if _is_normalization(layer):
+            return _normalization(layer, shape)
+        if type(layer) not in _TRACKED:
+            return bounds.FixedMap(node.step.map)
+        kernel = tf.convert_to_tensor(layer.kernel)
+        norm = layer.spectral_norm(kernel)
+        kernel = tf.cast(kernel, self._dtype)
+        if type(layer) in _CONVOLUTIONS:
+            return _TrainedConvolution(layer, kernel, norm, shape)
+        return bounds.TrainedDense(kernel, norm, math.prod(shape[:-1]))
+
+
+def _is_normalization(layer) -> bool:
+    return type(layer) is keras.layers.BatchNormalization
+
+
+def _normalization(layer, shape) -> bounds.TrainedDiagonal:
+    """Returns x -> gamma / sqrt(variance + epsilon) x, of inference."""
+    variance = tf.convert_to_tensor(layer.moving_variance)
+    scale = tf.math.rsqrt(variance + layer.epsilon)
+    if layer.scale:
+        scale *= tf.convert_to_tensor(layer.gamma)
+    # The axis counts the batch.
+    rank = len(shape) + 1
+    spread = np.ones(rank, np.int64)
+    spread[layer.axis] = -1
+    return bounds.TrainedDiagonal(tf.reshape(scale, spread[1:]), shape)
+
+
+class _TrainedConvolution(bounds.TrainedMap):
+    """A convolution in training."""
+
+    def __init__(self, layer, kernel, norm, shape):
+        self._convolve = layer.spectral_norm.convolution
+        self._kernel = kernel
+        self._norm = norm
+        self._shape = shape
+        self._outputs = layer.compute_output_shape((None, *shape))[1:]
+
+    def norm(self, dtype):
+        return tf.cast(self._norm, dtype)
+
+    def transpose(self, v):
+        return self._adjoint(v, self._kernel)
+
+    def absolute_transpose(self, v):
+        return self._adjoint(v, tf.abs(self._kernel))
+
+    def _adjoint(self, v, kernel):
+        samples = tf.reshape(v, [-1, *self._outputs])
+        found = self._convolve.adjoint(samples, kernel, self._shape)
+        return tf.reshape(found, [-1, math.prod(self._shape)])
