@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from tfcurv import data
 from tfcurv import training
-from tfcurv.nn.trained_chain import TrainedChain
+from tfcurv.nn.trained_graph import TrainedGraph
 
 _LAYERS = flags.DEFINE_integer("layers", 2, "Dense layers.", lower_bound=2)
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "Rounds.", lower_bound=1)
@@ -51,13 +51,13 @@ def _by_hand(config: training.TrainConfig, dataset):
     """Returns an epoch of the same arithmetic without Keras' trainer."""
     model = _compiled(config)
     model(next(iter(dataset))[0])
-    optimizer, chain = model.optimizer, TrainedChain(model)
+    optimizer, graph = model.optimizer, TrainedGraph(model)
     optimizer.build(model.trainable_variables)
 
     @tf.function(jit_compile=True)
     def step(x, y):
         model.update_spectral_norms()
-        x = model.adversary.perturb(model, chain, x, tf.cast(y, tf.int32))
+        x = model.adversary.perturb(model, graph, x, tf.cast(y, tf.int32))
         with tf.GradientTape() as tape:
             logits = model(x, training=True)
             loss = model.compute_loss(x, y, logits)

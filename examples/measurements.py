@@ -103,6 +103,7 @@ def duality(model, split: data.Split, epsilon: float) -> dict[str, float]:
             tf.TensorSpec([None], tf.int32),
             tf.TensorSpec([None], tf.float64),
         ],
+        autograph=False,
     )
     x = split.images.reshape(len(split.labels), -1).astype(np.float64)
     labels = split.labels.astype(np.int32)

@@ -13,15 +13,28 @@ _WIDTHS = {1: (4, 3), 2: (4, 6, 3), 3: (4, 6, 5, 3), 4: (3, 5, 4, 6, 3)}
 _DEEP = (2, 3, 4)
 
 
-def _layers(kernels, activations, norms):
-    return [
-        bounds.TrainedLayer(*layer)
-        for layer in zip(kernels, norms, [*activations, None])
-    ]
+def _chain(*operations):
+    """Steps one after the other."""
+    steps = [bounds.TrainedStep(None, ())]
+    for index, operation in enumerate(operations):
+        steps.append(bounds.TrainedStep(operation, (index,)))
+    return steps
 
 
-def _pair_weights(kernel, pairs):
-    return tf.stack([kernel[:, y] - kernel[:, t] for y, t in pairs])
+def _steps(kernels, activations, norms):
+    operations = [bounds.TrainedDense(*pair) for pair in zip(kernels, norms)]
+    for index, activation in reversed(list(enumerate(activations))):
+        operations.insert(index + 1, activation)
+    return _chain(*operations)
+
+
+def _kernels(network, dtype):
+    return [tf.constant(each.kernel, dtype) for each in network.affines]
+
+
+def _rows(pairs, dtype=tf.float64, classes=3):
+    unit = tf.eye(classes, dtype=dtype)
+    return tf.stack([unit[y] - unit[t] for y, t in pairs])
 
 
 _PAIRS = ((0, 1), (1, 0), (2, 1), (2, 2))
@@ -38,14 +51,12 @@ class ValueTest(parameterized.TestCase):
     @parameterized.product(name=oracles.CURVED, depth=_DEEP)
     def test_with_exact_norms_it_is_theorem_4(self, name, depth):
         network = oracles.random_network(depth, _WIDTHS[depth], name, gain=2.0)
-        kernels = network.kernels(tf.float64)
+        kernels = _kernels(network, tf.float64)
         norms = [np.linalg.norm(kernel, 2) for kernel in kernels]
-        layers = _layers(
+        steps = _steps(
             kernels, network.activations, [tf.constant(n) for n in norms]
         )
-        found = bounds.theorem4_estimate(
-            layers, _pair_weights(kernels[-1], _PAIRS)
-        )
+        found = bounds.theorem4_estimate(steps, _rows(_PAIRS))
         kernel = network.affines[-1].kernel
         bound = [
             bounds.theorem4_bound(network, kernel[:, y] - kernel[:, t])
@@ -59,11 +70,10 @@ class ValueTest(parameterized.TestCase):
     def test_every_layer_has_its_own_activation(self):
         names = ("tanh", "softplus", "gelu")
         network = oracles.random_network(0, _WIDTHS[4], names)
-        kernels = network.kernels(tf.float64)
+        kernels = _kernels(network, tf.float64)
         norms = [tf.constant(np.linalg.norm(k, 2)) for k in kernels]
         found = bounds.theorem4_estimate(
-            _layers(kernels, network.activations, norms),
-            _pair_weights(kernels[-1], [(0, 1)]),
+            _steps(kernels, network.activations, norms), _rows([(0, 1)])
         )
         kernel = network.affines[-1].kernel
         bound = bounds.theorem4_bound(network, kernel[:, 0] - kernel[:, 1])
@@ -73,51 +83,176 @@ class ValueTest(parameterized.TestCase):
         # Found here: the same layer twice over was once taken for the first.
         kernel = tf.constant([[0.5, 0.2], [-0.1, 0.7]], tf.float64)
         norm = tf.constant(np.linalg.norm(kernel, 2))
-        layer = bounds.TrainedLayer(kernel, norm, bounds.activation("tanh"))
-        last = bounds.TrainedLayer(kernel, norm, None)
-        affine = bounds.Affine(kernel=kernel.numpy(), bias=np.zeros(2))
-        network = bounds.Network([affine] * 3, [layer.activation] * 2)
-        weights = np.asarray([1.0, -2.0])
-        found = bounds.theorem4_estimate(
-            [layer, layer, last], tf.constant(weights[np.newaxis])
+        layer, tanh = (
+            bounds.TrainedDense(kernel, norm),
+            bounds.ACTIVATIONS["tanh"],
         )
+        affine = bounds.Affine(kernel=kernel.numpy(), bias=np.zeros(2))
+        network = bounds.Network([affine] * 3, [tanh] * 2)
+        found = bounds.theorem4_estimate(
+            _chain(layer, tanh, layer, tanh, layer), _rows([(0, 1)], classes=2)
+        )
+        weights = affine.kernel[:, 0] - affine.kernel[:, 1]
         bound = bounds.theorem4_bound(network, weights)
         np.testing.assert_allclose(found, [bound], rtol=1e-7)
 
     def test_of_one_layer_is_zero(self):
         kernel = tf.ones([4, 3])
-        layers = _layers([kernel], [], [tf.ones([])])
-        found = bounds.theorem4_estimate(layers, tf.ones([5, 4]))
+        steps = _steps([kernel], [], [tf.ones([])])
+        found = bounds.theorem4_estimate(steps, tf.ones([5, 3]))
         np.testing.assert_array_equal(found, np.zeros(5, np.float32))
 
     def test_grows_with_the_norms(self):
         network = oracles.random_network(0, _WIDTHS[3], "tanh")
-        kernels = network.kernels(tf.float32)
-        weights = _pair_weights(kernels[-1], _PAIRS[:3])
+        kernels = _kernels(network, tf.float32)
+        rows = _rows(_PAIRS[:3], tf.float32)
         found = []
         for factor in (0.5, 1.0, 2.0):
             norms = [tf.constant(factor, tf.float32) for _ in kernels]
-            layers = _layers(kernels, network.activations, norms)
-            found.append(bounds.theorem4_estimate(layers, weights))
+            steps = _steps(kernels, network.activations, norms)
+            found.append(bounds.theorem4_estimate(steps, rows))
         self.assertTrue(np.all(np.diff(found, axis=0) > 0.0))
 
     @parameterized.parameters(tf.float32, tf.float64)
     def test_keeps_the_dtype_whatever_that_of_the_norms(self, dtype):
         network = oracles.random_network(0, _WIDTHS[3], "silu")
-        kernels = network.kernels(dtype)
+        kernels = _kernels(network, dtype)
         norms = [tf.constant(1.5, tf.float32) for _ in kernels]
         found = bounds.theorem4_estimate(
-            _layers(kernels, network.activations, norms),
-            _pair_weights(kernels[-1], _PAIRS),
+            _steps(kernels, network.activations, norms), _rows(_PAIRS, dtype)
         )
         self.assertEqual(found.dtype, dtype)
 
 
+def _random(seed, *shape):
+    return np.random.default_rng(seed).standard_normal(shape)
+
+
+def _dense(kernel):
+    norm = tf.constant(np.linalg.norm(kernel, 2))
+    return bounds.TrainedDense(tf.constant(kernel), norm)
+
+
+class GraphTest(parameterized.TestCase):
+    """By hand, for what a chain has not."""
+
+    softplus = bounds.ACTIVATIONS["softplus"]  # |s'| < 1, |s''| <= 1 / 4.
+
+    def test_what_is_added_adds_its_slopes_with_their_signs(self):
+        first, second = _random(0, 4, 5), _random(1, 5, 5)
+        last = _random(2, 5, 3)
+        steps = [
+            bounds.TrainedStep(None, ()),
+            bounds.TrainedStep(_dense(first), (0,)),
+            bounds.TrainedStep(self.softplus, (1,)),
+            bounds.TrainedStep(_dense(second), (2,)),
+            bounds.TrainedStep(bounds.TrainedAdd(), (2, 3, 2)),
+            bounds.TrainedStep(_dense(last), (4,)),
+        ]
+        found = bounds.theorem4_estimate(steps, _rows([(0, 1)]))
+        slopes = (second + 2.0 * np.eye(5)) @ (last[:, 0] - last[:, 1])
+        radius = np.linalg.norm(first, 2)
+        oracle = 0.25 * radius**2 * np.abs(slopes).max()
+        np.testing.assert_allclose(found, [oracle])
+
+    def test_paths_with_activations_add_absolute_slopes(self):
+        first, second = _random(0, 4, 5), _random(1, 5, 5)
+        last = _random(2, 5, 3)
+        steps = [
+            bounds.TrainedStep(None, ()),
+            bounds.TrainedStep(_dense(first), (0,)),
+            bounds.TrainedStep(self.softplus, (1,)),
+            bounds.TrainedStep(_dense(second), (2,)),
+            bounds.TrainedStep(self.softplus, (3,)),
+            bounds.TrainedStep(bounds.TrainedAdd(), (2, 4)),
+            bounds.TrainedStep(_dense(last), (5,)),
+        ]
+        found = bounds.theorem4_estimate(steps, _rows([(0, 1)]))
+        weights = np.abs(last[:, 0] - last[:, 1])
+        norms = [np.linalg.norm(kernel, 2) for kernel in (first, second)]
+        outer = (norms[0] * norms[1]) ** 2 * weights.max()
+        slopes = weights + np.abs(second) @ weights
+        oracle = 0.25 * (outer + norms[0] ** 2 * slopes.max())
+        np.testing.assert_allclose(found, [oracle])
+
+    def test_what_is_concatenated_is_split_along_its_axis(self):
+        first, last = _random(0, 6, 6), _random(2, 10, 3)
+        shapes = ((2, 3), (2, 2))
+        crop = bounds.Selection.crop((2, 3), [(0, 0), (1, 0)])
+        steps = [
+            bounds.TrainedStep(None, ()),
+            bounds.TrainedStep(_dense(first), (0,)),
+            bounds.TrainedStep(bounds.FixedMap(crop), (1,)),
+            bounds.TrainedStep(bounds.TrainedConcatenate(shapes, 1), (1, 2)),
+            bounds.TrainedStep(self.softplus, (3,)),
+            bounds.TrainedStep(_dense(last), (4,)),
+        ]
+        found = bounds.theorem4_estimate(steps, _rows([(0, 1)]))
+        weights = np.abs(last[:, 0] - last[:, 1])
+        # Each part by itself changes as fast as its norm says.
+        radius = np.sqrt(2.0) * np.linalg.norm(first, 2)
+        oracle = 0.25 * radius**2 * weights.max()
+        np.testing.assert_allclose(found, [oracle])
+        steps.insert(1, bounds.TrainedStep(self.softplus, (0,)))
+        steps[2:] = [
+            step._replace(sources=tuple(s + 1 for s in step.sources))
+            for step in steps[2:]
+        ]
+        found = bounds.theorem4_estimate(steps, _rows([(0, 1)]))
+        halves = weights.reshape(2, 5)
+        slopes = halves[:, :3] + np.pad(halves[:, 3:], [(0, 0), (1, 0)])
+        slopes = np.abs(first) @ slopes.ravel()
+        np.testing.assert_allclose(found, [oracle + 0.25 * slopes.max()])
+
+    def test_a_diagonal_scales_radii_and_slopes(self):
+        scale = np.array([[0.5], [-3.0]])
+        last = _random(2, 4, 3)
+        diagonal = bounds.TrainedDiagonal(tf.constant(scale), (2, 2))
+        steps = _chain(diagonal, self.softplus, diagonal, _dense(last))
+        found = bounds.theorem4_estimate(steps, _rows([(0, 1)]))
+        weights = np.abs(last[:, 0] - last[:, 1]) * [0.5, 0.5, 3.0, 3.0]
+        np.testing.assert_allclose(found, [0.25 * 9.0 * weights.max()])
+
+    def test_a_dense_map_of_several_positions_is_one_of_each(self):
+        kernel, last = _random(0, 2, 3), _random(1, 6, 3)
+        norm = tf.constant(np.linalg.norm(kernel, 2))
+        several = bounds.TrainedDense(tf.constant(kernel), norm, 2)
+        whole = _dense(np.kron(np.eye(2), kernel))
+        found = [
+            bounds.theorem4_estimate(
+                _chain(self.softplus, each, self.softplus, _dense(last)),
+                _rows(_PAIRS),
+            )
+            for each in (several, whole)
+        ]
+        np.testing.assert_allclose(*found)
+
+    @oracles.in_every_regime
+    def test_is_finite_where_nothing_is_concatenated(self, compiled):
+        def gradient():
+            kernel = tf.zeros([2, 3])
+            with tf.GradientTape() as tape:
+                tape.watch(kernel)
+                layer = bounds.TrainedDense(kernel, tf.reduce_sum(kernel))
+                join = bounds.TrainedConcatenate(((3,), (3,)), 0)
+                steps = [
+                    bounds.TrainedStep(None, ()),
+                    bounds.TrainedStep(layer, (0,)),
+                    bounds.TrainedStep(join, (1, 1)),
+                    bounds.TrainedStep(self.softplus, (2,)),
+                ]
+                rows = tf.ones([1, 6])
+                found = bounds.theorem4_estimate(steps, rows)
+            return tape.gradient(found, kernel)
+
+        self.assertTrue(np.all(np.isfinite(compiled(gradient)())))
+
+
 class GradientTest(parameterized.TestCase):
     def _penalty(self, kernels, activations):
-        layers = _layers(kernels, activations, map(_smooth_norm, kernels))
-        weights = _pair_weights(kernels[-1], _PAIRS[:3])
-        return tf.reduce_sum(bounds.theorem4_estimate(layers, weights))
+        steps = _steps(kernels, activations, map(_smooth_norm, kernels))
+        rows = _rows(_PAIRS[:3], kernels[-1].dtype)
+        return tf.reduce_sum(bounds.theorem4_estimate(steps, rows))
 
     def _gradient(self, kernels, activations, compiled=lambda fn: fn):
         def run(*kernels):
@@ -131,7 +266,7 @@ class GradientTest(parameterized.TestCase):
     @parameterized.product(name=("tanh", "softplus", "gelu"), depth=_DEEP)
     def test_is_what_differencing_gives(self, name, depth):
         network = oracles.random_network(depth, _WIDTHS[depth], name)
-        kernels = list(network.kernels(tf.float64))
+        kernels = list(_kernels(network, tf.float64))
         gradients = self._gradient(kernels, network.activations)
         rng = np.random.default_rng(0)
         for index, gradient in enumerate(gradients):
@@ -167,7 +302,7 @@ class GradientTest(parameterized.TestCase):
     @oracles.in_every_regime
     def test_is_the_same_in_every_regime(self, compiled):
         network = oracles.random_network(1, _WIDTHS[3], "mish")
-        kernels = list(network.kernels(tf.float64))
+        kernels = list(_kernels(network, tf.float64))
         expected = self._gradient(kernels, network.activations)
         found = self._gradient(kernels, network.activations, compiled)
         for one, other in zip(found, expected):
@@ -175,7 +310,7 @@ class GradientTest(parameterized.TestCase):
 
     def test_descending_it_lowers_the_proved_bound(self):
         network = oracles.random_network(2, _WIDTHS[3], "tanh", gain=2.0)
-        kernels = list(network.kernels(tf.float64))
+        kernels = list(_kernels(network, tf.float64))
 
         def bound(kernels):
             affines = [

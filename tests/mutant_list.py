@@ -164,7 +164,7 @@ _CURVATURE = (
             "The weights of a Hessian compared so that NaN counts as zero: "
             "an overflow that proves a small curvature."
         ),
-        file="tfcurv/bounds/curvature.py",
+        file="tfcurv/bounds/chain_products.py",
         old="active = ~(density <= 0.0)",
         new="active = density > 0.0",
         tests=("tests/bounds_curvature_test.py::DegenerateNetworksTest",),
@@ -175,7 +175,7 @@ _CURVATURE = (
             "NaN among candidate bounds kept as it is, so that which of them "
             "is the least depends on their order."
         ),
-        file="tfcurv/bounds/curvature.py",
+        file="tfcurv/bounds/theorem4.py",
         old="return math.inf if math.isnan(value) else float(value)",
         new="return float(value)",
         tests=("tests/bounds_curvature_test.py::DegenerateNetworksTest",),
@@ -186,9 +186,11 @@ _CURVATURE = (
             "The slopes of all activations taken at the middle of their "
             "range: the second-order terms of a chain left out."
         ),
-        file="tfcurv/bounds/curvature.py",
-        old="total += scale * norm_of(j + 1) * spread * lipschitz[j]",
-        new="total += 0.0 * spread",
+        file="tfcurv/bounds/chain_products.py",
+        old=(
+            "total += scale * norm_of(j + 1) * centres[j].spread * lipschitz[j]"
+        ),
+        new="total += 0.0 * centres[j].spread",
         tests=("tests/bounds_sharpness_test.py",),
     ),
     Mutant(
@@ -213,8 +215,8 @@ _CURVATURE = (
             "What fusing kernels may have changed left out of the error of "
             "their product."
         ),
-        file="tfcurv/bounds/curvature.py",
-        old="+ product.error * self._network.norms[index]",
+        file="tfcurv/bounds/chain_products.py",
+        old="+ product.error * peak * self._network.norms[index]",
         new="",
         tests=("tests/bounds_sharpness_test.py",),
     ),
@@ -224,7 +226,7 @@ _CURVATURE = (
             "What a kernel itself may be off by left out of the error of a "
             "product with it."
         ),
-        file="tfcurv/bounds/curvature.py",
+        file="tfcurv/bounds/chain_products.py",
         old="size * affine.kernel_error\n            +",
         new="0.0\n            +",
         tests=("tests/bounds_sharpness_test.py",),
@@ -298,8 +300,8 @@ _LOCAL = (
             "The norms of stored columns taken for those of the exact ones."
         ),
         file="tfcurv/bounds/local.py",
-        old="norms + affine.kernel_error, len(norms) + 8",
-        new="norms, len(norms) + 8",
+        old="affine.linear.column_norms + affine.kernel_error\n    return",
+        new="affine.linear.column_norms\n    return",
         tests=("tests/bounds_local_test.py::SingleUnitTest",),
     ),
     Mutant(
@@ -398,16 +400,14 @@ _NETWORK = (
             "Kernels cut to the 10 bits of TensorFloat-32, in which "
             "TensorFlow multiplies float32 matrices on recent GPUs."
         ),
-        file="tfcurv/bounds/network.py",
-        old="tf.constant(a.kernel, dtype)",
+        file="tfcurv/bounds/linear_maps.py",
+        old="array = self._array.astype(dtype.as_numpy_dtype)",
         new=(
-            "tf.constant(\n"
-            "                    (\n"
-            "                        a.kernel.astype('float32').view('int32')\n"
-            "                        & -8192\n"
-            "                    ).view('float32'),\n"
-            "                    dtype,\n"
-            "                )"
+            "array = (\n"
+            "                    "
+            "self._array.astype('float32').view('int32') & -8192\n"
+            "                "
+            ").view('float32').astype(dtype.as_numpy_dtype)"
         ),
         tests=("tests/bounds_network_test.py::EvaluationTest",),
     ),
@@ -415,7 +415,7 @@ _NETWORK = (
         name="margin_without_bias",
         fault="The biases left out of the difference of two logits.",
         file="tfcurv/bounds/network.py",
-        old="tf.gather(negated[-1], t) - tf.gather(negated[-1], y)",
+        old="tf.gather(negated, t) - tf.gather(negated, y)",
         new="tf.zeros_like(weights[:, 0])",
         tests=("tests/bounds_network_test.py::EvaluationTest",),
     ),
@@ -478,8 +478,8 @@ _NETWORK = (
         name="bias_added_exactly",
         fault="The rounding of adding a bias left out.",
         file="tfcurv/bounds/rounding.py",
-        old="products = network.frobenius_norms[index] * size + bias",
-        new="products = network.frobenius_norms[index] * size",
+        old="products = network.absolute_norms[index] * size + bias",
+        new="products = network.absolute_norms[index] * size",
         tests=("tests/bounds_sharpness_test.py",),
     ),
 )
@@ -845,55 +845,116 @@ _KERAS = (
     Mutant(
         name="unknown_layer_ignored",
         fault=(
-            "An unknown layer taken for the identity: gloro counts unknown "
-            "layers as 1-Lipschitz."
+            "An unknown layer taken for the identity: gloro counts "
+            "unknown layers as 1-Lipschitz."
         ),
-        file="tfcurv/nn/chain.py",
-        old='raise _unsupported(layer, "nothing is known about it")',
-        new="return []",
-        tests=("tests/nn_chain_test.py::RefusalTest",),
+        file="tfcurv/nn/graph.py",
+        old="raise refusals.unknown(layer)",
+        new="return sources[0]",
+        tests=("tests/nn_graph_refusals_test.py::LayerTest",),
     ),
     Mutant(
         name="subclass_trusted",
         fault="A subclass of Dense taken for Dense, whatever its `call` does.",
-        file="tfcurv/nn/chain.py",
-        old="if kind in _DENSE:",
-        new="if isinstance(layer, _DENSE):",
-        tests=("tests/nn_chain_test.py::RefusalTest",),
+        file="tfcurv/nn/graph.py",
+        old="layer, kind = call.operation, type(call.operation)",
+        new=(
+            "layer, kind = call.operation, type(call.operation)\n"
+            "        kind = kind if kind in _ONE_SOURCE else "
+            "kind.__mro__[1]"
+        ),
+        tests=("tests/nn_graph_refusals_test.py::LayerTest",),
     ),
     Mutant(
         name="softmax_head_accepted",
         fault="Probabilities certified as if they were logits.",
-        file="tfcurv/nn/chain.py",
-        old="raise _refused_head(layer, name)",
-        new="return []",
-        tests=("tests/nn_chain_test.py::RefusalTest",),
+        file="tfcurv/nn/activation_layers.py",
+        old="        raise refusals.head(layer, name)",
+        new="        return None",
+        tests=("tests/nn_graph_refusals_test.py",),
     ),
     Mutant(
         name="precision_ignored",
         fault="A layer of mixed precision read as if it were float32.",
-        file="tfcurv/nn/chain.py",
-        old='raise _unsupported(layer, f"its dtype policy is {policy.name!r}")',
-        new="return",
-        tests=("tests/nn_chain_test.py::RefusalTest",),
+        file="tfcurv/nn/layer_checks.py",
+        old=(
+            "        raise refusals.unsupported(\n"
+            '            layer, f"its dtype policy is {policy.name!r}"\n'
+            "        )"
+        ),
+        new="        return",
+        tests=("tests/nn_graph_refusals_test.py",),
     ),
     Mutant(
         name="branches_ignored",
         fault="A layer that joins branches read as if it had the first alone.",
-        file="tfcurv/nn/chain.py",
+        file="tfcurv/nn/layer_checks.py",
         old="if len(sources) != 1:",
         new="if not sources:",
-        tests=("tests/nn_chain_test.py::BranchTest",),
+        tests=("tests/nn_graph_refusals_test.py",),
+    ),
+    Mutant(
+        name="bent_taken_for_carried",
+        fault="Neurons that bend taken for such as are only carried along.",
+        file="tfcurv/bounds/blocks.py",
+        old=(
+            'bent = [block.activation.name != "linear" for block in '
+            "self.blocks]"
+        ),
+        new="bent = [False for block in self.blocks]",
+        tests=("tests/bounds_flow_test.py::RandomGraphTest",),
+    ),
+    Mutant(
+        name="shortcut_forgotten",
+        fault="Of several branches that are added up, one left out.",
+        file="tfcurv/bounds/flow.py",
+        old="atom: _sum([v.terms[atom] for v in values if atom in v.terms])",
+        new="atom: [v.terms[atom] for v in values if atom in v.terms][-1]",
+        tests=("tests/bounds_flow_test.py::RandomGraphTest",),
+    ),
+    Mutant(
+        name="forces_left_out",
+        fault="The compositional bound without what the lower layers add.",
+        file="tfcurv/bounds/curvature.py",
+        old="total = above + force * self._jacobians[index - 1]",
+        new="total = above + 0.0 * force",
+        tests=("tests/bounds_flow_test.py", "tests/bounds_curvature_test.py"),
+    ),
+    Mutant(
+        name="batch_epsilon_forgotten",
+        fault="A BatchNormalization folded without its epsilon.",
+        file="tfcurv/nn/normalization_layers.py",
+        old="along_axis(layer.moving_variance) + layer.epsilon",
+        new="along_axis(layer.moving_variance)",
+        tests=("tests/nn_normalization_layers_test.py",),
+    ),
+    Mutant(
+        name="zeros_on_the_wrong_side",
+        fault='Padding "same" with the odd zero before, not after.',
+        file="tfcurv/bounds/convolution.py",
+        old="return zeros // 2, zeros - zeros // 2",
+        new="return zeros - zeros // 2, zeros // 2",
+        tests=("tests/nn_linear_layers_test.py::ConvolutionTest",),
+    ),
+    Mutant(
+        name="assumption_unnamed",
+        fault=(
+            "A result that rests on what the caller said, and does not say so."
+        ),
+        file="tfcurv/nn/subject.py",
+        old="assumptions=found.assumptions",
+        new="assumptions=()",
+        tests=("tests/nn_assume_test.py",),
     ),
     Mutant(
         name="rescaling_ignored",
         fault=(
-            "A Rescaling layer passed over, so that radii come in units of "
-            "something else than the model's input."
+            "A Rescaling layer passed over, so that radii come in "
+            "units of something else than the model's input."
         ),
-        file="tfcurv/nn/adapter.py",
-        old="pending = _rescale(pending, link)",
-        new="pending = pending",
+        file="tfcurv/nn/normalization_layers.py",
+        old="return _step(layer, shape, scale, offset)",
+        new="return _step(layer, shape, np.ones(()), np.zeros(()))",
         tests=("tests/nn_adapter_test.py::LogitsTest",),
     ),
     Mutant(
@@ -907,10 +968,13 @@ _KERAS = (
     Mutant(
         name="fusing_taken_as_exact",
         fault="The rounding of a scale fused into a kernel left out.",
-        file="tfcurv/nn/adapter.py",
-        old="kernel_error=numerics.gamma(4) * float(",
-        new="kernel_error=0.0 * float(",
-        tests=("tests/nn_adapter_test.py::FusingTest",),
+        file="tfcurv/bounds/flow.py",
+        old="kernel_error=numerics.round_up(numerics.gamma(count) * size, 4),",
+        new="kernel_error=0.0,",
+        tests=(
+            "tests/nn_adapter_test.py::FusingTest",
+            "tests/bounds_flow_test.py::StructureTest",
+        ),
     ),
     Mutant(
         name="diverged_weights_accepted",

@@ -1,5 +1,7 @@
 """Tests of tfcurv.nn.attack."""
 
+import functools
+
 from absl.testing import absltest
 from absl.testing import parameterized
 import keras
@@ -16,6 +18,7 @@ _ROUNDING = 1e-5
 _CONSTRAINTS = ("dual", "sphere")
 
 
+@functools.cache
 def _model(activations=("tanh", "softplus"), shape=(4,), gain=1.0, classes=3):
     keras.utils.set_random_seed(2)
     layers = [tfcurv.layers.Dense(6, activation=name) for name in activations]

@@ -9,6 +9,7 @@ from absl.testing import parameterized
 import keras
 import numpy as np
 
+import compiled_once
 import tfcurv
 from tfcurv import bounds
 from tfcurv import certificates
@@ -47,7 +48,8 @@ def _trained():
 @functools.cache
 def _certified():
     model, data = _trained()
-    return tfcurv.certify(model, data, verbose=0, batch_size=10)
+    with compiled_once.compiled_once(model):
+        return tfcurv.certify(model, data, verbose=0, batch_size=10)
 
 
 class CertifyTest(parameterized.TestCase):
@@ -69,7 +71,8 @@ class CertifyTest(parameterized.TestCase):
 
     def test_its_points_withstand_the_falsifier(self):
         model, data = _trained()
-        result = tfcurv.falsify(model, _certified(), data, verbose=0)
+        with compiled_once.compiled_once(model):
+            result = tfcurv.falsify(model, _certified(), data, verbose=0)
         self.assertGreater(result.num_attacks, 0)
 
     def test_the_falsifier_finds_a_false_one(self):
@@ -89,14 +92,16 @@ class CertifyTest(parameterized.TestCase):
         )
         with tempfile.TemporaryDirectory() as folder:
             with self.assertRaises(errors.FalseCertificateError):
-                tfcurv.falsify(model, false, data, folder=folder, verbose=0)
+                with compiled_once.compiled_once(model):
+                    tfcurv.falsify(model, false, data, folder=folder, verbose=0)
 
     def test_goes_on_where_it_was_killed_and_survives_saving(self):
         model, data = _trained()
         with tempfile.TemporaryDirectory() as folder:
             settings = {"checkpoint": folder + "/c", "batch_size": 10}
-            first = tfcurv.certify(model, data, verbose=0, **settings)
-            again = tfcurv.certify(model, data, verbose=0, **settings)
+            with compiled_once.compiled_once(model):
+                first = tfcurv.certify(model, data, verbose=0, **settings)
+                again = tfcurv.certify(model, data, verbose=0, **settings)
             again.save(folder + "/r")
             read = tfcurv.load_result(folder + "/r")
             page = pathlib.Path(folder, "r", "report.html").read_text()

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+import compiled_once
 import tfcurv
 from tfcurv import bounds
 from tfcurv import certificates
@@ -20,6 +21,9 @@ from tfcurv.bounds import activations
 
 _L = keras.layers
 _CLOSED_FORM = certificates.CertifierOptions(search=None)
+
+# Half as long to compile, for what must be found.
+_LIGHT = certificates.FalsifierOptions(restarts=1)
 
 
 def _built(*layers, shape=(8,), seed=0, dtype=None):
@@ -55,7 +59,8 @@ def _certify(model=None, data=None, **settings):
 
 @functools.cache
 def _plain():
-    return _certify()
+    with compiled_once.compiled_once(_model()):
+        return _certify()
 
 
 @functools.cache
@@ -209,7 +214,8 @@ class FalsifyTest(parameterized.TestCase):
         self.folder = pathlib.Path(self.create_tempdir().full_path)
 
     def test_certify_attacks_what_it_has_certified(self):
-        result = _certify(falsify=True)
+        with compiled_once.compiled_once(_model()):
+            result = _certify(falsify=True)
         np.testing.assert_array_equal(result.radii, _plain().radii)
         self.assertGreater(result.num_attacks, 100 * len(result.radii))
         self.assertEqual(_plain().num_attacks, 0)
@@ -224,7 +230,8 @@ class FalsifyTest(parameterized.TestCase):
         checkpoint = self.folder / "run"
         with mock.patch.object(certificates.Certifier, "__call__", boasting):
             with self.assertRaises(errors.FalseCertificateError) as raised:
-                _certify(falsify=True, checkpoint=checkpoint)
+                with compiled_once.compiled_once(_model()):
+                    _certify(falsify=True, checkpoint=checkpoint)
         self._assert_is_counter_example(raised.exception)
         self.assertEqual(raised.exception.path.parent, checkpoint)
         self.assertEmpty(list(checkpoint.glob("shard-*")))
@@ -243,7 +250,8 @@ class FalsifyTest(parameterized.TestCase):
         self.assertNotEqual(logits.argmax(), label)
 
     def test_a_saved_result_can_be_attacked_later(self):
-        attacked = tfcurv.falsify(_model(), _plain(), _data(), verbose=0)
+        with compiled_once.compiled_once(_model()):
+            attacked = tfcurv.falsify(_model(), _plain(), _data(), verbose=0)
         self.assertGreater(attacked.num_attacks, 0)
         np.testing.assert_array_equal(attacked.radii, _plain().radii)
 
@@ -252,7 +260,12 @@ class FalsifyTest(parameterized.TestCase):
         boasting = dataclasses.replace(_plain(), radii=radii)
         with self.assertRaises(errors.FalseCertificateError) as raised:
             tfcurv.falsify(
-                _model(), boasting, _data(), folder=self.folder, verbose=0
+                _model(),
+                boasting,
+                _data(),
+                options=_LIGHT,
+                folder=self.folder,
+                verbose=0,
             )
         self._assert_is_counter_example(raised.exception)
         self.assertEqual(raised.exception.path.parent, self.folder)
@@ -273,7 +286,12 @@ class FalsifyTest(parameterized.TestCase):
         claimed = dataclasses.replace(exact, guard="float32")
         with self.assertRaises(errors.FalseCertificateError) as raised:
             tfcurv.falsify(
-                model, claimed, (x, y), folder=self.folder, verbose=0
+                model,
+                claimed,
+                (x, y),
+                options=_LIGHT,
+                folder=self.folder,
+                verbose=0,
             )
         with np.load(raised.exception.path) as saved:
             point = saved["point"].astype(np.float32)

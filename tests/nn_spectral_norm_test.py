@@ -152,6 +152,121 @@ class GradientTest(parameterized.TestCase):
         self.assertTrue(np.all(np.isfinite(found)))
 
 
+_SAMPLE = (6, 5, 2)
+
+_CONVOLUTIONS = (
+    ("valid", "Conv2D", _SAMPLE, {"filters": 3, "kernel_size": 3}),
+    (
+        "strided",
+        "Conv2D",
+        _SAMPLE,
+        {"filters": 3, "kernel_size": 3, "strides": 2, "padding": "same"},
+    ),
+    (
+        "dilated_in_groups",
+        "Conv2D",
+        _SAMPLE,
+        {"filters": 4, "kernel_size": 2, "dilation_rate": 2, "groups": 2},
+    ),
+    (
+        "causal",
+        "Conv1D",
+        (8, 2),
+        {
+            "filters": 3,
+            "kernel_size": 3,
+            "padding": "causal",
+            "dilation_rate": 2,
+        },
+    ),
+    (
+        "depthwise",
+        "DepthwiseConv2D",
+        _SAMPLE,
+        {"kernel_size": 3, "depth_multiplier": 2, "padding": "same"},
+    ),
+)
+
+
+def _convolution(kind, shape, arguments):
+    """A layer without bias, and the matrix of its map of samples."""
+    keras.utils.set_random_seed(5)
+    layer = getattr(tfcurv.layers, kind)(**arguments)
+    layer.build((None, *shape))
+    unit = tf.reshape(tf.eye(np.prod(shape)), (-1, *shape))
+    return layer, layer(unit).numpy().reshape(len(unit), -1)
+
+
+class ConvolutionTest(parameterized.TestCase):
+    @parameterized.named_parameters(*_CONVOLUTIONS)
+    def test_reaches_the_norm_of_the_map_of_samples(self, *settings):
+        layer, matrix = _convolution(*settings)
+        norm = np.linalg.norm(matrix, 2)
+        tracker = layer.spectral_norm
+
+        @tf.function
+        def step():
+            tracker.step(layer.kernel)
+            return tracker(layer.kernel)
+
+        estimates = [float(step()) for _ in range(400)]
+        # The largest singular values of a convolution lie close together.
+        self.assertAlmostEqual(estimates[-1] / norm, 1.0, delta=1e-3)
+        self.assertLessEqual(max(estimates), norm * (1.0 + _ROUNDING))
+        self.assertTrue(np.all(np.diff(estimates) >= -_ROUNDING * norm))
+
+    @parameterized.named_parameters(*_CONVOLUTIONS)
+    def test_adjoint_is_the_transposed_matrix(self, *settings):
+        layer, matrix = _convolution(*settings)
+        tracker = layer.spectral_norm
+        v = np.random.default_rng(0).normal(size=(3, *tracker.v.shape))
+        found = tracker.convolution.adjoint(
+            tf.constant(v, tf.float32), layer.kernel, tracker.u.shape
+        )
+        np.testing.assert_allclose(
+            np.reshape(found, (3, -1)), v.reshape(3, -1) @ matrix.T, atol=1e-5
+        )
+
+    def test_is_more_than_the_norm_of_the_flattened_kernel(self):
+        layer, matrix = _convolution(
+            "Conv2D", _SAMPLE, {"filters": 2, "kernel_size": 3}
+        )
+        flat = layer.kernel.numpy().reshape(-1, 2)
+        self.assertGreater(
+            np.linalg.norm(matrix, 2), 1.2 * np.linalg.norm(flat, 2)
+        )
+
+    @parameterized.named_parameters(*_REGIMES)
+    def test_gradient_is_that_of_the_norm(self, compiled):
+        layer, _ = _convolution(*_CONVOLUTIONS[1][1:])
+        tracker = layer.spectral_norm
+
+        @compiled
+        def run():
+            tracker.step(layer.kernel)
+            kernel = layer.kernel.value
+            with tf.GradientTape() as tape:
+                tape.watch(kernel)
+                estimate = tracker(kernel)
+            return estimate, tape.gradient(estimate, kernel)
+
+        for _ in range(60):
+            estimate, gradient = run()
+        # Norms are homogeneous: the directional derivative along the kernel.
+        along = float(tf.reduce_sum(gradient * layer.kernel))
+        self.assertAlmostEqual(along, float(estimate), delta=_ROUNDING)
+        layer.kernel.assign_sub(1e-2 * gradient)
+        self.assertLess(float(tracker(layer.kernel)), float(estimate))
+
+    def test_outlives_a_kernel_of_zeros(self):
+        layer, _ = _convolution(*_CONVOLUTIONS[0][1:])
+        tracker = layer.spectral_norm
+        tracker.step(0.0 * layer.kernel)
+        self.assertEqual(float(tracker(0.0 * layer.kernel)), 0.0)
+        tracker.step(layer.kernel)
+        self.assertGreater(float(tracker(layer.kernel)), 0.0)
+
+
 class StateTest(absltest.TestCase):
     def _model(self):
         model = tfcurv.Sequential(

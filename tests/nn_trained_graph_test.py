@@ -286,7 +286,7 @@ class GradientTest(parameterized.TestCase):
             np.testing.assert_allclose(other, one, atol=_ROUNDING * scale)
 
     def test_is_finite_where_every_kernel_vanishes(self):
-        model, trained = _made(_residual)
+        model, trained = _made(_convolutional)
         for weight in model.trainable_variables:
             weight.assign(0.0 * weight)
         run = tf.function(_gradients(model, trained), jit_compile=True)
@@ -295,7 +295,9 @@ class GradientTest(parameterized.TestCase):
 
 
 class TrainingTest(parameterized.TestCase):
-    @parameterized.product(make=(_normalised, _residual), xla=(False, True))
+    @parameterized.named_parameters(
+        ("with_xla", _residual, True), ("without", _normalised, False)
+    )
     def test_fits_and_lowers_the_curvature(self, make, xla):
         model, trained = _made(make)
         for _ in range(5):

@@ -1,5 +1,6 @@
 """Whole training runs on scikit-learn's digits."""
 
+import functools
 import os
 from unittest import mock
 
@@ -28,10 +29,15 @@ def _train(backup=None, **settings):
     return trained, splits[1]
 
 
+@functools.cache
+def _whole():
+    return _train(epsilon=0.3, epochs=5)
+
+
 class TrainerTest(absltest.TestCase):
     def test_the_same_settings_give_the_same_network_twice(self):
-        first, test = _train(epsilon=0.3, epochs=3)
-        second, _ = _train(epsilon=0.3, epochs=3)
+        first, test = _whole()
+        second, _ = _train(epsilon=0.3, epochs=5)
         np.testing.assert_allclose(
             first.model.predict(test.images, verbose=0),
             second.model.predict(test.images, verbose=0),
@@ -71,7 +77,7 @@ class TrainerTest(absltest.TestCase):
             with self.assertRaises(Killed):
                 _train(epsilon=0.3, epochs=5, backup=backup)
         rest, test = _train(epsilon=0.3, epochs=5, backup=backup)
-        whole, _ = _train(epsilon=0.3, epochs=5)
+        whole, _ = _whole()
         self.assertLen(rest.history["loss"], 2)
         self.assertFalse(os.path.exists(backup))
         # Adam's moments went on, too: the loss does not start again.

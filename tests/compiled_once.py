@@ -1,0 +1,42 @@
+"""Several runs on one model share what takes seconds to compile."""
+
+from collections.abc import Iterator
+import contextlib
+import functools
+from unittest import mock
+
+import keras
+
+import tfcurv
+from tfcurv import certificates
+
+_CERTIFIER = certificates.Certifier
+_RELU_CERTIFIER = certificates.ReluCertifier
+_FALSIFIER = certificates.Falsifier
+
+
+@functools.cache
+def _compiled(model, kind, options):
+    return kind(tfcurv.network_from_model(model), options)
+
+
+@contextlib.contextmanager
+def compiled_once(model: keras.Model) -> Iterator[None]:
+    """Compiles for a model once, whatever runs here or in its other contexts.
+
+    What is compiled depends on the network and the options alone, and no run
+    leaves anything behind in it.
+
+    Args:
+        model: What all the runs are about, without a guard; its weights must
+            stay as they are.
+    """
+    compiled = functools.partial(_compiled, model)
+    with mock.patch.multiple(
+        certificates,
+        Certifier=lambda _, options: compiled(_CERTIFIER, options),
+        ReluCertifier=lambda _, options: compiled(_RELU_CERTIFIER, options),
+        # What is executed besides is there for the sake of a guard.
+        Falsifier=lambda _, options, execute: compiled(_FALSIFIER, options),
+    ):
+        yield
