@@ -104,6 +104,8 @@ _ROBUST: tuple[_Column, ...] = (
     ("all", _measured("all", "certified")),
     ("attacked", _measured("all", "attacked")),
     ("exact", _measured("all", "exact")),
+    ("with K of Theorem 4", _measured("theorem4", "all, theorem 4")),
+    ("without", _measured("theorem4", "all, signed")),
     ("training, s", _seconds),
 )
 

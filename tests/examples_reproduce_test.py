@@ -126,6 +126,19 @@ class MeasurementsTest(absltest.TestCase):
         self.assertEqual(one["clean"], every["clean"])
         self.assertGreater(one["radius_of_sample"], _EPSILON)
 
+    def test_theorem_4_certifies_less_and_signed_bounds_what_certify_does(self):
+        model = _curved_model()
+        x = self.split.images[:60]
+        labels = model.predict(x, verbose=0).argmax(axis=-1)
+        split = data.Split(images=x, labels=labels, name="own/test")
+        found = measurements.with_theorem4(model, split, 0.1)
+        every = measurements.against_all(model, split, 0.1)
+        self.assertEqual(found["all, signed"], every["certified"])
+        self.assertLess(found["all, theorem 4"], found["all, signed"])
+        self.assertGreaterEqual(
+            found["runner-up, theorem 4"], found["all, theorem 4"]
+        )
+
     def test_local_bounds_raise_the_mean_radius(self):
         # Of the trained network all global certificates are exact already.
         model = _curved_model()

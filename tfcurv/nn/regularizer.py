@@ -16,7 +16,8 @@ class CurvatureRegularizer:
     K is the curvature bound of [SF20, Theorem 4] for the label y and a target
     t, with the spectral norms that the layers' trackers estimate; see
     `tfcurv.bounds.theorem4_estimate`. For `tfcurv.Sequential` and
-    `tfcurv.Model` whose dense layers are `tfcurv.layers.Dense`:
+    `tfcurv.Model` whose dense and convolution layers are those of
+    `tfcurv.layers`:
 
         model.add_loss(tfcurv.CurvatureRegularizer(gamma=0.01))
 
