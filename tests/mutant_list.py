@@ -860,8 +860,10 @@ _KERAS = (
         old="layer, kind = call.operation, type(call.operation)",
         new=(
             "layer, kind = call.operation, type(call.operation)\n"
-            "        kind = kind if kind in _ONE_SOURCE else "
-            "kind.__mro__[1]"
+            "        if kind not in _ONE_SOURCE:\n"
+            "            kind = kind.__mro__[1]\n"
+            "            readers = linear_layers.READERS\n"
+            "            readers[type(layer)] = readers.get(kind)"
         ),
         tests=("tests/nn_graph_refusals_test.py::LayerTest",),
     ),
