@@ -32,17 +32,19 @@ _WEIGHTS = "model.weights.h5"
 # A thousand layers take about 2 MiB.
 _MAX_CONFIG_BYTES = 16 * 2**20
 
-# Wider than what can be certified, so that the refusal of, say, a Conv2D comes
+# Wider than what can be certified, so that the refusal of, say, pooling comes
 # from where it names the layer and the way out. Nothing here takes a function,
 # a path or a URL.
 _LAYERS = """
 InputLayer Dense Activation Flatten Reshape Permute Identity Rescaling
 Normalization Dropout GaussianDropout GaussianNoise AlphaDropout
 SpatialDropout1D SpatialDropout2D ActivityRegularization ReLU LeakyReLU PReLU
-ELU Softmax Conv1D Conv2D Conv2DTranspose DepthwiseConv2D SeparableConv2D
+ELU Softmax Conv1D Conv2D Conv2DTranspose DepthwiseConv1D DepthwiseConv2D
+SeparableConv1D SeparableConv2D
 MaxPooling1D MaxPooling2D AveragePooling1D AveragePooling2D
 GlobalMaxPooling1D GlobalMaxPooling2D GlobalAveragePooling1D
-GlobalAveragePooling2D ZeroPadding2D Cropping2D UpSampling2D
+GlobalAveragePooling2D ZeroPadding1D ZeroPadding2D Cropping1D Cropping2D
+UpSampling1D UpSampling2D
 BatchNormalization LayerNormalization GroupNormalization SpectralNormalization
 UnitNormalization Add Subtract Multiply Average Maximum Minimum Concatenate
 Dot Embedding
@@ -72,6 +74,9 @@ _OWN_CLASSES = {
         Sequential,
         Model,
         layers.Dense,
+        layers.Conv1D,
+        layers.Conv2D,
+        layers.DepthwiseConv2D,
         SpectralNormTracker,
         CurvatureRegularizer,
         CurvatureAttack,
