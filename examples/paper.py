@@ -160,6 +160,27 @@ TABLES: Mapping[str, Table] = {
             ("mnist-tanh-conv-gamma0.03", "gamma 0.03", 91.97, 72.89, 0.9162),
         ),
     ),
+    "convolution": Table(
+        title="Beyond the paper: a convolution as the hidden layer (MNIST)",
+        epsilon=0.5,
+        parts=("both",),
+        rows=_rows(
+            (),
+            ("mnist-sigmoid-2-crt0.01", "CRT, 0.01, at 0.5"),
+            ("mnist-softplus-conv-crt0.01-at0.5", "CRT, 0.01, at 0.5"),
+            ("mnist-softplus-2-crt0.01", "CRT, 0.01, at 1.58"),
+            ("mnist-softplus-conv-crt0.01", "CRT, 0.01, at 1.58"),
+        ),
+    ),
+    "cifar10": Table(
+        title="Beyond the paper: CIFAR-10 at 36/255, one convolution",
+        epsilon=36 / 255,
+        parts=("all", "runner_up"),
+        rows=_rows(
+            ("clean", "certified"),
+            ("cifar10-softplus-conv-crt0.001-at36_255", "CRT, 0.001"),
+        ),
+    ),
     "figure1": Table(
         title="Figure 1: curvature at the data and its bounds (MNIST, sigmoid)",
         epsilon=0.5,

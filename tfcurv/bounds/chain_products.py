@@ -22,8 +22,9 @@ from tfcurv.bounds.blocks import bent_neurons
 from tfcurv.bounds.network import Network
 
 # Above this many rows and columns a weighted norm is one of weights, times
-# one of the product: a factorisation a pair of classes would take minutes.
-_MAX_SIDE = 2048
+# one of the product: a factorisation takes seconds, and each pair of classes
+# needs its own.
+_MAX_SIDE = 3200
 
 
 class _Product(NamedTuple):

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from tfcurv import errors
+from tfcurv.nn import strided
 from tfcurv.nn.spectral_norm import ConvolutionNormTracker
 from tfcurv.nn.spectral_norm import Convolve
 from tfcurv.nn.spectral_norm import SpectralNormTracker
@@ -85,6 +86,15 @@ class Conv2D(_TrackedConvolution, keras.layers.Conv2D):
     Input shape: `[batch, height, width, channels]`, all but the batch known.
     Output shape: `[batch, new_height, new_width, filters]`.
     """
+
+    def convolution_op(self, inputs: Any, kernel: Any) -> Any:
+        """Convolves; strides by a way whose gradient is fast on a CPU."""
+        plain = self.groups == 1 and self.dilation_rate == (1, 1)
+        channels_last = self.data_format == "channels_last"
+        known = None not in inputs.shape[1:]
+        if max(self.strides) > 1 and plain and channels_last and known:
+            return strided.convolve(inputs, kernel, self.strides, self.padding)
+        return super().convolution_op(inputs, kernel)
 
 
 @keras.saving.register_keras_serializable(package="tfcurv")

@@ -10,7 +10,7 @@ CONSTRAINTS = ("dual", "sphere")
 
 
 class ConvolutionSettings(NamedTuple):
-    """A square convolution with zero padding, "same".
+    """A square convolution without padding.
 
     Attributes:
         filters: Its output channels.
