@@ -183,8 +183,8 @@ _NOTES = {
     "that point is of any other class.",
     "6": "The first 1,000 test images.",
     "cifar10": "At this radius Box Constraint Propagation is reported with "
-    "51.30 % (Lee, Lee and Park, NeurIPS 2020), for deeper convolutional networks "
-    "trained for 200 epochs.",
+    "51.30 % (Lee, Lee and Park, NeurIPS 2020), for deeper convolutional "
+    "networks trained for 200 epochs.",
     "slides": "The slides do not say which convolution they are about: here "
     "it has 16 filters of 5 x 5 with steps of 2.",
     "figure1": "K_lb is the mean over pairs of classes of the largest "

@@ -302,6 +302,40 @@ class StructureTest(parameterized.TestCase):
             self.assertGreaterEqual(error, expected * np.sqrt(_SIZE * 4))
             self.assertLess(error, 1e-12 if roundings else 1e-300)
 
+    @parameterized.parameters(
+        ((-600, -600, 1000, 1000, 400, -600, -600), False),
+        ((-600, -600, 1000, 1000, 400, -600, -600), True),
+        ((-600, -600, 1000, 200), False),
+    )
+    def test_what_underflows_between_stages_bounds_nothing(
+        self, exponents, is_operator
+    ):
+        """Scalings whose product is one, and whose partial products are 0."""
+        flow = bounds.Flow(4)
+        value = flow.linear(
+            flow.input, bounds.Dense(kernel=np.eye(4)), np.full(4, 0.5)
+        )
+        for exponent in exponents:
+            scale = np.full(2, 2.0**exponent)
+            scaling = bounds.Diagonal(scale=scale, input_shape=(2, 2))
+            value = flow.linear(value, scaling)
+        if is_operator:
+            kernel = np.eye(2).reshape(1, 2, 2)
+            conv = bounds.Convolution(kernel=kernel, input_shape=(2, 2))
+            value = flow.linear(value, conv)
+        network = flow.network(flow.linear(flow.activate(value, _TANH), _HEAD))
+        affine = network.affines[0]
+        self.assertGreaterEqual(affine.kernel_error, 1.0)
+        self.assertGreaterEqual(affine.bias_error, 0.5)
+
+    def test_tiny_biases_round_like_others(self):
+        flow = bounds.Flow(1)
+        first = bounds.Dense(kernel=np.ones((1, 1)))
+        value = flow.linear(flow.input, first, np.asarray([1.1e-170]))
+        second = bounds.Dense(kernel=np.full((1, 1), 1.3e170))
+        value = flow.linear(value, second, np.asarray([0.7]))
+        self.assertGreater(flow.network(value).affines[0].bias_error, 1e-16)
+
     def test_fused_biases_carry_their_rounding(self):
         flow = bounds.Flow(2)
         first = bounds.Dense(kernel=np.asarray([[1.0, 1e16], [1.0, -1e16]]))

@@ -22,7 +22,7 @@ class Affine:
     Attributes:
         linear: What is applied to rows.
         bias: `[outputs]` float64 array.
-        kernel_error: Bounds ||K - kernel||_F, where K is the exact map.
+        kernel_error: Bounds ||K - kernel||_2, where K is the exact map.
         bias_error: Bounds ||b - bias||_2.
     """
 
@@ -41,7 +41,7 @@ class Affine:
             bias: `[outputs]` float64 array.
             kernel: `[inputs, outputs]` float64 array; or
             linear: an operator in its place.
-            kernel_error: Bounds ||K - kernel||_F.
+            kernel_error: Bounds ||K - kernel||_2.
             bias_error: Bounds ||b - bias||_2.
 
         Raises:

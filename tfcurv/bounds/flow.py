@@ -32,6 +32,9 @@ from tfcurv.bounds.linear_maps import LinearMap
 from tfcurv.bounds.network import Network
 from tfcurv.bounds.pooling import AveragePooling
 
+# What products that underflow add up to in a map of 1e8 weights.
+_UNDERFLOW = 1e-290
+
 
 class Value(NamedTuple):
     """An affine function of the input and of activations.
@@ -137,7 +140,9 @@ class Flow:
             for atom in atoms
         }
         bias = np.sum([value.bias for value in values], axis=0)
-        sizes = sum(np.linalg.norm(value.bias) for value in values)
+        sizes = sum(
+            solvers.frobenius_norm_upper_bound(value.bias) for value in values
+        )
         error = sum(value.bias_error for value in values)
         return Value(
             terms,
@@ -249,6 +254,7 @@ class Flow:
             linear = Stack(maps=tuple(map(_flat, maps)))
         # What stored weights miss, and what writing the map down rounds.
         count = max(value.roundings for value in values) + linear.terms
+        growth = operator_norms.underflow_growth(linear)
         size = 0.0
         if _is_rounded(linear) or count > linear.terms:
             size = operator_norms.schur_norm_upper_bound(linear)
@@ -258,6 +264,8 @@ class Flow:
             kernel_error=numerics.round_up(numerics.gamma(count) * size, 4),
             bias_error=sum(value.bias_error for value in values),
         )
+        # What vanished on the way to the product.
+        affine.kernel_error += _UNDERFLOW * (growth - 1.0)
         # A matrix is applied sooner than what it is the product of.
         return affine if _moves_windows(linear) else _written(affine)
 
@@ -322,13 +330,17 @@ def _written(affine: Affine) -> Affine:
 
 def _carried_bias_error(value: Value, linear, bias, roundings: int) -> float:
     """Bounds what a bias suffers on its way through a map."""
-    size = float(np.linalg.norm(value.bias))
-    if not size and not value.bias_error:
+    if not np.any(value.bias) and not value.bias_error:
         return 0.0
+    size = solvers.frobenius_norm_upper_bound(value.bias)
     absolute = operator_norms.schur_norm_upper_bound(linear)
-    own = 0.0 if bias is None else float(np.linalg.norm(bias))
+    own = 0.0
+    if bias is not None:
+        own = solvers.frobenius_norm_upper_bound(bias)
     gamma = numerics.gamma(linear.terms + roundings + 2)
     error = absolute * value.bias_error * (1.0 + gamma)
+    growth = operator_norms.underflow_growth(linear)
+    error += _UNDERFLOW * growth * (1.0 + absolute + own)
     return _widened(error, gamma * (absolute * size + own))
 
 

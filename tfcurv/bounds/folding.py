@@ -21,6 +21,9 @@ from tfcurv.bounds.linear_maps import Identity
 from tfcurv.bounds.linear_maps import LinearMap
 from tfcurv.bounds.linear_maps import scaled_up
 
+# What the products of a folded map that underflow add up to.
+_VANISHED = 1e-290
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Folded:
@@ -47,7 +50,8 @@ class Folded:
         """Returns a proved upper bound on the norm of the exact product."""
         error = operator_norms.schur_norm_upper_bound(self.sizes)
         bound = self.unit.norm_upper_bound(rigor) + self._slack * error
-        bound = numerics.round_up(bound, 2)
+        # Weights near one: what has underflowed in their products is less.
+        bound = numerics.round_up(bound + _VANISHED, 2)
         return operator_norms.scaled_back(bound, self.exponent)
 
     @property
@@ -59,7 +63,8 @@ class Folded:
     def column_norms(self) -> np.ndarray:
         """`[outputs]` upper bounds on the l2 norm of each output's weights."""
         error = self._slack * self.sizes.column_norms
-        bound = numerics.round_up(self.unit.column_norms + error, 2)
+        bound = self.unit.column_norms + error + _VANISHED
+        bound = numerics.round_up(bound, 2)
         return scaled_up(bound, self.exponent)
 
 

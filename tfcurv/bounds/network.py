@@ -79,6 +79,7 @@ class Network:
         norms: Proved upper bounds on the spectral norm of each exact kernel.
         absolute_norms: Proved upper bounds on the spectral norm of each
             kernel's absolute values, with which roundings grow.
+        underflow_growths: How much what underflows inside of each may grow.
         rigor: How norms and eigenvalues are bounded.
         execution: How the network is executed, where certificates are to
             hold for that too; None where they are about exact arithmetic.
@@ -122,6 +123,9 @@ class Network:
         self.execution = execution
         self.norms = tuple(_norm(a, rigor) for a in self.affines)
         self.absolute_norms = tuple(_absolute_norm(a) for a in self.affines)
+        self.underflow_growths = tuple(
+            operator_norms.underflow_growth(a.linear) for a in self.affines
+        )
         # Biases are kept negated: x K - (-b) is the same number as x K + b,
         # and for that sum in float64 TensorFlow's graph optimizer warns, at
         # every trace, that it cannot fuse it.

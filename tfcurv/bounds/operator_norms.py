@@ -103,6 +103,31 @@ def schur_norm_upper_bound(operator: Operator) -> float:
     return numerics.round_up(bound, count)
 
 
+def underflow_growth(operator: Operator) -> float:
+    """Returns how much what underflows inside a map may grow on its way out.
+
+    A number lost between two stages, 2.3e-308 at most for each product, is
+    multiplied by what the later stages are made of: no relative error covers
+    it where an early stage is tiny and a later one huge.
+
+    Args:
+        operator: A map; one that is made of others has them as `maps`.
+
+    Returns:
+        The product of the norms of the parts' absolute values, those below
+        one taken as one; 1 for a map that is made of no others.
+    """
+    growth = 1.0
+    for part in getattr(operator, "maps", ()):
+        own = schur_norm_upper_bound(part) if not _has_parts(part) else 1.0
+        growth *= max(1.0, own) * underflow_growth(part)
+    return growth
+
+
+def _has_parts(operator: Operator) -> bool:
+    return bool(getattr(operator, "maps", ()))
+
+
 def gram_norm_upper_bound(operator: Operator) -> float:
     """Returns a proved upper bound on ||K||_2, from K K^T or K^T K.
 

@@ -146,7 +146,7 @@ def affine_error(
         + affine.kernel_error * size
         + affine.bias_error
         + growth * products
-        + _UNDERFLOW * (1.0 + norm + size)
+        + _UNDERFLOW * network.underflow_growths[index] * (1.0 + norm + size)
     )
 
 
@@ -211,5 +211,5 @@ def _backward_error(network, index, z_error, outer, outer_error):
         norm * error
         + affine.kernel_error * size
         + rounding * network.absolute_norms[index] * size
-        + _UNDERFLOW * (1.0 + norm + size)
+        + _UNDERFLOW * network.underflow_growths[index] * (1.0 + norm + size)
     )
