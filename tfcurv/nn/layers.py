@@ -10,6 +10,9 @@ from tfcurv.nn.spectral_norm import ConvolutionNormTracker
 from tfcurv.nn.spectral_norm import Convolve
 from tfcurv.nn.spectral_norm import SpectralNormTracker
 
+# From here on a strided convolution is no slower than one by phases.
+_MANY_CHANNELS = 16
+
 
 @keras.saving.register_keras_serializable(package="tfcurv")
 class Dense(keras.layers.Dense):
@@ -92,7 +95,8 @@ class Conv2D(_TrackedConvolution, keras.layers.Conv2D):
         plain = self.groups == 1 and self.dilation_rate == (1, 1)
         channels_last = self.data_format == "channels_last"
         known = None not in inputs.shape[1:]
-        if max(self.strides) > 1 and plain and channels_last and known:
+        few = inputs.shape[-1] < _MANY_CHANNELS
+        if max(self.strides) > 1 and few and plain and channels_last and known:
             return strided.convolve(inputs, kernel, self.strides, self.padding)
         return super().convolution_op(inputs, kernel)
 
