@@ -126,7 +126,7 @@ def _residual(seed: int, steps: int = 2, name: str = "softplus"):
 class RandomGraphTest(absltest.TestCase):
     """Graphs of matrices, convolutions, activations, sums and joins."""
 
-    @hypothesis.settings(max_examples=15, deadline=None)
+    @hypothesis.settings(max_examples=10, deadline=None)
     @hypothesis.given(seed=_seeds, steps=st.integers(1, 7))
     def test_logits_and_gradients_are_those_of_the_graph(self, seed, steps):
         network, plain = _Twin(seed).grow(steps).finish()
@@ -144,7 +144,7 @@ class RandomGraphTest(absltest.TestCase):
         np.testing.assert_allclose(found.margin, margin, atol=2 * size)
         np.testing.assert_allclose(found.gradient, gradient, atol=1e-9)
 
-    @hypothesis.settings(max_examples=15, deadline=None)
+    @hypothesis.settings(max_examples=10, deadline=None)
     @hypothesis.given(seed=_seeds, steps=st.integers(1, 6))
     def test_bounds_contain_the_eigenvalues(self, seed, steps):
         network, plain = _Twin(seed).grow(steps).finish()
@@ -154,7 +154,7 @@ class RandomGraphTest(absltest.TestCase):
         self.assertGreaterEqual(np.min(eigenvalues), found.lower - slack)
         self.assertLessEqual(np.max(eigenvalues), found.upper + slack)
 
-    @hypothesis.settings(max_examples=10, deadline=None)
+    @hypothesis.settings(max_examples=6, deadline=None)
     @hypothesis.given(seed=_seeds, steps=st.integers(1, 6))
     def test_the_closed_form_is_the_hessian(self, seed, steps):
         network, plain = _Twin(seed).grow(steps).finish()
@@ -164,7 +164,7 @@ class RandomGraphTest(absltest.TestCase):
         size = 1e-10 * (1.0 + np.abs(expected).max())
         np.testing.assert_allclose(found, expected, atol=size)
 
-    @hypothesis.settings(max_examples=10, deadline=None)
+    @hypothesis.settings(max_examples=6, deadline=None)
     @hypothesis.given(seed=_seeds)
     def test_rounding_errors_are_bounded(self, seed):
         network, plain = _Twin(seed).grow(5).finish()

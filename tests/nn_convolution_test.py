@@ -110,7 +110,9 @@ class ConvolutionTest(parameterized.TestCase):
             self.assertGreaterEqual(np.min(eigenvalues), found.lower - slack)
             self.assertLessEqual(np.max(eigenvalues), found.upper + slack)
 
-    @_MODELS
+    @parameterized.named_parameters(
+        ("residual", _residual), ("branched", _branched)
+    )
     def test_attacks_do_not_get_inside_the_radii(self, make):
         model = _randomised(make())
         data = _data(model)

@@ -45,15 +45,15 @@ class TrainedDense(TrainedMap):
         self._norm = norm
         self._positions = positions
 
-    def norm(self, dtype):
+    def norm(self, dtype: tf.DType) -> tf.Tensor:
         """Returns the estimate."""
         return tf.cast(self._norm, dtype)
 
-    def transpose(self, v):
+    def transpose(self, v: tf.Tensor) -> tf.Tensor:
         """Returns v K^T."""
         return self._carried(v, self._kernel)
 
-    def absolute_transpose(self, v):
+    def absolute_transpose(self, v: tf.Tensor) -> tf.Tensor:
         """Returns v |K|^T."""
         return self._carried(v, tf.abs(self._kernel))
 
@@ -65,7 +65,7 @@ class TrainedDense(TrainedMap):
         rows = tf.matmul(rows, kernel, transpose_b=True)
         return tf.reshape(rows, [-1, self._positions * inputs])
 
-    def peak(self, v):
+    def peak(self, v: tf.Tensor) -> tf.Tensor:
         """Returns the largest entries of v |K|^T, with a cheaper gradient.
 
         Only the row of the kernel that attains it has one: two matrix products
@@ -92,15 +92,15 @@ class TrainedDiagonal(TrainedMap):
         self._scale = scale
         self._shape = shape
 
-    def norm(self, dtype):
+    def norm(self, dtype: tf.DType) -> tf.Tensor:
         """Returns the largest factor."""
         return tf.cast(tf.reduce_max(tf.abs(self._scale)), dtype)
 
-    def transpose(self, v):
+    def transpose(self, v: tf.Tensor) -> tf.Tensor:
         """Returns v times the factors."""
         return self._product(v, self._scale)
 
-    def absolute_transpose(self, v):
+    def absolute_transpose(self, v: tf.Tensor) -> tf.Tensor:
         """Returns v times the factors' absolute values."""
         return self._product(v, tf.abs(self._scale))
 
@@ -120,18 +120,18 @@ class FixedMap(TrainedMap):
         """
         self._linear = linear
 
-    def norm(self, dtype):
+    def norm(self, dtype: tf.DType) -> tf.Tensor:
         """Returns the proved bound on its norm."""
         # Not a part of the graph in the making, whose arrays have no values.
         with tf.init_scope():
             norm = self._linear.norm_upper_bound()
         return tf.constant(norm, dtype)
 
-    def transpose(self, v):
+    def transpose(self, v: tf.Tensor) -> tf.Tensor:
         """Returns v K^T."""
         return self._linear.transpose(v)
 
-    def absolute_transpose(self, v):
+    def absolute_transpose(self, v: tf.Tensor) -> tf.Tensor:
         """Returns v |K|^T."""
         return self._linear.absolute_transpose(v)
 
