@@ -923,6 +923,14 @@ _KERAS = (
         tests=("tests/bounds_flow_test.py", "tests/bounds_curvature_test.py"),
     ),
     Mutant(
+        name="lost_between_maps",
+        fault="What underflows between maps that are fused taken for nothing.",
+        file="tfcurv/bounds/flow.py",
+        old="affine.kernel_error += _UNDERFLOW * (growth - 1.0)",
+        new="affine.kernel_error += 0.0 * growth",
+        tests=("tests/bounds_flow_test.py::StructureTest",),
+    ),
+    Mutant(
         name="batch_epsilon_forgotten",
         fault="A BatchNormalization folded without its epsilon.",
         file="tfcurv/nn/normalization_layers.py",
