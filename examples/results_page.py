@@ -109,6 +109,15 @@ _ROBUST: tuple[_Column, ...] = (
     ("training, s", _seconds),
 )
 
+_TRAINED: tuple[_Column, ...] = (
+    ("clean", _measured("all", "clean")),
+    ("runner-up", _measured("runner_up", "certified")),
+    ("mean of 150", _radius("runner_up", "radius_of_sample")),
+    ("all", _measured("all", "certified")),
+    ("mean, all", _radius("all", "radius")),
+    ("attacked", _measured("all", "attacked")),
+)
+
 _COLUMNS: Mapping[str, tuple[_Column, ...]] = {
     "2": (
         (
@@ -125,12 +134,7 @@ _COLUMNS: Mapping[str, tuple[_Column, ...]] = {
     "5": (
         ("paper: clean / certified", _printed("clean", "certified")),
         ("paper: mean CRC / CROWN", _printed("radius", "crown")),
-        ("clean", _measured("all", "clean")),
-        ("runner-up", _measured("runner_up", "certified")),
-        ("mean of 150", _radius("runner_up", "radius_of_sample")),
-        ("all", _measured("all", "certified")),
-        ("mean, all", _radius("all", "radius")),
-        ("attacked", _measured("all", "attacked")),
+        *_TRAINED,
     ),
     "6": (
         ("paper: global / local", _printed("radius", "local")),
@@ -159,12 +163,7 @@ _COLUMNS: Mapping[str, tuple[_Column, ...]] = {
     "slides": (
         ("paper: clean / certified", _printed("clean", "certified")),
         ("paper: mean CRC", _printed("radius")),
-        ("clean", _measured("all", "clean")),
-        ("runner-up", _measured("runner_up", "certified")),
-        ("mean of 150", _radius("runner_up", "radius_of_sample")),
-        ("all", _measured("all", "certified")),
-        ("mean, all", _radius("all", "radius")),
-        ("attacked", _measured("all", "attacked")),
+        *_TRAINED,
     ),
     "figure1": (
         ("pairs", _number("curvature", "pairs")),

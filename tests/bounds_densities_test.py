@@ -29,6 +29,11 @@ def _spread(network, x, rows):
     return forward, slopes, curvatures
 
 
+def _densities(network, w, slopes, curvatures):
+    outer = densities.outer_ranges(network, w, w, slopes)
+    return densities.negative_densities(outer, curvatures)
+
+
 class DensitiesTest(parameterized.TestCase):
     @parameterized.product(name=oracles.NAMES, error=(0.0, 1e-2))
     def test_enclose_what_backward_passes_give(self, name, error):
@@ -41,9 +46,7 @@ class DensitiesTest(parameterized.TestCase):
         w = rng.standard_normal((4, 6))
         low, high = w - 0.1, w + 0.1
         outer = densities.outer_ranges(stored, low, high, slopes)
-        negative = densities.negative_densities(
-            stored, low, high, slopes, curvatures
-        )
+        negative = densities.negative_densities(outer, curvatures)
         for share in (-1.0, 0.3, 1.0):
             weights = np.repeat(w + 0.1 * share, 9, axis=0)
             backward = stored.backward(forward, tf.constant(weights))[-2::-1]
@@ -84,15 +87,13 @@ class DensitiesTest(parameterized.TestCase):
         x = rng.standard_normal((20, 3))
         _, slopes, curvatures = _spread(network, x, 4)
         w = rng.standard_normal((4, 6))
-        together = densities.negative_densities(
-            network, w, w, slopes, curvatures
-        )
+        together = _densities(network, w, slopes, curvatures)
         for row in range(4):
             one = [
                 [densities.Range(r.lower[row], r.upper[row]) for r in ranges]
                 for ranges in (slopes, curvatures)
             ]
-            alone = densities.negative_densities(network, w[row], w[row], *one)
+            alone = _densities(network, w[row], *one)
             for a, b in zip(alone, together):
                 np.testing.assert_allclose(a, b[row], rtol=1e-9, atol=1e-14)
 

@@ -177,6 +177,42 @@ class RandomGraphTest(absltest.TestCase):
         np.testing.assert_array_less(apart, allowed.numpy())
 
 
+class SingleUnitTest(parameterized.TestCase):
+    """w s(x) + v s(a s(x) + b x), whose second derivative is written down."""
+
+    @parameterized.product(
+        w=(-1.0, 2.0), v=(0.3, -1.5), a=(3.0, -2.0), b=(0.0, 0.7)
+    )
+    def test_bounds_contain_the_second_derivative(self, w, v, a, b):
+        flow = bounds.Flow(1)
+
+        def scaled(value, factor):
+            return flow.linear(
+                value, bounds.Dense(kernel=np.full((1, 1), factor))
+            )
+
+        first = flow.activate(flow.input, _TANH)
+        joined = flow.add([scaled(first, a), scaled(flow.input, b)])
+        second = flow.activate(joined, _TANH)
+        halves = [scaled(first, 0.5 * w) for _ in range(2)]
+        logit = flow.add([*halves, scaled(second, v)])
+        head = bounds.Dense(kernel=np.asarray([[1.0, 0.0]]))
+        network = flow.network(flow.linear(logit, head))
+        found = bounds.CurvatureBounder(network).bounds(0, 1)
+        x = np.linspace(-6.0, 6.0, 10**5)
+        s = np.tanh(x)
+        slope, curvature = 1 - s**2, -2 * s * (1 - s**2)
+        inner = np.tanh(a * s + b * x)
+        inner_slope, bend = 1 - inner**2, -2 * inner * (1 - inner**2)
+        second = w * curvature + v * (
+            bend * (a * slope + b) ** 2 + inner_slope * a * curvature
+        )
+        self.assertLessEqual(second.max(), found.upper)
+        self.assertGreaterEqual(second.min(), found.lower)
+        # Of the size that they should be, and not of another.
+        self.assertLess(found.upper, 10 * np.abs(second).max())
+
+
 class ResidualTest(parameterized.TestCase):
     """Networks of residual blocks."""
 

@@ -120,13 +120,6 @@ class SelectionTest(parameterized.TestCase):
         self.assertEqual(selection.output_shape, (4, 2, 3))
         oracles.check(self, selection, _moved(layer, (2, 3, 4)))
 
-    def test_flip(self):
-        selection = bounds.Selection.flip((2, 3, 2), [1])
-        x = np.arange(12.0).reshape(1, 12)
-        expected = x.reshape(2, 3, 2)[:, ::-1].reshape(1, 12)
-        np.testing.assert_array_equal(selection.apply(x), expected)
-        oracles.check(self, selection, selection.materialise())
-
     def test_padding_is_the_transpose_of_cropping(self):
         pairs = [(1, 0), (2, 1)]
         pad = bounds.Selection.zero_pad((3, 2), pairs)

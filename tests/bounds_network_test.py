@@ -211,94 +211,97 @@ class StructureTest(parameterized.TestCase):
             bounds.Affine(kernel=np.ones((2, 3), kernel), bias=np.ones(3, bias))
 
 
+def _fused(maps) -> bounds.Affine:
+    """Fuses (kernel, bias, roundings, bias_error) by way of a graph."""
+    flow = bounds.Flow(len(maps[0][0]))
+    value = flow.input
+    for kernel, bias, roundings, error in maps:
+        dense = bounds.Dense(kernel=kernel)
+        value = flow.linear(
+            value, dense, bias, roundings=roundings, bias_error=error
+        )
+    return flow.network(value).affines[0]
+
+
 class FusedMapsTest(parameterized.TestCase):
-    @hypothesis.given(st.integers(0, 10**6), st.sampled_from([0.0, 1e-12, 0.1]))
+    @hypothesis.given(
+        st.integers(0, 10**6), st.sampled_from([(0, 0.0), (5000, 0.1)])
+    )
     @hypothesis.settings(max_examples=60)
-    def test_carries_its_error_in_exact_arithmetic(self, seed, error):
+    def test_carries_its_error_in_exact_arithmetic(self, seed, errors):
+        roundings, error = errors
         rng = np.random.default_rng(seed)
         widths = rng.integers(1, 6, 4)
         scales = 10.0 ** rng.uniform(-8.0, 8.0, 3)
         stored = [
-            bounds.Affine(
-                kernel=rng.standard_normal((n, m)) * scale,
-                bias=rng.standard_normal(m) * scale,
-                kernel_error=error * scale,
-                bias_error=error * scale,
+            (
+                rng.standard_normal((n, m)) * scale,
+                rng.standard_normal(m) * scale,
+                roundings,
+                error * scale,
             )
             for n, m, scale in zip(widths, widths[1:], scales)
         ]
-        fused = stored[0].then(stored[1]).then(stored[2])
+        fused = _fused(stored)
         kernel, bias = self._exact_composition(rng, stored)
-        for found, exact, bound in (
-            (fused.kernel, kernel, fused.kernel_error),
-            (fused.bias, bias, fused.bias_error),
-        ):
-            distance = _squared_size(_exact(found) - exact)
-            self.assertLessEqual(distance, Fraction(bound) ** 2)
+        missed = (_exact(fused.kernel) - kernel).astype(float)
+        self.assertLessEqual(np.linalg.norm(missed, 2), fused.kernel_error)
+        distance = _squared_size(_exact(fused.bias) - bias)
+        self.assertLessEqual(distance, Fraction(fused.bias_error) ** 2)
 
     def _exact_composition(self, rng, stored):
         """Fuses, without rounding, maps as far off as their errors allow."""
         kernel = bias = None
-        for affine in stored:
-            true = [_exact(affine.kernel), _exact(affine.bias)]
-            for index, error in enumerate(
-                (affine.kernel_error, affine.bias_error)
-            ):
-                step = rng.standard_normal(true[index].shape)
-                # A little inside, whatever the rounding of the length.
-                step *= error * (1.0 - 1e-12) / np.linalg.norm(step)
-                true[index] = true[index] + _exact(step)
+        for own_kernel, own_bias, roundings, error in stored:
+            gamma = 0.999 * roundings * 2.0**-53
+            signs = rng.choice([-1.0, 1.0], own_kernel.shape)
+            true = _exact(own_kernel) * (1 + _exact(gamma * signs))
+            step = rng.standard_normal(own_bias.shape)
+            # A little inside, whatever the rounding of the length.
+            step *= error * (1.0 - 1e-12) / np.linalg.norm(step)
+            shift = _exact(own_bias) + _exact(step)
             if kernel is None:
-                kernel, bias = true
+                kernel, bias = true, shift
             else:
-                kernel, bias = kernel @ true[0], bias @ true[0] + true[1]
+                kernel, bias = kernel @ true, bias @ true + shift
         return kernel, bias
 
-    @parameterized.product(
-        first=(0.0, 0.25), second=(0.0, 0.5), bias=(0.0, 0.5)
-    )
-    def test_every_inherited_error_may_come_true(self, first, second, bias):
-        # Numbers off by all that they may be off, with the signs that add.
+    @parameterized.parameters(0.0, 0.5)
+    def test_every_inherited_error_of_a_bias_may_come_true(self, error):
         one = np.ones((1, 1))
-        fused = bounds.Affine(
-            kernel=2.0 * one,
-            bias=np.full(1, 3.0),
-            kernel_error=first,
-            bias_error=bias,
-        ).then(
-            bounds.Affine(
-                kernel=5.0 * one,
-                bias=np.full(1, 7.0),
-                kernel_error=second,
-                bias_error=bias,
-            )
+        fused = _fused(
+            [
+                (2.0 * one, np.full(1, 3.0), 0, error),
+                (5.0 * one, np.full(1, 7.0), 0, error),
+            ]
         )
-        kernel = (2.0 + first) * (5.0 + second) - 10.0
-        shift = (3.0 + bias) * (5.0 + second) + (7.0 + bias) - 22.0
-        self.assertBetween(fused.kernel_error, kernel, kernel + 1e-13)
+        shift = (3.0 + error) * 5.0 + (7.0 + error) - 22.0
         self.assertBetween(fused.bias_error, shift, shift + 1e-13)
+
+    def test_roundings_of_kernels_add_up(self):
+        one = np.ones((1, 1))
+        maps = [(2.0 * one, np.zeros(1), 3, 0.0), (5.0 * one, None, 7, 0.0)]
+        found = _fused(maps).kernel_error / (10.0 * 2.0**-53)
+        self.assertBetween(found, 10.0, 14.0)
 
     def test_the_error_is_that_of_rounding(self):
         rng = np.random.default_rng(0)
-        first, second = (
-            bounds.Affine(
-                kernel=rng.standard_normal((20, 20)),
-                bias=rng.standard_normal(20),
-            )
-            for _ in range(2)
-        )
-        fused = first.then(second)
-        size = np.linalg.norm(first.kernel) * np.linalg.norm(second.kernel)
-        self.assertBetween(fused.kernel_error, 0.0, 30 * 2.0**-53 * size)
+        first, second = rng.standard_normal((2, 20, 20))
+        zero = np.zeros(20)
+        fused = _fused([(first, zero, 0, 0.0), (second, zero, 0, 0.0)])
+        size = np.linalg.norm(np.abs(first) @ np.abs(second), 2)
+        self.assertBetween(fused.kernel_error, 0.0, 60 * 2.0**-53 * size)
         self.assertGreater(fused.kernel_error, 0.0)
 
     def test_is_the_composition(self):
         network = oracles.random_network(5, (4, 3, 5), "linear")
-        first, second = network.affines
-        fused = bounds.Network([first.then(second)], [])
+        fused = _fused([(a.kernel, a.bias, 0, 0.0) for a in network.affines])
         x = tf.constant(_points(4))
         np.testing.assert_allclose(
-            fused.logits(x), network.logits(x), rtol=1e-12, atol=1e-13
+            bounds.Network([fused], []).logits(x),
+            network.logits(x),
+            rtol=1e-12,
+            atol=1e-13,
         )
 
 

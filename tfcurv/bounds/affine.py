@@ -4,8 +4,6 @@ import functools
 
 import numpy as np
 
-from tfcurv import numerics
-from tfcurv import solvers
 from tfcurv.bounds.elementary_maps import Dense
 from tfcurv.bounds.linear_maps import LinearMap
 
@@ -90,33 +88,6 @@ class Affine:
                 f"Allowed: {MAX_WRITTEN} weights."
             )
         return self.linear.materialise()
-
-    def then(self, after: "Affine") -> "Affine":
-        """Returns the composition x -> after(self(x)), with its error."""
-        rounding = numerics.gamma(self.linear.outputs + 2)
-        first = solvers.frobenius_norm_upper_bound(self.kernel)
-        second = solvers.frobenius_norm_upper_bound(after.kernel)
-        bias = solvers.frobenius_norm_upper_bound(self.bias)
-        last = solvers.frobenius_norm_upper_bound(after.bias)
-        inherited = (second + after.kernel_error) * self.kernel_error
-        carried = (second + after.kernel_error) * self.bias_error
-        return Affine(
-            kernel=self.kernel @ after.kernel,
-            bias=self.bias @ after.kernel + after.bias,
-            kernel_error=numerics.round_up(
-                inherited
-                + first * after.kernel_error
-                + rounding * first * second,
-                16,
-            ),
-            bias_error=numerics.round_up(
-                carried
-                + bias * after.kernel_error
-                + after.bias_error
-                + rounding * (bias * second + last),
-                16,
-            ),
-        )
 
 
 def _check_kernel(kernel: np.ndarray, bias: np.ndarray) -> None:

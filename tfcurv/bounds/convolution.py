@@ -13,6 +13,7 @@ import tensorflow as tf
 from tfcurv import numerics
 from tfcurv import solvers
 from tfcurv.bounds import operator_norms
+from tfcurv.bounds import phases
 from tfcurv.bounds.convolution_norms import Axis
 from tfcurv.bounds.convolution_norms import frequency_norm_upper_bound
 from tfcurv.bounds.convolution_norms import mixed_norm_upper_bound
@@ -233,7 +234,7 @@ class Convolution(LinearMap):
         dilations = [rows.dilation, columns.dilation]
         # On a CPU, TensorFlow has no gradient of the other kinds.
         if self.groups == 1 and dilations == [1, 1]:
-            found = _spread_by_phase(v, kernel, self.axes)
+            found = phases.adjoint(v, kernel, self.axes)
         else:
             around = [(a.reach - 1, _rest(a)) for a in self.axes]
             found = tf.nn.conv2d(
@@ -320,40 +321,6 @@ def _device_of_sums(dtype: tf.DType):
 def _rest(axis: Axis) -> int:
     """Returns how many inputs lie behind the last output's first tap."""
     return axis.padded - (axis.outputs - 1) * axis.stride - 1
-
-
-def _spread_by_phase(v, kernel, axes: Sequence[Axis]) -> tf.Tensor:
-    """Returns the adjoint of a strided convolution, on the padded sample.
-
-    The places between two steps become channels of a convolution without
-    strides: up to ten times as fast as TensorFlow's own on a CPU.
-    """
-    steps = [axis.stride for axis in axes]
-    blocks = [-(-axis.kernel // axis.stride) for axis in axes]
-    whole = [n * step for n, step in zip(blocks, steps)]
-    ends = [(0, n - axis.kernel) for n, axis in zip(whole, axes)]
-    channels, outputs = kernel.shape[2:]
-    kernel = tf.reshape(
-        tf.pad(kernel, [*ends, (0, 0), (0, 0)]),
-        [blocks[0], steps[0], blocks[1], steps[1], channels, outputs],
-    )
-    kernel = tf.transpose(tf.reverse(kernel, [0, 2]), [0, 2, 5, 1, 3, 4])
-    phases = steps[0] * steps[1] * channels
-    around = [(n - 1, n - 1) for n in blocks]
-    found = tf.nn.conv2d(
-        _padded(v, around),
-        tf.reshape(kernel, [*blocks, outputs, phases]),
-        strides=1,
-        padding="VALID",
-    )
-    _, height, width, _ = found.shape
-    found = tf.reshape(found, [-1, height, width, *steps, channels])
-    found = tf.transpose(found, [0, 1, 3, 2, 4, 5])
-    extents = [height * steps[0], width * steps[1]]
-    found = tf.reshape(found, [-1, *extents, channels])
-    # What no window reaches, behind the last one, is zero.
-    missing = [max(0, a.padded - n) for a, n in zip(axes, extents)]
-    return _padded(found, [(0, count) for count in missing])
 
 
 def _padded(samples: tf.Tensor, pairs) -> tf.Tensor:

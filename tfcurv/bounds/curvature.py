@@ -24,7 +24,7 @@ from tfcurv import solvers
 from tfcurv.bounds.chain_products import ChainProducts
 from tfcurv.bounds.chain_products import chain_norm_bound
 from tfcurv.bounds.densities import Range
-from tfcurv.bounds.densities import negative_part
+from tfcurv.bounds.densities import negative_densities
 from tfcurv.bounds.densities import outer_ranges
 from tfcurv.bounds.network import Network
 from tfcurv.bounds.theorem4 import jacobian_constants
@@ -146,10 +146,9 @@ class CurvatureBounder:
         slopes = [fn.slope_range for fn in activations]
         low, high = weights - error, weights + error
         outer = outer_ranges(self._network, low, high, slopes)
-        densities = [
-            negative_part(values, fn.curvature_range)
-            for values, fn in zip(outer, activations)
-        ]
+        densities = negative_densities(
+            outer, [fn.curvature_range for fn in activations]
+        )
 
         @functools.cache  # The forms ask for some norms twice.
         def weighted(j, k, extra=0.0, all_inputs=False):

@@ -34,25 +34,17 @@ class Range(NamedTuple):
 
 
 def negative_densities(
-    network: Network,
-    low: np.ndarray,
-    high: np.ndarray,
-    slopes: Sequence[Range],
-    curvatures: Sequence[Range],
+    outer: Sequence[Range], curvatures: Sequence[Range]
 ) -> list[np.ndarray]:
-    """Bounds max(-F_I * s''(z_I), 0) from above, for I = 1, ..., L - 1.
+    """Bounds max(-F_I * s''(z_I), 0) from above, layer by layer.
 
     Args:
-        network: The network.
-        low: `[..., n]` lower bounds on w.
-        high: `[..., n]` upper bounds on w.
-        slopes: Per hidden layer, the range of s', by neuron or for all.
-        curvatures: Per hidden layer, the range of s'', likewise.
+        outer: Per hidden layer, the ranges of F_I, see `outer_ranges`.
+        curvatures: Per hidden layer, the range of s'', by neuron or for all.
 
     Returns:
         Per hidden layer, `[..., n]`.
     """
-    outer = outer_ranges(network, low, high, slopes)
     return [negative_part(f, c) for f, c in zip(outer, curvatures)]
 
 
@@ -62,7 +54,14 @@ def outer_ranges(
     high: np.ndarray,
     slopes: Sequence[Range],
 ) -> list[Range]:
-    """Encloses F_I for I = 1, ..., L - 1; see `negative_densities`."""
+    """Encloses F_I for I = 1, ..., L - 1.
+
+    Args:
+        network: The network.
+        low: `[..., n]` lower bounds on w.
+        high: `[..., n]` upper bounds on w.
+        slopes: Per hidden layer, the range of s', by neuron or for all.
+    """
     found = []
     for index in range(len(slopes) - 1, -1, -1):
         found.append(Range(low, high))

@@ -253,18 +253,6 @@ class Selection(LinearMap):
             )
         return cls._of(_numbers(input_shape).transpose(axes), input_shape)
 
-    @classmethod
-    def flip(
-        cls, input_shape: Sequence[int], axes: Sequence[int]
-    ) -> "Selection":
-        """Reverses some axes.
-
-        Args:
-            input_shape: Shape of one sample.
-            axes: Which ones, from 0.
-        """
-        return cls._of(np.flip(_numbers(input_shape), axes), input_shape)
-
     @functools.cached_property
     def _indices(self):
         index = np.asarray(self.index, np.int32)

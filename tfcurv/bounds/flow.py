@@ -258,14 +258,14 @@ class Flow:
         size = 0.0
         if _is_rounded(linear) or count > linear.terms:
             size = operator_norms.schur_norm_upper_bound(linear)
+        # And what vanished on the way to the product.
+        error = numerics.gamma(count) * size + _UNDERFLOW * (growth - 1.0)
         affine = Affine(
             linear=linear,
             bias=np.concatenate([value.bias for value in values]),
-            kernel_error=numerics.round_up(numerics.gamma(count) * size, 4),
+            kernel_error=numerics.round_up(error, 4),
             bias_error=sum(value.bias_error for value in values),
         )
-        # What vanished on the way to the product.
-        affine.kernel_error += _UNDERFLOW * (growth - 1.0)
         # A matrix is applied sooner than what it is the product of.
         return affine if _moves_windows(linear) else _written(affine)
 

@@ -100,10 +100,9 @@ class LocalCurvature:
         activities, first = self._activities(ball)
         slopes = [activity.slope for activity in activities]
         outer = densities.outer_ranges(self._network, low, high, slopes)
-        weights = [
-            densities.negative_part(values, activity.curvature)
-            for values, activity in zip(outer[1:], activities[1:])
-        ]
+        weights = densities.negative_densities(
+            outer[1:], [activity.curvature for activity in activities[1:]]
+        )
         weights.insert(0, _averaged(outer[0], first))
 
         def bound(row: int) -> float:

@@ -119,13 +119,11 @@ def underflow_growth(operator: Operator) -> float:
     """
     growth = 1.0
     for part in getattr(operator, "maps", ()):
-        own = schur_norm_upper_bound(part) if not _has_parts(part) else 1.0
-        growth *= max(1.0, own) * underflow_growth(part)
+        if hasattr(part, "maps"):
+            growth *= underflow_growth(part)
+        else:
+            growth *= max(1.0, schur_norm_upper_bound(part))
     return growth
-
-
-def _has_parts(operator: Operator) -> bool:
-    return bool(getattr(operator, "maps", ()))
 
 
 def gram_norm_upper_bound(operator: Operator) -> float:

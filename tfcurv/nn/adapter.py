@@ -62,6 +62,24 @@ def network_from_model(
             the subclass and the message name the layer and a way out.
         ValueError: `guard` or `rigor` is unknown.
     """
+    return read_network(model, guard=guard, rigor=rigor, assume=assume)[0]
+
+
+def read_network(
+    model: keras.Model,
+    *,
+    guard: str | None,
+    rigor: str,
+    assume: Mapping[str, graph.Assumption] | None,
+) -> tuple[bounds.Network, graph.Graph]:
+    """Returns what `network_from_model` does, and the graph that was read.
+
+    Args:
+        model: See `network_from_model`.
+        guard: See `network_from_model`.
+        rigor: See `network_from_model`.
+        assume: See `network_from_model`.
+    """
     if guard not in GUARDS or rigor not in RIGORS:
         raise ValueError(
             "Unknown guard or rigor. "
@@ -77,7 +95,7 @@ def network_from_model(
         execution=executed.execution(model, found) if guard else None,
     )
     _check_agreement(model, network)
-    return network
+    return network, found
 
 
 def _network(found: graph.Graph, **settings) -> bounds.Network:

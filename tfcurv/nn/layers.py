@@ -5,7 +5,8 @@ from typing import Any
 import keras
 
 from tfcurv import errors
-from tfcurv.nn import strided
+from tfcurv.bounds import phases
+from tfcurv.bounds.convolution import axes_of
 from tfcurv.nn.spectral_norm import ConvolutionNormTracker
 from tfcurv.nn.spectral_norm import Convolve
 from tfcurv.nn.spectral_norm import SpectralNormTracker
@@ -97,7 +98,9 @@ class Conv2D(_TrackedConvolution, keras.layers.Conv2D):
         known = None not in inputs.shape[1:]
         few = inputs.shape[-1] < _MANY_CHANNELS
         if max(self.strides) > 1 and few and plain and channels_last and known:
-            return strided.convolve(inputs, kernel, self.strides, self.padding)
+            sizes, window = inputs.shape[1:3], kernel.shape[:2]
+            axes = axes_of(sizes, window, self.strides, self.padding)
+            return phases.convolve(inputs, kernel, axes)
         return super().convolution_op(inputs, kernel)
 
 

@@ -95,10 +95,9 @@ def read_subject(
             input_shape=(model.input_dim,),
             is_scaled=False,
         )
-    network = adapter.network_from_model(
+    network, found = adapter.read_network(
         model, guard=guard, rigor=rigor, assume=assume
     )
-    found = graph.read_graph(model, with_relu=True, assume=assume)
     return Subject(
         model=model,
         network=network,
