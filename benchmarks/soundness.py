@@ -1,6 +1,7 @@
 """Tries to find a false certificate, and writes down what was tried.
 
-Trains networks of 2 to 4 layers, certifies and attacks them; certifies
+Trains dense networks of 2 to 4 layers, a convolutional and a residual one,
+certifies and attacks them; certifies
 networks made to break a certifier; plants known faults in the sources and
 runs the tests against them; kills runs and goes on; measures what each level
 of rigour costs. Writes docs/soundness.json and, from it, docs/soundness.md.
@@ -23,6 +24,7 @@ from typing import Any
 
 from absl import app
 from absl import flags
+import keras
 import kill_study
 import measure
 import numpy as np
@@ -70,6 +72,7 @@ _NETWORKS = (
     (4, "softplus"),
     (4, "sigmoid"),
 )
+_CONVOLUTION = training.ConvolutionSettings(32, 8, 4)
 _EPSILONS = (0.5, 1.58)
 _ATTACK = certificates.FalsifierOptions(
     gradient_steps=40, restarts=3, walk_steps=20
@@ -81,21 +84,57 @@ def _trained(folder: pathlib.Path) -> list[pathlib.Path]:
     train = data.load_split(_DATASET.value, "train", limit=_TRAINING_IMAGES)
     validation = data.load_split(_DATASET.value, "validation", limit=1000)
     paths = []
-    for layers, activation in _NETWORKS:
-        config = training.TrainConfig(
-            dataset=_DATASET.value,
+
+    def keep(name: str, model: keras.Model) -> None:
+        paths.append(folder / f"{name}.keras")
+        model.save(paths[-1])
+        _say(f"trained {name}")
+
+    for name, config in _configs().items():
+        keep(name, training.train(config, train, validation, verbose=0).model)
+    keep("residual, tanh", _residual(train))
+    return paths
+
+
+def _configs() -> dict[str, training.TrainConfig]:
+    common = training.TrainConfig(
+        dataset=_DATASET.value,
+        width=_WIDTH,
+        epsilon=1.0,
+        epochs=4,
+        warmup_epochs=1.0,
+    )
+    found = {
+        f"{layers} layers, {activation}": dataclasses.replace(
+            common,
             layers=layers,
-            width=_WIDTH,
             activation=activation,
             epsilon=0.5 if activation == "sigmoid" else 1.0,
-            epochs=4,
-            warmup_epochs=1.0,
         )
-        model = training.train(config, train, validation, verbose=0).model
-        paths.append(folder / f"{layers} layers, {activation}.keras")
-        model.save(paths[-1])
-        _say(f"trained {paths[-1].stem}")
-    return paths
+        for layers, activation in _NETWORKS
+    }
+    found["convolution, softplus"] = dataclasses.replace(
+        common, convolutions=(_CONVOLUTION,), layers=1
+    )
+    return found
+
+
+def _residual(train: data.Split) -> keras.Model:
+    """Trains, plainly, a residual block between normalised convolutions."""
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    inputs = keras.Input(train.images.shape[1:])
+    stem = layers.Conv2D(8, 5, strides=4, padding="same")(inputs)
+    stem = layers.Activation("tanh")(layers.BatchNormalization()(stem))
+    branch = layers.Conv2D(8, 3, padding="same")(stem)
+    branch = layers.Activation("tanh")(layers.BatchNormalization()(branch))
+    joined = layers.AveragePooling2D()(layers.Add()([stem, branch]))
+    outputs = layers.Dense(10)(layers.Flatten()(joined))
+    model = keras.Model(inputs, outputs)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(3e-3), loss)
+    model.fit(train.images, train.labels, batch_size=100, epochs=2, verbose=0)
+    return model
 
 
 def _attack(path: pathlib.Path) -> dict[str, Any]:

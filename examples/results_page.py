@@ -128,6 +128,11 @@ _COLUMNS: Mapping[str, tuple[_Column, ...]] = {
         ("attack", _measured("duality", "attack")),
         ("certificate", _measured("duality", "certificate")),
         ("certificate, all", _measured("all", "exact")),
+        ("attack, Theorem 4", _measured("duality_theorem4", "attack")),
+        (
+            "certificate, Theorem 4",
+            _measured("duality_theorem4", "certificate"),
+        ),
     ),
     "3": _ROBUST,
     "4": _ROBUST,

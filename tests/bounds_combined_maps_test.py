@@ -128,11 +128,11 @@ class CompositionTest(parameterized.TestCase):
         first, second = rng.standard_normal((2, 4, 4))
         maps = (
             bounds.Dense(kernel=first * 10.0**exponent),
-            bounds.Selection.flip((4,), [0]),
+            bounds.Selection.permute((2, 2), (1, 0)),
             bounds.Dense(kernel=second * 10.0**-exponent),
         )
         composition = bounds.Composition(maps=maps)
-        matrix = first[:, ::-1] @ second
+        matrix = first[:, [0, 2, 1, 3]] @ second
         self.assertAlmostEqual(
             composition.norm_upper_bound() / oracles.norm(matrix),
             1.0,

@@ -173,6 +173,17 @@ class MeasurementsTest(absltest.TestCase):
         self.assertGreater(found["certificate"], 0.1)
         self.assertGreater(found["attack"], 0.1)
 
+    def test_primal_and_dual_meet_less_often_with_theorem_4(self):
+        model = _curved_model()
+        x = self.split.images[:100]
+        labels = model.predict(x, verbose=0).argmax(axis=-1)
+        split = data.Split(images=x, labels=labels, name="own/test")
+        signed = measurements.duality(model, split, 0.02)
+        published = measurements.duality_with_theorem4(model, split, 0.02)
+        for share in ("attack", "certificate"):
+            self.assertLessEqual(published[share], signed[share])
+        self.assertLess(published["attack"], signed["attack"])
+
 
 class NetworksTest(absltest.TestCase):
     def test_networks_do_not_share_their_backups(self):

@@ -1,15 +1,19 @@
 """Certificates of convolutional, pooled and residual Keras models."""
 
+import functools
+
 from absl.testing import absltest
 from absl.testing import parameterized
 import keras
 import numpy as np
 import tensorflow as tf
 
+import compiled_once
 import graph_oracle as oracle
 import tfcurv
 from tfcurv import bounds
 from tfcurv import errors
+from tfcurv.nn import subject
 
 _L = keras.layers
 
@@ -22,6 +26,12 @@ def _randomised(model: keras.Model) -> keras.Model:
             value = 0.5 + value**2
         weight.assign(value)
     return model
+
+
+@functools.cache
+def _shared(make) -> keras.Model:
+    """Returns a model that all tests share, to compile for it once."""
+    return _randomised(make())
 
 
 def _strided() -> keras.Model:
@@ -114,18 +124,20 @@ class ConvolutionTest(parameterized.TestCase):
         ("residual", _residual), ("branched", _branched)
     )
     def test_attacks_do_not_get_inside_the_radii(self, make):
-        model = _randomised(make())
+        model = _shared(make)
         data = _data(model)
-        result = tfcurv.certify(model, data, falsify=True, verbose=0)
+        with compiled_once.compiled_once(model):
+            result = tfcurv.certify(model, data, falsify=True, verbose=0)
         self.assertGreater(result.num_attacks, 0)
         self.assertTrue(np.all(result.radii <= result.upper_bounds))
         self.assertGreater(np.median(result.radii), 1e-3)
 
     def test_local_bounds_raise_the_radii_of_a_residual_network(self):
-        model = _randomised(_residual())
+        model = _shared(_residual)
         data = _data(model, 12)
-        plain = tfcurv.certify(model, data, verbose=0)
-        local = tfcurv.certify(model, data, curvature="local", verbose=0)
+        with compiled_once.compiled_once(model):
+            plain = tfcurv.certify(model, data, verbose=0)
+            local = tfcurv.certify(model, data, curvature="local", verbose=0)
         self.assertTrue(np.all(local.radii >= plain.radii))
         self.assertGreater(local.mean_radius, 1.01 * plain.mean_radius)
         self.assertTrue(np.all(local.radii <= local.upper_bounds))
@@ -146,12 +158,16 @@ class ConvolutionTest(parameterized.TestCase):
         with self.assertRaisesRegex(errors.UnsupportedModelError, "float32"):
             tfcurv.certify(model, _data(model), guard="float32", verbose=0)
 
-    def test_the_hash_sees_a_convolution_and_its_geometry(self):
-        first = tfcurv.certify(_randomised(_strided()), _data(_strided(), 2))
-        model = _randomised(_strided())
-        model.layers[1].bias.assign_add([0.0, 0.0, 0.1, 0.0])
-        second = tfcurv.certify(model, _data(model, 2), verbose=0)
-        self.assertNotEqual(first.model_hash, second.model_hash)
+    def test_the_hash_sees_weights_and_what_is_none(self):
+        def model_hash(model):
+            return subject.read_subject(model).model_hash
+
+        first, second, third = (_randomised(_strided()) for _ in range(3))
+        second.layers[1].bias.assign_add([0.0, 0.0, 0.1, 0.0])
+        third.layers[0].offset = 0.25
+        self.assertEqual(model_hash(first), model_hash(_shared(_strided)))
+        self.assertNotEqual(model_hash(first), model_hash(second))
+        self.assertNotEqual(model_hash(first), model_hash(third))
 
 
 if __name__ == "__main__":
