@@ -33,8 +33,8 @@ docs/results.md with the published figures beside the measured ones.
 Networks are kept in --networks and measurements in --results; what is there is
 not made again, and a training that was killed goes on where it stopped. With
 --redraw nothing is trained or measured: the page is written from what is there.
-On two CPU cores a network of two layers takes two minutes to train, one of four
-layers eight."""
+On two CPU cores a robust network of two layers takes several minutes to train,
+one of four layers up to half an hour."""
 
 FLAGS = flags.FlagValues()
 
