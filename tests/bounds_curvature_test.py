@@ -641,6 +641,26 @@ class MetamorphicTest(parameterized.TestCase):
             found = self._bounds(affines, network.activations)
             np.testing.assert_allclose(found, 3.0**power * plain, rtol=1e-6)
 
+    @parameterized.product(
+        depth=(*_WIDTHS,),
+        scales=((-270, 0), (-300, 100), (-400, 0), (-250, -250), (200, -400)),
+    )
+    def test_lose_nothing_where_powers_of_the_weights_vanish(
+        self, depth, scales
+    ):
+        network = oracles.random_network(0, _WIDTHS[depth], "tanh")
+        plain = self._bounds(network.affines, network.activations)
+        affines, factor = list(network.affines), 1.0
+        for index, power, exponent in zip((0, -1), (2, 1), scales):
+            affines[index] = bounds.Affine(
+                kernel=affines[index].kernel * 2.0**exponent,
+                bias=affines[index].bias,
+            )
+            factor *= 2.0 ** (power * exponent)
+        found = self._bounds(affines, network.activations) * [-1.0, 1.0]
+        expected = plain * [-1.0, 1.0] * factor
+        self.assertTrue(np.all(found >= expected * (1.0 - 1e-9)), found)
+
     @parameterized.product(depth=(*_WIDTHS,), name=("tanh", "gelu", "softplus"))
     def test_do_not_see_the_order_of_units_nor_the_basis_of_inputs(
         self, depth, name

@@ -152,6 +152,18 @@ def _constant(margin: float) -> Case:
     return network_of([layers[0], last], "gelu"), x
 
 
+def _tiny_first() -> Case:
+    # The fourth powers of the first weights vanish, the margin does not.
+    outer = np.array([[-100.0, 100.0]])
+    margin = 100.0 * np.log1p(np.exp(0.02 * np.log(2.0))) + 0.2
+    layers = [
+        (1e-90 * np.eye(2), np.zeros(2)),
+        (np.full((2, 1), 0.01), np.zeros(1)),
+        (outer, np.array([margin, -margin])),
+    ]
+    return network_of(layers, "softplus", "softplus"), np.zeros((1, 2))
+
+
 def _tied() -> Case:
     layers, activation, x = _two_layers(classes=2)
     layers[1] = (np.zeros((5, 2)), np.zeros(2))
@@ -175,6 +187,7 @@ BY_HAND: dict[str, Callable[[], Case]] = {
     "classes one rounding apart": lambda: _twin_classes(1e-15),
     "two thousand classes": _many_classes,
     "one hidden unit": _one_unit,
+    "first weights of 1e-90": _tiny_first,
     "nearly linear units": _nearly_linear,
     "saturated units": _saturated,
     "catastrophic cancellation": _cancelling,

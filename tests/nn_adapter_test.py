@@ -14,6 +14,7 @@ import tensorflow as tf
 import tfcurv
 from tfcurv import bounds
 from tfcurv import errors
+from tfcurv.nn import layer_checks
 
 _L = keras.layers
 
@@ -337,10 +338,31 @@ class RefusalTest(parameterized.TestCase):
                 tfcurv.network_from_model(model)
         tfcurv.network_from_model(model)
 
+    def test_finds_out_what_shows_far_from_the_origin_alone(self):
+        # Nearer, softplus of so large a number is the number.
+        head = _L.Dense(3, bias_initializer="ones")
+        model = _sequential(_L.Dense(5), _L.Activation("linear"), head)
+        first, middle, _ = model.layers
+        first.bias.assign(np.full(5, 60.0))
+        middle.call = keras.activations.softplus
+        with mock.patch.object(layer_checks, "check_stock"):
+            with self.assertRaisesRegex(
+                errors.UnsupportedModelError, f"overridden.*{model.name}"
+            ):
+                tfcurv.network_from_model(model)
+
+    def test_asks_for_one_tensor(self):
+        x = keras.Input((4,))
+        model = keras.Model(x, {"logits": _L.Dense(3)(x)})
+        with self.assertRaisesRegex(
+            errors.UnsupportedModelError, f"one tensor.*{model.name}.*dict"
+        ):
+            tfcurv.network_from_model(model)
+
     def test_asks_for_one_row_of_logits(self):
         model = _sequential(_L.Dense(4), _L.Reshape((2, 2)))
         with self.assertRaisesRegex(
-            errors.UnsupportedModelError, r"one row.*\(33, 2, 2\)"
+            errors.UnsupportedModelError, r"one row.*\(49, 2, 2\)"
         ):
             tfcurv.network_from_model(model)
 

@@ -221,6 +221,28 @@ class LayerTest(parameterized.TestCase):
             model,
         )
 
+    @parameterized.parameters(
+        ("pool_mode", "max", "pool_mode"), ("strides", None, "does not fit")
+    )
+    def test_is_named_if_its_pooling_was_changed(self, name, value, message):
+        # A maximum of equal numbers is their mean: probes may not tell.
+        pooling = _L.AveragePooling2D(2, name="bad")
+        model = _sequential(pooling, _L.Flatten(), _L.Dense(3), shape=_IMAGE)
+        setattr(pooling, name, value)
+        self._assert_refused(
+            errors.UnsupportedLayerError, f"{message}.*'bad'", model
+        )
+
+    def test_is_named_if_an_addition_was_replaced(self):
+        x = keras.Input((4,))
+        total = _L.Dense(4)(x) + _L.Dense(4)(x)
+        total._keras_history[0].call = lambda x, y: x
+        self._assert_refused(
+            errors.UnsupportedLayerError,
+            "`call`.*replaced",
+            keras.Model(x, _L.Dense(3)(total)),
+        )
+
     def test_is_named_if_it_is_called_in_training(self):
         # Keras would use the statistics of the batch in model(x).
         x = keras.Input((4,))

@@ -156,6 +156,14 @@ class AgreementTest(parameterized.TestCase):
         read = graph.read_graph(keras.Model(x, _L.Dense(2)(value)))
         self.assertLen(read.nodes, 602)
 
+    def test_an_attribute_that_keras_never_looks_at_is_no_activation(self):
+        model = oracle.sequential(
+            _L.Dense(4, activation="tanh"), _L.BatchNormalization(), _L.Dense(3)
+        )
+        model.layers[1].activation = keras.activations.softplus
+        oracle.assert_agrees(model, tolerance=1e-5)
+        self.assertNotIn("softplus", oracle.names(model))
+
 
 class NodesTest(parameterized.TestCase):
     @parameterized.parameters(*bounds.ACTIVATIONS)

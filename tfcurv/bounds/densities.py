@@ -107,8 +107,8 @@ def _pull_back(affine: Affine, low, high):
     width = numerics.round_up(width, 2) + rounding * size
     middle = _rows(affine.linear.transpose, centre)
     reach = _rows(affine.linear.absolute_transpose, width)
-    square = np.sum(size * size, axis=-1, keepdims=True)
-    missed = affine.kernel_error * np.sqrt(square) * (1 + 1e-9)
+    lengths = operator_norms.norm_of_rows(np.atleast_2d(size))
+    missed = affine.kernel_error * lengths.reshape((*size.shape[:-1], 1))
     reach = reach * (1.0 + rounding) + missed
     slack = numerics.gamma(2) * (np.abs(middle) + reach)
     return middle - reach - slack, middle + reach + slack

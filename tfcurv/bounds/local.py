@@ -152,7 +152,7 @@ class LocalCurvature:
         forward = network.forward(ball.x0)
         errors = forward_error(network, forward).pre_activations
         # The segments lie in the hull of the ball and c.
-        beyond = tf.norm(ball.c - ball.x0, axis=-1)
+        beyond = tf.norm(ball.c - ball.x0, axis=-1) + numerics.NORM_FLOOR
         deviation, reach = None, tf.maximum(ball.radius, beyond) * _INFLATION
         found = []
         for index, fn in enumerate(network.activations):

@@ -34,10 +34,6 @@ from tfcurv.bounds.threads import in_threads
 
 # Sums of positive terms, computed in any order; some hundred operations.
 _INFLATION = 1.0 + 1e-9
-
-# As in the rounding of smooth networks: what norms and products of numbers
-# near the smallest lose.
-_NORM_FLOOR = 1e-149
 _UNDERFLOW = 1e-290
 
 
@@ -178,7 +174,7 @@ class ReluBounder:
         with np.errstate(all="ignore"):  # Not finite: certifies nothing.
             norms = np.linalg.norm(first.kernel, axis=0)
         norms = numerics.round_up(norms, first.kernel.shape[0] + 8)
-        self._columns = norms + _NORM_FLOOR + first.kernel_error
+        self._columns = norms + numerics.NORM_FLOOR + first.kernel_error
         # Kept transposed: a product with transpose_b takes much longer; and
         # TensorFlow's do not wait for threads that others keep busy.
         self._transposed = tf.constant(first.kernel.T)
@@ -328,7 +324,7 @@ class ReluBounder:
         """Bounds lambda_max(K diag(2 |w| A) K^T), row by row."""
         scales = numerics.round_up(np.sqrt(2.0 * np.abs(w) * bend), 4)
         # Where the products vanish, the roots are smaller than this.
-        scales += np.where(bend > 0.0, _NORM_FLOOR, 0.0)
+        scales += np.where(bend > 0.0, numerics.NORM_FLOOR, 0.0)
         missed = self.network.affines[0].kernel_error
 
         def bound(scale: np.ndarray) -> float:
@@ -352,4 +348,4 @@ def _admissible(quadratics, w) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _norm(x: np.ndarray) -> np.ndarray:
-    return np.linalg.norm(x, axis=-1) * _INFLATION + _NORM_FLOOR
+    return np.linalg.norm(x, axis=-1) * _INFLATION + numerics.NORM_FLOOR

@@ -39,9 +39,6 @@ _INFLATION = 1.0 + 1e-6
 # this beside 1 and the sizes of what it multiplies.
 _UNDERFLOW = 1e-290
 
-# What a norm loses when the squares of its terms vanish: 1e8 terms of 1e-154.
-_NORM_FLOOR = 1e-149
-
 
 class EvaluationError(NamedTuple):
     """Bounds on the distance of an evaluation to the exact one.
@@ -70,7 +67,7 @@ class ForwardError(NamedTuple):
 
 
 def _norm(x: tf.Tensor) -> tf.Tensor:
-    return tf.norm(x, axis=-1) + _NORM_FLOOR
+    return tf.norm(x, axis=-1) + numerics.NORM_FLOOR
 
 
 def forward_error(

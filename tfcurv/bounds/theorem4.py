@@ -10,6 +10,7 @@ import math
 import numpy as np
 
 from tfcurv import numerics
+from tfcurv import solvers
 from tfcurv.bounds import operator_norms
 from tfcurv.bounds.affine import Affine
 from tfcurv.bounds.blocks import bent_neurons
@@ -51,7 +52,8 @@ def theorem4_bound(
         if index:
             spread = largest(fn.slope_range) * spread
             # ||row of the kernel's error|| <= kernel_error.
-            carried = affine.kernel_error * math.sqrt(np.sum(spread**2))
+            carried = affine.kernel_error
+            carried *= solvers.frobenius_norm_upper_bound(spread)
             linear = affine.linear
             rows = spread[np.newaxis]
             spread = operator_norms.on_host(linear.absolute_transpose, rows)[0]
@@ -112,8 +114,12 @@ def _weighted_norm(affine: Affine, fn, norm: float) -> float:
     norms = affine.linear.column_norms + affine.kernel_error
     bent = bent_neurons(fn)
     norms = norms if bent is None else norms * bent
-    by_largest = norm * float(np.max(norms, initial=0.0))
-    by_size = math.sqrt(float(np.sum(norms**4)))  # The Frobenius norm.
+    peak = float(np.max(norms, initial=0.0))
+    by_largest, by_size = norm * peak, math.inf
+    if 0.0 < peak < math.inf:
+        # The Frobenius norm, of numbers whose fourth powers do not vanish.
+        squares = np.square(norms / peak)
+        by_size = solvers.frobenius_norm_upper_bound(squares) * peak * peak
     return numerics.round_up(
         operator_norms.least(by_largest, by_size), len(norms) + 8
     )

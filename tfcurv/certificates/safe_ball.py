@@ -18,10 +18,6 @@ import tensorflow as tf
 from tfcurv import bounds
 from tfcurv import numerics
 
-# Norms of vectors with entries below 1e-154 underflow; so do products of
-# numbers below 1e-150. Found by a property test: 1e-200 ** 2 == 0 once
-# doubled a radius.
-_NORM_FLOOR = 1e-149
 _PRODUCT_FLOOR = 1e-280
 
 # TensorFlow reads numbers below 2.3e-308 as zero, a curvature among them.
@@ -96,8 +92,8 @@ def safe_ball_radius_bound(
     f, g = evaluation
     dim = g.shape[-1]
     rounding = numerics.gamma(dim + 16)
-    size = tf.norm(g, axis=-1) * (1.0 + rounding) + _NORM_FLOOR
-    along, reach = tf.zeros_like(f), tf.zeros_like(f) + _NORM_FLOOR
+    size = tf.norm(g, axis=-1) * (1.0 + rounding) + numerics.NORM_FLOOR
+    along, reach = tf.zeros_like(f), tf.zeros_like(f) + numerics.NORM_FLOOR
     if displacement is not None:
         along = dot(g, displacement)
         reach += tf.norm(displacement, axis=-1) * (1.0 + rounding)
@@ -121,7 +117,9 @@ def safe_ball_radius_bound(
     if displacement is not None:
         rest = tf.norm(g - a[:, tf.newaxis] * displacement, axis=-1)
     rest += 4.0 * rounding * (size + a * reach)
-    denominator = tf.sqrt(tf.maximum(radicand, 0.0)) + rest + _NORM_FLOOR
+    denominator = (
+        tf.sqrt(tf.maximum(radicand, 0.0)) + rest + numerics.NORM_FLOOR
+    )
     radius = numerics.round_down(numerator / denominator, dim + 16)
     # NaN compares false: it certifies nothing. An infinite or NaN term in
     # the numerator or the denominator is no proof either.

@@ -94,7 +94,7 @@ def read_network(
         rigor=solvers.Rigor(rigor),
         execution=executed.execution(model, found) if guard else None,
     )
-    _check_agreement(model, network)
+    _check_agreement(model, network, found.assumptions)
     return network, found
 
 
@@ -127,8 +127,8 @@ def _check_relu(found: graph.Graph, **settings) -> None:
     joins = {node.kind for node in found.nodes} & _JOINS
     if kinked and (len(bent) > 1 or joins):
         raise errors.UnsupportedActivationError(
-            "ReLU can be certified in networks of two layers alone, "
-            "Dense-ReLU-Dense; deeper ones need bounded curvature, try "
+            "ReLU can be certified as the only activation of a network, "
+            "without branches; others need bounded curvature, try "
             f"'softplus' in place of 'relu'. Received: layer "
             f"{kinked[0].layer.name!r}, activation='relu', and {len(bent)} "
             f"activations. Known: {sorted(bounds.ACTIVATIONS)}."
@@ -151,7 +151,9 @@ def _check_finite(model: keras.Model) -> None:
             )
 
 
-def _check_agreement(model: keras.Model, network: bounds.Network) -> None:
+def _check_agreement(
+    model: keras.Model, network: bounds.Network, assumptions: tuple[str, ...]
+) -> None:
     """Refuses a model that does not compute what its layers say."""
     shape = model_calls.input_shape(model)
     random = np.random.default_rng(0)
@@ -160,12 +162,21 @@ def _check_agreement(model: keras.Model, network: bounds.Network) -> None:
             np.zeros((1, network.input_dim)),
             random.uniform(0.0, 1.0, (_NUM_PROBES, network.input_dim)),
             random.normal(0.0, 1.0, (_NUM_PROBES, network.input_dim)),
+            # Where activations saturate, nearer ones may look linear.
+            random.normal(0.0, 100.0, (_NUM_PROBES, network.input_dim)),
         ]
     ).astype(np.float32)
     # GPUs multiply float32 matrices in TensorFloat-32, with 10 bits.
     with tf.device("CPU:0"):
         keras_input = tf.reshape(tf.constant(probes), [-1, *shape])
-        computed = tf.cast(model(keras_input, training=False), tf.float64)
+        computed = model(keras_input, training=False)
+    if not tf.is_tensor(computed):
+        raise errors.UnsupportedModelError(
+            "The model must give its logits as one tensor. "
+            f"Received: model={model.name!r}, output of type "
+            f"{type(computed).__name__}."
+        )
+    computed = tf.cast(computed, tf.float64)
     if computed.shape != (len(probes), network.num_classes):
         raise errors.UnsupportedModelError(
             "The model must map one input to one row of logits. "
@@ -182,7 +193,14 @@ def _check_agreement(model: keras.Model, network: bounds.Network) -> None:
     comparable = tf.math.is_finite(apart) & tf.math.is_finite(allowed)
     if bool(tf.reduce_any(comparable & (apart > allowed))):
         raise errors.UnsupportedModelError(
-            "The model does not compute what its layers say; is a `call` "
-            f"overridden? Received: model={model.name!r}, whose logits are "
-            f"{float(tf.reduce_max(apart)):.3g} away from those of its layers."
+            "The model does not compute what its layers say; "
+            f"{_why(assumptions)}? Received: model={model.name!r}, whose "
+            f"logits are {float(tf.reduce_max(apart)):.3g} away from those of "
+            "its layers."
         )
+
+
+def _why(assumptions: tuple[str, ...]) -> str:
+    if assumptions:
+        return f"is what was assumed of {', '.join(assumptions)} wrong"
+    return "is a `call` overridden"

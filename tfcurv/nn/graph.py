@@ -207,8 +207,7 @@ class _Reader:
 
     def _read_layer(self, call, sources) -> int:
         layer, kind = call.operation, type(call.operation)
-        if isinstance(layer, keras.layers.Layer):
-            layer_checks.check_stock(layer)
+        layer_checks.check_stock(layer)
         layer_checks.check_call(call)
         if kind in (keras.layers.Add, model_calls.addition_type()):
             return self._add_up(layer, sources)
@@ -224,7 +223,7 @@ class _Reader:
             shape = self.nodes[place].shape
             step = linear_layers.read_linear(layer, shape)
             place = self._linear(layer, place, step, step.map.output_shape)
-            if getattr(layer, "activation", None) is None:
+            if not linear_layers.has_activation(layer):
                 return place
         return self._activate(layer, place, read_activation(layer))
 

@@ -71,13 +71,17 @@ def check_precision(layer: keras.layers.Layer) -> None:
         )
 
 
-def check_stock(layer: keras.layers.Layer) -> None:
+def check_stock(layer: keras.Operation) -> None:
     """Refuses low precision, methods that were replaced, channels first.
+
+    Args:
+        layer: A layer, or an operation without one.
 
     Raises:
         UnsupportedLayerError: The layer has one of these.
     """
-    check_precision(layer)
+    if isinstance(layer, keras.layers.Layer):
+        check_precision(layer)
     for name, value in vars(layer).items():
         stock = getattr(type(layer), name, None)
         if callable(value) and callable(stock):

@@ -40,7 +40,8 @@ def read_linear(layer: keras.layers.Layer, input_shape: _Shape) -> LinearStep:
         stated = tuple(layer.compute_output_shape((1, *input_shape))[1:])
     except errors.TfcurvError:
         raise
-    except ValueError as error:
+    # A setting that was changed may be of another type, too.
+    except (TypeError, ValueError) as error:
         raise refusals.unsupported(
             layer,
             f"it does not fit an input of shape {tuple(input_shape)} "
@@ -54,6 +55,14 @@ def read_linear(layer: keras.layers.Layer, input_shape: _Shape) -> LinearStep:
             f"it is {tuple(input_shape)} -> {stated}",
         )
     return step
+
+
+def has_activation(layer: keras.layers.Layer) -> bool:
+    """Whether a layer of a type in `READERS` ends in an activation.
+
+    Keras never looks at an attribute of this name that other layers may have.
+    """
+    return isinstance(layer, _WITH_ACTIVATION) and layer.activation is not None
 
 
 def _with_bias(layer, linear: bounds.LinearMap) -> LinearStep:
@@ -149,6 +158,8 @@ def _without_bias(linear: bounds.LinearMap) -> LinearStep:
 
 
 def _pooling(layer, shape: _Shape) -> LinearStep:
+    if layer.pool_mode != "average":
+        raise refusals.unsupported(layer, "its `pool_mode` was changed")
     linear = bounds.AveragePooling(
         input_shape=shape,
         pool_size=tuple(layer.pool_size),
@@ -269,6 +280,13 @@ def _readers() -> dict[type, _Reader]:
             found[own] = reader
     return found
 
+
+# tfcurv's own are of these types, too.
+_WITH_ACTIVATION = tuple(
+    getattr(keras.layers, name)
+    for name in _OF_KERAS
+    if "Conv" in name or name == "Dense"
+)
 
 #: How to read a layer of each type, and of no subclass.
 READERS = _readers()
