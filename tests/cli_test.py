@@ -171,6 +171,7 @@ class CommandsTest(parameterized.TestCase):
         ("file", ("certify", "no.keras", "--dataset=digits"), "no.keras"),
         ("curvature", ("certify", "m.keras", "--curvature=near"), "near"),
         ("dataset", ("certify", "m.keras", "--dataset=letters"), "letters"),
+        ("plot", ("certify", "m", "--dataset=digits", "--plot=x.jpg"), "x.jpg"),
         ("no_result", ("falsify", "--model=m.keras"), "folder of a result"),
         ("no_output", ("train", "--dataset=digits"), "--output"),
         ("layers", ("train", "--layers=0"), "layers"),

@@ -85,6 +85,13 @@ class PageTest(absltest.TestCase):
         page = self._page(self._run(0, 0.70), self._run(1, 0.72))
         self.assertIn("| 71.00 [70.00, 72.00] |", page)
 
+    def test_is_the_page_of_the_numbers_that_are_kept(self):
+        docs = _EXAMPLES.parent / "docs"
+        folder = pathlib.Path(self.create_tempdir().full_path)
+        results_page.write(docs / "results", folder / "results.md")
+        found = (folder / "results.md").read_text()
+        self.assertEqual(found, (docs / "results.md").read_text())
+
     def test_is_written_without_any_run(self):
         self.assertIn("53.19", self._page())
 

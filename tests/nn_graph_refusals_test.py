@@ -309,6 +309,9 @@ class ModelTest(parameterized.TestCase):
     def test_must_not_do_just_anything(self, make, kind):
         self._assert_refused(f"type {kind}.*keras.Sequential", make())
 
+    def test_must_have_been_read(self):
+        self._assert_refused("read_model.*run/model.keras", "run/model.keras")
+
     def test_must_not_be_subclassed_within_another(self):
         inner = _CustomModel()
         x = keras.Input((4,))

@@ -6,6 +6,7 @@ from absl import flags
 
 from tfcurv import certificates
 from tfcurv import nn
+from tfcurv import report
 from tfcurv import solvers
 from tfcurv.cli import options
 
@@ -103,6 +104,8 @@ def run(arguments: Sequence[str]) -> None:
         )
     if _REPORT.value:
         certificates.check_new_folder(_REPORT.value)
+    if _PLOT.value:
+        report.drawing_kind(_PLOT.value)  # Refuses what cannot be drawn.
     result = nn.certify(
         nn.read_model(arguments[0], activation=_ACTIVATION.value),
         _DATASET.value,

@@ -156,6 +156,12 @@ def run(arguments: Sequence[str]) -> None:
     config = config_from_flags()
     epsilons = options.numbers(_EPSILONS.value)
     certificates.check_new_folder(_OUTPUT.value)
+    if config.warmup_epochs >= config.epochs:
+        options.write(
+            f"note: in {config.epochs} epochs of training, a warm-up of "
+            f"{config.warmup_epochs:g} epochs never reaches the final epsilon "
+            "and gamma"
+        )
     splits = [
         data.load_split(config.dataset, name, data_dir=FLAGS["data_dir"].value)
         for name in ("train", "validation", "test")

@@ -252,8 +252,11 @@ class _Job:
         self._refiner = None
         is_curved = bool(subject.network.activations)
         if is_curved and scope is not certificates.Curvature.GLOBAL:
+            near = keras.utils.Progbar(
+                None, unit_name="local curvature bound", verbose=verbose
+            )
             self._refiner = certificates.LocalRefiner(
-                subject.network, options, scope, self._pairs.add
+                subject.network, options, scope, near.add
             )
 
     def run(self, source: tfcurv_data.BatchSource) -> dict[str, Any]:
@@ -264,7 +267,7 @@ class _Job:
             source.num_examples,
             unit_name="image",
             verbose=self._verbose,
-            stateful_metrics=["clean", "radius"],
+            stateful_metrics=["clean", "mean_radius"],
         )
         shards, count, sums = [], 0, np.zeros(2)
         for index, batch in enumerate(source):
@@ -272,8 +275,12 @@ class _Job:
             shards.append(self._shard(index, count, batch))
             count += len(batch.labels)
             sums += _sums(shards[-1])
-            means = zip(("clean", "radius"), sums / count)
-            progress.add(len(batch.labels), values=means)
+            right, radii = sums
+            means = {
+                "clean": right / count,
+                "mean_radius": radii / max(right, 1),
+            }
+            progress.add(len(batch.labels), values=means.items())
         columns = {
             name: np.concatenate([shard[name] for shard in shards])
             for name in shards[0]

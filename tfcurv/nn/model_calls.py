@@ -5,6 +5,7 @@ touches its private one stands here.
 """
 
 import functools
+import os
 from typing import NamedTuple
 
 import keras
@@ -140,6 +141,11 @@ def check_model(model) -> None:
 
 
 def _check_kind(model) -> None:
+    if isinstance(model, str | os.PathLike):
+        raise errors.UnsupportedModelError(
+            "A file must be read first, with `tfcurv.nn.read_model`. "
+            f"Received: model={os.fspath(model)!r}."
+        )
     sequential = isinstance(model, keras.Sequential)
     if not (sequential or isinstance(model, _functional_type())) or (
         not is_known(model)

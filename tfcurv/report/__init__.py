@@ -7,6 +7,7 @@ from tfcurv.report.curves import Curve as Curve
 from tfcurv.report.curves import certified_accuracy as certified_accuracy
 from tfcurv.report.curves import curves_png as curves_png
 from tfcurv.report.curves import plot_curves as plot_curves
+from tfcurv.report.drawing import drawing_kind as drawing_kind
 from tfcurv.report.files import write_atomically as write_atomically
 from tfcurv.report.gaps import GapPanel as GapPanel
 from tfcurv.report.gaps import gaps_png as gaps_png

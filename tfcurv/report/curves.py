@@ -159,7 +159,7 @@ def plot_curves(
         ValueError: The ending is another, there are too many curves or none,
             or an epsilon is negative or not finite.
     """
-    suffix = drawing.kind(path)
+    suffix = drawing.drawing_kind(path)
     files.write_atomically(path, _render(suffix, curves, epsilons, title))
 
 

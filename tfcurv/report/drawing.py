@@ -14,7 +14,7 @@ METADATA = {
 }
 
 
-def kind(path: str | os.PathLike[str]) -> str:
+def drawing_kind(path: str | os.PathLike[str]) -> str:
     """Returns the kind of drawing that a file's name asks for.
 
     Args:

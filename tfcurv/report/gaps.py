@@ -73,7 +73,7 @@ def plot_gaps(
         OSError: The file cannot be written. Nothing is left behind.
         ValueError: The ending is another, or there is no panel.
     """
-    kind = drawing.kind(path)
+    kind = drawing.drawing_kind(path)
     files.write_atomically(path, _render(kind, panels, label, title))
 
 
