@@ -128,7 +128,7 @@ def _residual(train: data.Split) -> keras.Model:
     stem = layers.Activation("tanh")(layers.BatchNormalization()(stem))
     branch = layers.Conv2D(8, 3, padding="same")(stem)
     branch = layers.Activation("tanh")(layers.BatchNormalization()(branch))
-    joined = layers.AveragePooling2D()(layers.Add()([stem, branch]))
+    joined = layers.AveragePooling2D(2)(layers.Add()([stem, branch]))
     outputs = layers.Dense(10)(layers.Flatten()(joined))
     model = keras.Model(inputs, outputs)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
