@@ -617,7 +617,7 @@ _CERTIFIER = (
         name="runner_up_claims_all",
         fault=(
             "Only the runner-up examined and all classes claimed, as by "
-            "[SF20]'s authors: 60.2 % where attacks leave 53.6 %."
+            "[SF20]'s authors: 60.2 % where attacks leave 53.5 %."
         ),
         file="tfcurv/certificates/certifier.py",
         old="if options.targets is Targets.ALL:",
