@@ -8,6 +8,8 @@ import os
 
 # Read when TensorFlow is first imported.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# As are these by NumPy: two processes share the cores already.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from absl import flags  # noqa: E402
 from absl.testing import absltest  # noqa: E402, F401
