@@ -1,10 +1,10 @@
 """Tries to find a false certificate, and writes down what was tried.
 
 Trains dense networks of 2 to 4 layers, a convolutional and a residual one,
-certifies and attacks them; certifies
-networks made to break a certifier; plants known faults in the sources and
-runs the tests against them; kills runs and goes on; measures what each level
-of rigour costs. Writes docs/soundness.json and, from it, docs/soundness.md.
+certifies and attacks them; certifies networks made to break a certifier; plants
+known faults in the sources and runs the tests against them; kills runs and goes
+on; measures what each level of rigour costs. Writes docs/soundness.json and,
+from it, docs/soundness.md.
 
     python benchmarks/soundness.py
     python benchmarks/soundness.py --parts=rigor --models=released.npz

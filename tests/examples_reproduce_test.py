@@ -105,6 +105,12 @@ def _curved_model():
     return model
 
 
+def _with_own_labels(model, images) -> data.Split:
+    """Returns images of which a model gets every one right."""
+    labels = model.predict(images, verbose=0).argmax(axis=-1)
+    return data.Split(images=images, labels=labels, name="own/test")
+
+
 class MeasurementsTest(absltest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -135,9 +141,7 @@ class MeasurementsTest(absltest.TestCase):
 
     def test_theorem_4_certifies_less_and_signed_bounds_what_certify_does(self):
         model = _curved_model()
-        x = self.split.images[:60]
-        labels = model.predict(x, verbose=0).argmax(axis=-1)
-        split = data.Split(images=x, labels=labels, name="own/test")
+        split = _with_own_labels(model, self.split.images[:60])
         found = measurements.with_theorem4(model, split, 0.1)
         every = measurements.against_all(model, split, 0.1)
         self.assertEqual(found["all, signed"], every["certified"])
@@ -149,9 +153,7 @@ class MeasurementsTest(absltest.TestCase):
     def test_local_bounds_raise_the_mean_radius(self):
         # Of the trained network all global certificates are exact already.
         model = _curved_model()
-        images = self.split.images[:10]
-        labels = model.predict(images, verbose=0).argmax(axis=-1)
-        split = data.Split(images=images, labels=labels, name="own/test")
+        split = _with_own_labels(model, self.split.images[:10])
         with compiled_once.compiled_once(model):
             found = measurements.local_curvature(model, split, _EPSILON)
         for targets in ("runner-up", "all"):
@@ -182,9 +184,7 @@ class MeasurementsTest(absltest.TestCase):
 
     def test_primal_and_dual_meet_less_often_with_theorem_4(self):
         model = _curved_model()
-        x = self.split.images[:100]
-        labels = model.predict(x, verbose=0).argmax(axis=-1)
-        split = data.Split(images=x, labels=labels, name="own/test")
+        split = _with_own_labels(model, self.split.images[:100])
         signed = measurements.duality(model, split, 0.02)
         published = measurements.duality_with_theorem4(model, split, 0.02)
         for share in ("attack", "certificate"):
