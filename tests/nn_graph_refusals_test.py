@@ -44,27 +44,67 @@ _FIRST = {"data_format": "channels_first"}
 
 # Each is called "bad" and stands before Flatten and Dense, on this shape.
 _REFUSED_LAYERS = (
-    ("LeakyReLU", "kinks.*softplus", {}, (4,)),
-    ("PReLU", "kinks.*softplus", {}, (4,)),
-    ("ReLU", "no plain ReLU", {"max_value": 6.0}, (4,)),
-    ("ReLU", "no plain ReLU", {"negative_slope": 0.5}, (4,)),
-    ("ReLU", "no plain ReLU", {"threshold": 0.5}, (4,)),
-    ("ELU", "alpha=0.5.*use alpha=1", {"alpha": 0.5}, (4,)),
-    ("MaxPooling1D", "kinks.*average pooling", {}, (4, 2)),
-    ("MaxPooling2D", "kinks.*average pooling", {}, _IMAGE),
-    ("GlobalMaxPooling2D", "kinks.*average pooling", {}, _IMAGE),
-    ("LayerNormalization", "not linear; use BatchNormalization", {}, (4,)),
-    ("GroupNormalization", "use BatchNormalization", {"groups": 1}, (4, 2)),
-    ("RMSNormalization", "use BatchNormalization", {}, (4,)),
-    ("UnitNormalization", "use BatchNormalization", {}, (4,)),
-    ("Conv2DTranspose", "`assume`", {"filters": 2, "kernel_size": 2}, _IMAGE),
-    ("Embedding", "`assume`", {"input_dim": 2, "output_dim": 3}, (4,)),
-    ("Lambda", "`assume`", {"function": lambda x: x}, (4,)),
-    ("TimeDistributed", "any rank", {"layer": _L.Dense(2)}, (4, 2)),
-    ("Flatten", "channels_first", _FIRST, (2, 2, 3)),
-    ("GlobalAveragePooling2D", "channels_first", _FIRST, _IMAGE),
-    ("ZeroPadding2D", "channels_first", _FIRST, _IMAGE),
-    ("UpSampling2D", "bilinear", {"interpolation": "bilinear"}, _IMAGE),
+    ("LeakyReLU", "kinks", "softplus", {}, (4,)),
+    ("PReLU", "kinks", "softplus", {}, (4,)),
+    ("ReLU", "no plain ReLU", "ReLU", {"max_value": 6.0}, (4,)),
+    ("ReLU", "no plain ReLU", "ReLU", {"negative_slope": 0.5}, (4,)),
+    ("ReLU", "no plain ReLU", "ReLU", {"threshold": 0.5}, (4,)),
+    ("ELU", "alpha=0.5", "use alpha=1", {"alpha": 0.5}, (4,)),
+    ("MaxPooling1D", "kinks", "average pooling", {}, (4, 2)),
+    ("MaxPooling2D", "kinks", "average pooling", {}, _IMAGE),
+    ("GlobalMaxPooling2D", "kinks", "average pooling", {}, _IMAGE),
+    ("LayerNormalization", "not linear", "BatchNormalization", {}, (4,)),
+    (
+        "GroupNormalization",
+        "not linear",
+        "BatchNormalization",
+        {"groups": 1},
+        (4, 2),
+    ),
+    ("RMSNormalization", "not linear", "BatchNormalization", {}, (4,)),
+    ("UnitNormalization", "not linear", "BatchNormalization", {}, (4,)),
+    (
+        "Conv2DTranspose",
+        "transposed",
+        "assume={'bad'",
+        {"filters": 2, "kernel_size": 2},
+        _IMAGE,
+    ),
+    (
+        "Embedding",
+        "whole numbers",
+        "behind it",
+        {"input_dim": 2, "output_dim": 3},
+        (4,),
+    ),
+    ("LSTM", "recurrent", "Conv1D", {"units": 2}, (4, 2)),
+    ("GRU", "recurrent", "Conv1D", {"units": 2}, (4, 2)),
+    (
+        "Lambda",
+        "nothing is known",
+        "assume={'bad'",
+        {"function": lambda x: x},
+        (4,),
+    ),
+    ("TimeDistributed", "wraps", "any rank", {"layer": _L.Dense(2)}, (4, 2)),
+    ("Resizing", "interpolates", "before", {"height": 2, "width": 2}, _IMAGE),
+    ("CenterCrop", "resizes", "before", {"height": 6, "width": 2}, _IMAGE),
+    ("Flatten", "channels_first", "channels_last", _FIRST, (2, 2, 3)),
+    (
+        "GlobalAveragePooling2D",
+        "channels_first",
+        "channels_last",
+        _FIRST,
+        _IMAGE,
+    ),
+    ("ZeroPadding2D", "channels_first", "channels_last", _FIRST, _IMAGE),
+    (
+        "UpSampling2D",
+        "bilinear",
+        "nearest",
+        {"interpolation": "bilinear"},
+        _IMAGE,
+    ),
 )
 
 _HEADS = (
@@ -112,18 +152,20 @@ class LayerTest(parameterized.TestCase):
         self.assertIs(type(caught.exception), error)
 
     @parameterized.parameters(*_REFUSED_LAYERS)
-    def test_is_named_if_it_cannot_be_read(self, kind, why, settings, shape):
+    def test_is_named_if_it_cannot_be_read(
+        self, kind, why, remedy, settings, shape
+    ):
         bad = getattr(_L, kind)(name="bad", **settings)
         self._assert_refused(
             errors.UnsupportedLayerError,
-            f"{why}.*'bad' of type {kind}.*Supported: Dense",
+            f"{why}.*'bad' of type {kind}.*Remedy.*{remedy}.*Supported: Dense",
             _sequential(bad, _L.Flatten(), _L.Dense(3), shape=shape),
         )
 
     def test_is_named_if_a_user_has_written_it(self):
         self._assert_refused(
             errors.UnsupportedLayerError,
-            "`assume`.*'bad' of type _CustomDense.*Supported: Dense",
+            "nothing is known.*'bad' of type _CustomDense.*assume={'bad'",
             _sequential(_CustomDense(4, name="bad"), _L.Dense(3)),
         )
 
@@ -147,7 +189,7 @@ class LayerTest(parameterized.TestCase):
         ):
             self._assert_refused(
                 errors.UnsupportedActivationError,
-                f"softplus.*'bad', activation='{name}'.*Known",
+                f"'bad', activation='{name}'.*softplus.*Known",
                 _sequential(layer, _L.Flatten(), _L.Dense(3), shape=shape),
             )
 
@@ -293,7 +335,7 @@ class ModelTest(parameterized.TestCase):
 
     @parameterized.named_parameters(
         ("no_dense_layer", "without a Dense layer.*'bad'", True),
-        ("not_built", r"keras\.Input.*'bad'", False),
+        ("not_built", r"'bad'.*keras\.Input", False),
     )
     def test_must_be_a_classifier(self, message, has_input):
         layers = [keras.Input((4,)), _L.Flatten()] if has_input else []
@@ -366,8 +408,6 @@ class JoinTest(parameterized.TestCase):
         ("Dot", "not linear"),
         ("Maximum", "kinks"),
         ("Minimum", "kinks"),
-        ("Subtract", "nothing is known"),
-        ("Average", "nothing is known"),
     )
     def test_names_a_layer_that_joins_in_another_way(self, kind, why):
         x = keras.Input((4,))
@@ -389,11 +429,7 @@ class JoinTest(parameterized.TestCase):
             )
 
     @parameterized.named_parameters(
-        ("tanh", keras.ops.tanh, "type Tanh"),
-        ("difference", lambda x: x - x, "type Subtract"),
-        ("product", lambda x: x * x, "type Multiply"),
-        ("constant", lambda x: x + 1.0, "more than tensors.*type Add"),
-        ("array", lambda x: x + np.ones(4), "more than tensors.*type Add"),
+        ("product", lambda x: x * x, "not linear.*type Multiply"),
         ("split", lambda x: keras.ops.split(x, 2, 1)[1], "several outputs"),
         ("part", lambda x: x[:, :2], "type GetItem"),
     )

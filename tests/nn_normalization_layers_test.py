@@ -98,7 +98,7 @@ class NormalizationTest(parameterized.TestCase):
 
     def test_asks_for_statistics(self):
         with self.assertRaisesRegex(
-            errors.UnsupportedLayerError, "adapt it.*'bad'"
+            errors.UnsupportedLayerError, "no statistics.*'bad'.*adapt it"
         ):
             linear_layers.read_linear(_L.Normalization(name="bad"), (3,))
 

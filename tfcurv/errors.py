@@ -1,6 +1,8 @@
 """The errors that a caller may want to catch. Floor 0."""
 
+from collections.abc import Iterable
 import pathlib
+from typing import Any
 
 
 class TfcurvError(Exception):
@@ -8,7 +10,16 @@ class TfcurvError(Exception):
 
 
 class UnsupportedModelError(TfcurvError, ValueError):
-    """The model is of a form that cannot be certified."""
+    """The model is of a form that cannot be certified.
+
+    Attributes:
+        problems: What is wrong with which layer, a `tfcurv.nn.Problem` each.
+    """
+
+    def __init__(self, message: str, problems: Iterable[Any] = ()):
+        """Says what is wrong, in words and layer by layer."""
+        super().__init__(message)
+        self.problems = tuple(problems)
 
 
 class UnsupportedLayerError(UnsupportedModelError):

@@ -1,6 +1,7 @@
 """From a Keras model to the network that certificates are about."""
 
 from collections.abc import Mapping
+from collections.abc import Sequence
 import math
 
 import keras
@@ -14,6 +15,8 @@ from tfcurv import solvers
 from tfcurv.nn import executed
 from tfcurv.nn import graph
 from tfcurv.nn import model_calls
+from tfcurv.nn import reasons
+from tfcurv.nn import refusals
 
 _NUM_PROBES = 16
 
@@ -86,9 +89,12 @@ def read_network(
             f"Received: guard={guard!r}, rigor={rigor!r}. "
             f"Allowed: {GUARDS}, {RIGORS}."
         )
-    found = graph.read_graph(model, with_relu=True, assume=assume)
-    _check_relu(found, guard=guard, rigor=rigor)
-    _check_finite(model)
+    survey = graph.Survey(model, assume or {})
+    survey.refusals += [
+        *_relu_refusals(survey.nodes, guard=guard, rigor=rigor),
+        *_not_finite(model),
+    ]
+    found = survey.graph()
     network = _network(
         found,
         rigor=solvers.Rigor(rigor),
@@ -120,35 +126,40 @@ def _network(found: graph.Graph, **settings) -> bounds.Network:
     return flow.network(values[-1], **settings)
 
 
-def _check_relu(found: graph.Graph, **settings) -> None:
-    """Refuses ReLU where its quadratic bounds do not reach."""
-    bent = [n for n in found.nodes if n.kind is graph.Kind.ACTIVATION]
+def _relu_refusals(nodes: Sequence[graph.Node], **settings) -> list:
+    """Returns what is wrong with ReLU: its quadratic bounds reach one layer."""
+    bent = [n for n in nodes if n.kind is graph.Kind.ACTIVATION]
     kinked = [node for node in bent if node.activation is bounds.RELU]
-    joins = {node.kind for node in found.nodes} & _JOINS
-    if kinked and (len(bent) > 1 or joins):
-        raise errors.UnsupportedActivationError(
+    joins = {node.kind for node in nodes} & _JOINS
+    if len(bent) > 1 or joins:
+        why = (
             "ReLU can be certified as the only activation of a network, "
-            "without branches; others need bounded curvature, try "
-            f"'softplus' in place of 'relu'. Received: layer "
-            f"{kinked[0].layer.name!r}, activation='relu', and {len(bent)} "
-            f"activations. Known: {sorted(bounds.ACTIVATIONS)}."
+            "without branches; others need bounded curvature, and this one "
+            f"has {len(bent)} activations that are known"
         )
-    if kinked and settings != {"guard": None, "rigor": "verified"}:
-        raise errors.UnsupportedModelError(
+        remedy = "use a smooth activation, such as 'softplus'"
+    elif settings != {"guard": None, "rigor": "verified"}:
+        why = (
             "Networks with ReLU are certified about exact arithmetic and by "
-            "verified norms alone. Received: layer "
-            f"{kinked[0].layer.name!r}, activation='relu', {settings}. "
-            "Allowed: guard=None, rigor='verified'."
+            f"verified norms alone, not with {settings}"
         )
+        remedy = "use guard=None, rigor='verified'"
+    else:
+        return []
+    return [
+        refusals.unknown_activation(
+            node.layer, "relu", reasons.Reason(why, remedy)
+        )
+        for node in kinked
+    ]
 
 
-def _check_finite(model: keras.Model) -> None:
-    for weight in model.weights:
-        if not np.all(np.isfinite(np.asarray(weight))):
-            raise errors.NonFiniteWeightsError(
-                "A weight is NaN or infinite; has training diverged? "
-                f"Received: weight={weight.path!r} of model {model.name!r}."
-            )
+def _not_finite(model: keras.Model) -> list[errors.NonFiniteWeightsError]:
+    return [
+        refusals.not_finite_weight(model, weight)
+        for weight in model.weights
+        if not np.all(np.isfinite(np.asarray(weight)))
+    ]
 
 
 def _check_agreement(
@@ -171,16 +182,19 @@ def _check_agreement(
         keras_input = tf.reshape(tf.constant(probes), [-1, *shape])
         computed = model(keras_input, training=False)
     if not tf.is_tensor(computed):
-        raise errors.UnsupportedModelError(
-            "The model must give its logits as one tensor. "
-            f"Received: model={model.name!r}, output of type "
-            f"{type(computed).__name__}."
+        raise refusals.of_model(
+            model,
+            "The model must give its logits as one tensor.",
+            f"model={model.name!r}, output of type {type(computed).__name__}",
+            "give outputs as one tensor, in no list or dict",
         )
     computed = tf.cast(computed, tf.float64)
     if computed.shape != (len(probes), network.num_classes):
-        raise errors.UnsupportedModelError(
-            "The model must map one input to one row of logits. "
-            f"Received: model={model.name!r}, output shape {computed.shape}."
+        raise refusals.of_model(
+            model,
+            "The model must map one input to one row of logits.",
+            f"model={model.name!r}, output shape {computed.shape}",
+            "end it in Flatten() and Dense(classes)",
         )
     x = tf.constant(probes, tf.float64)
     expected = network.logits(x)
@@ -192,11 +206,13 @@ def _check_agreement(
     # Logits so large that float32 overflows say nothing about agreement.
     comparable = tf.math.is_finite(apart) & tf.math.is_finite(allowed)
     if bool(tf.reduce_any(comparable & (apart > allowed))):
-        raise errors.UnsupportedModelError(
+        raise refusals.of_model(
+            model,
             "The model does not compute what its layers say; "
-            f"{_why(assumptions)}? Received: model={model.name!r}, whose "
-            f"logits are {float(tf.reduce_max(apart)):.3g} away from those of "
-            "its layers."
+            f"{_why(assumptions)}?",
+            f"model={model.name!r}, whose logits are "
+            f"{float(tf.reduce_max(apart)):.3g} away from those of its layers",
+            "use layers as they are, and assume what is true",
         )
 
 

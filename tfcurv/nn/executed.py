@@ -29,7 +29,8 @@ def execution(model: keras.Model, graph: Graph) -> bounds.Execution:
     """
     stages = []
     for position, node in enumerate(graph.nodes[1:]):
-        if node.layer.compute_dtype != "float32":
+        is_layer = isinstance(node.layer, keras.layers.Layer)
+        if is_layer and node.layer.compute_dtype != "float32":
             raise errors.UnsupportedModelError(
                 "guard='float32' is about models that compute in float32. "
                 f"Received: layer={node.layer.name!r} of model "
@@ -42,13 +43,15 @@ def execution(model: keras.Model, graph: Graph) -> bounds.Execution:
                 "activations, Rescaling and Normalization alone. "
                 f"Received: layer={node.layer.name!r} of type "
                 f"{type(node.layer).__name__} of model {model.name!r}. "
-                "Allowed: guard=None."
+                "Allowed: guard=None; or layers in place of operations."
             )
         stages += [] if type(stage) is bounds.Identity else [stage]
     return bounds.Execution(stages)
 
 
 def _stage(node: Node):
+    if not isinstance(node.layer, keras.layers.Layer):
+        return None  # Nothing says in which precision.
     if node.kind is Kind.ACTIVATION:
         return node.activation
     if node.kind is not Kind.LINEAR:

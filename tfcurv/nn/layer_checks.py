@@ -53,7 +53,11 @@ def check_single(layer, sources: tuple[int, ...]) -> None:
         UnsupportedLayerError: It does.
     """
     if len(sources) != 1:
-        raise refusals.unsupported(layer, "it joins several branches")
+        raise refusals.unsupported(
+            layer,
+            "it joins several branches",
+            "call it on one tensor, without a mask",
+        )
 
 
 def check_precision(layer: keras.layers.Layer) -> None:
@@ -67,7 +71,10 @@ def check_precision(layer: keras.layers.Layer) -> None:
         policy.compute_dtype != policy.variable_dtype
     ):
         raise refusals.unsupported(
-            layer, f"its dtype policy is {policy.name!r}"
+            layer,
+            f"its dtype policy is {policy.name!r}",
+            "build the model with keras.config.set_dtype_policy('float32') "
+            "and move the weights with set_weights",
         )
 
 
@@ -87,9 +94,12 @@ def check_stock(layer: keras.Operation) -> None:
         if callable(value) and callable(stock):
             if name not in _WRAPPED_BY_KERAS:
                 raise refusals.unsupported(
-                    layer, f"its `{name}` has been replaced"
+                    layer,
+                    f"its `{name}` has been replaced",
+                    "use the layer as it is, or a layer of your own with "
+                    "`assume`",
                 )
     if getattr(layer, "data_format", None) == "channels_first":
         raise refusals.unsupported(
-            layer, "channels_first reorders its input; use channels_last"
+            layer, "channels_first reorders its input", "use channels_last"
         )

@@ -15,6 +15,8 @@ from tfcurv.nn.linear_step import LinearStep
 
 _Shape = tuple[int, ...]
 
+_AS_BUILT = "do not change a layer once the model is built"
+
 
 def read_linear(layer: keras.layers.Layer, input_shape: _Shape) -> LinearStep:
     """Returns what a layer does to one flattened sample, before activation.
@@ -32,9 +34,15 @@ def read_linear(layer: keras.layers.Layer, input_shape: _Shape) -> LinearStep:
         NonFiniteWeightsError: A scale or an offset is NaN or infinite.
     """
     if getattr(layer, "quantization_mode", None) is not None:
-        raise refusals.unsupported(layer, "it is quantized")
+        raise refusals.unsupported(
+            layer, "it is quantized", "certify the model before quantization"
+        )
     if getattr(layer, "lora_enabled", False):
-        raise refusals.unsupported(layer, "LoRA is enabled on it")
+        raise refusals.unsupported(
+            layer,
+            "LoRA is enabled on it",
+            "copy its `kernel`, which is the merged one, to a layer without",
+        )
     try:
         step = READERS[type(layer)](layer, tuple(input_shape))
         stated = tuple(layer.compute_output_shape((1, *input_shape))[1:])
@@ -46,6 +54,7 @@ def read_linear(layer: keras.layers.Layer, input_shape: _Shape) -> LinearStep:
             layer,
             f"it does not fit an input of shape {tuple(input_shape)} "
             f"({str(error).rstrip('.')})",
+            _AS_BUILT,
         ) from error
     shapes = step.map.input_shape, step.map.output_shape
     if shapes != (tuple(input_shape), stated):
@@ -53,6 +62,7 @@ def read_linear(layer: keras.layers.Layer, input_shape: _Shape) -> LinearStep:
             layer,
             f"it was read as {shapes[0]} -> {shapes[1]}, and Keras says that "
             f"it is {tuple(input_shape)} -> {stated}",
+            _AS_BUILT,
         )
     return step
 
@@ -69,7 +79,9 @@ def _with_bias(layer, linear: bounds.LinearMap) -> LinearStep:
     """Returns a step with the layer's bias, one entry for each channel."""
     # Some layers look at the one when they are called, some at the other.
     if layer.use_bias != (layer.bias is not None):
-        raise refusals.unsupported(layer, "its `use_bias` was changed")
+        raise refusals.unsupported(
+            layer, "its `use_bias` was changed", _AS_BUILT
+        )
     bias = np.zeros(linear.output_shape)
     if layer.use_bias:
         bias = bias + _weight(layer.bias)
@@ -159,7 +171,9 @@ def _without_bias(linear: bounds.LinearMap) -> LinearStep:
 
 def _pooling(layer, shape: _Shape) -> LinearStep:
     if layer.pool_mode != "average":
-        raise refusals.unsupported(layer, "its `pool_mode` was changed")
+        raise refusals.unsupported(
+            layer, "its `pool_mode` was changed", _AS_BUILT
+        )
     linear = bounds.AveragePooling(
         input_shape=shape,
         pool_size=tuple(layer.pool_size),
@@ -202,12 +216,28 @@ def _cropping(layer, shape: _Shape) -> LinearStep:
     return _without_bias(bounds.Selection.crop(shape, _pairs(layer.cropping)))
 
 
+def _center_crop(layer, shape: _Shape) -> LinearStep:
+    """The middle of an image, as Keras rounds it."""
+    *_, height, width, _ = (1, 1, *shape)
+    spare = height - layer.height, width - layer.width
+    if len(shape) != 3 or min(spare) < 0:
+        raise refusals.unsupported(
+            layer,
+            f"it resizes images of shape {shape}, which are smaller than the "
+            "crop",
+            "resize the data, before the model",
+        )
+    pairs = [(each // 2, each - each // 2) for each in spare]
+    return _without_bias(bounds.Selection.crop(shape, [*pairs, (0, 0)]))
+
+
 def _up_sampling(layer, shape: _Shape) -> LinearStep:
     """Copies of each channel, as channels, moved to the places between."""
     if getattr(layer, "interpolation", "nearest") != "nearest":
         raise refusals.unsupported(
             layer,
             f"interpolation={layer.interpolation!r}; only 'nearest' is known",
+            "use interpolation='nearest'",
         )
     *places, channels = shape
     size = (layer.size,) if isinstance(layer.size, int) else tuple(layer.size)
@@ -262,6 +292,7 @@ _OF_KERAS: dict[str, _Reader] = {
     "ZeroPadding2D": _zero_padding,
     "Cropping1D": _cropping,
     "Cropping2D": _cropping,
+    "CenterCrop": _center_crop,
     "UpSampling1D": _up_sampling,
     "UpSampling2D": _up_sampling,
     "Rescaling": normalization_layers.read_rescaling,
@@ -287,6 +318,9 @@ _WITH_ACTIVATION = tuple(
     for name in _OF_KERAS
     if "Conv" in name or name == "Dense"
 )
+
+#: Types that Keras calls with training=True by itself, to no effect.
+SAME_IN_TRAINING = (keras.layers.CenterCrop,)
 
 #: How to read a layer of each type, and of no subclass.
 READERS = _readers()

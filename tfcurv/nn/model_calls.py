@@ -4,8 +4,11 @@ Keras offers no public view of a functional model's graph; everything that
 touches its private one stands here.
 """
 
+from collections.abc import Mapping
 import functools
 import os
+import types
+from typing import Any
 from typing import NamedTuple
 
 import keras
@@ -27,6 +30,9 @@ class Call(NamedTuple):
         shape: Of one sample after it, as Keras has it: None where open.
         in_training: Whether it was asked to behave as in training.
         only_tensors: Whether it is called on those sources and nothing else.
+        arguments: What it is called on, by position, tensors and others.
+        settings: What else it is called with, by name.
+        refusal: Why it cannot be read, whatever it is; None if it can.
     """
 
     operation: keras.Operation
@@ -34,6 +40,9 @@ class Call(NamedTuple):
     shape: tuple[int | None, ...]
     in_training: bool
     only_tensors: bool
+    arguments: tuple[Any, ...] = ()
+    settings: Mapping[str, Any] = types.MappingProxyType({})
+    refusal: errors.UnsupportedLayerError | None = None
 
 
 @functools.cache
@@ -42,13 +51,6 @@ def _functional_type() -> type:
     x = keras.Input((1,))
     # Keras 3.12 refuses outputs that no layer has made.
     return type(keras.Model(x, keras.layers.Identity()(x)))
-
-
-@functools.cache
-def addition_type() -> type:
-    """Returns the class of what `x + y` does, which has no public name."""
-    x, y = keras.Input((1,)), keras.Input((1,))
-    return type((x + y)._keras_history[0])
 
 
 def is_known(model) -> bool:
@@ -69,9 +71,12 @@ def input_shape(model: keras.Model) -> tuple[int, ...]:
     """
     shape = getattr(model, "input_shape", None)
     if shape is None or None in shape[1:]:
-        raise errors.UnsupportedModelError(
-            "The model's input must have a known shape. "
-            f"Received: model={model.name!r}, input_shape={shape!r}."
+        raise refusals.of_model(
+            model,
+            "The model's input must have a known shape.",
+            f"model={model.name!r}, input_shape={shape!r}",
+            "give it a keras.Input of a known shape; for a trained model, "
+            "call it on one: keras.Model(x, model(x)), x = keras.Input(shape)",
         )
     return tuple(shape[1:])
 
@@ -88,10 +93,12 @@ def check_input(model: keras.Model, shape: tuple[int, ...]) -> None:
     """
     declared = model.inputs[0].shape[1:]
     if not agree(declared, shape):
-        raise errors.UnsupportedModelError(
-            "An inner model must be used on inputs of its own shape. "
-            f"Received: model={model.name!r}, inputs of shape {shape}. "
-            f"Allowed: {tuple(declared)}."
+        raise refusals.of_model(
+            model,
+            "An inner model must be used on inputs of its own shape.",
+            f"model={model.name!r}, inputs of shape {shape}. "
+            f"Allowed: {tuple(declared)}",
+            "put a Reshape layer before it",
         )
 
 
@@ -108,9 +115,11 @@ def calls_of(model) -> list[Call]:
     Args:
         model: A built `keras.Sequential` or functional model, or tfcurv's own.
 
+    Returns:
+        The calls. One has a `refusal` if its layer is used more than once,
+        gives several outputs, or ignores the input.
+
     Raises:
-        UnsupportedLayerError: A layer is used more than once, gives several
-            outputs, or ignores the input.
         UnsupportedModelError: The model is neither built nor of a known kind,
             has several inputs or outputs, or rounds its input.
     """
@@ -118,15 +127,17 @@ def calls_of(model) -> list[Call]:
     order = _ordered(model)
     numbers = {id(tensor): number for number, tensor in enumerate(order)}
     numbers[id(model.inputs[0])] = -1
-    calls = [_call_of(tensor, numbers) for tensor in order]
-    seen = set()
-    for call in calls:
-        if id(call.operation) in seen:
-            raise refusals.unsupported(
+    calls, seen = [], set()
+    for call in (_call_of(tensor, numbers) for tensor in order):
+        if id(call.operation) in seen and call.refusal is None:
+            refusal = refusals.unsupported(
                 call.operation,
-                "it is used more than once; build one layer for each use",
+                "it is used more than once",
+                "build one layer for each use",
             )
+            call = call._replace(refusal=refusal)
         seen.add(id(call.operation))
+        calls.append(call)
     return calls
 
 
@@ -146,39 +157,68 @@ def _check_kind(model) -> None:
             "A file must be read first, with `tfcurv.nn.read_model`. "
             f"Received: model={os.fspath(model)!r}."
         )
+    if _is_legacy(model):
+        raise refusals.of_model(
+            model,
+            "tfcurv reads models of Keras 3, not of tf_keras (Keras 2).",
+            f"model={model.name!r} of type {type(model).__name__} of module "
+            f"{type(model).__module__}",
+            "build the model of keras.layers and move the weights, "
+            "`new.set_weights(old.get_weights())`; unset TF_USE_LEGACY_KERAS "
+            "if it is set",
+        )
     sequential = isinstance(model, keras.Sequential)
     if not (sequential or isinstance(model, _functional_type())) or (
         not is_known(model)
     ):
-        raise errors.UnsupportedModelError(
+        raise refusals.of_model(
+            model,
             "Cannot see what this model computes: a subclassed model may do "
-            "anything in `call`. Received: "
+            "anything in `call`.",
             f"model={getattr(model, 'name', model)!r} of type "
             f"{type(model).__name__}. Allowed: keras.Sequential, functional "
-            "keras.Model(inputs, outputs), tfcurv.Sequential, tfcurv.Model."
+            "keras.Model(inputs, outputs), tfcurv.Sequential, tfcurv.Model",
+            "build it of layers with one of these, and move the weights with "
+            "`set_weights`",
         )
     # A model built on no shape has no `inputs` either.
     if not model.built or getattr(model, "inputs", None) is None:
-        raise errors.UnsupportedModelError(
-            "The model has no weights yet: give it a keras.Input, or call "
-            f"it once. Received: model={model.name!r}."
+        raise refusals.of_model(
+            model,
+            "The model has no weights yet.",
+            f"model={model.name!r}, not built",
+            "give it a keras.Input, or call it once",
         )
+
+
+def _is_legacy(model) -> bool:
+    """Whether a class of Keras 2, which tf_keras keeps, is among its own."""
+    return any(
+        kind.__module__.split(".")[0] == "tf_keras"
+        for kind in type(model).__mro__
+    )
 
 
 def _check_ends(model) -> None:
     """Refuses several inputs or outputs, and inputs of low precision."""
     if len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise errors.UnsupportedModelError(
-            "Only models with one input and one output can be certified. "
-            f"Received: model={model.name!r} with {len(model.inputs)} inputs "
-            f"and {len(model.outputs)} outputs."
+        raise refusals.of_model(
+            model,
+            "Only models with one input and one output can be certified.",
+            f"model={model.name!r} with {len(model.inputs)} inputs "
+            f"and {len(model.outputs)} outputs",
+            "make a model of the part that gives the logits, keras.Model("
+            "input, logits); several inputs may be one that is cut by "
+            "Cropping or joined outside the model",
         )
     (tensor,) = model.inputs
     if tensor.dtype not in PRECISIONS:
-        raise errors.UnsupportedModelError(
-            "The model rounds its input to a type of low precision. "
-            f"Received: model={model.name!r}, whose keras.Input has "
-            f"dtype={tensor.dtype!r}. Allowed: {PRECISIONS}."
+        raise refusals.of_model(
+            model,
+            "The model rounds its input to a type of low precision.",
+            f"model={model.name!r}, whose keras.Input has "
+            f"dtype={tensor.dtype!r}. Allowed: {PRECISIONS}",
+            "give the keras.Input dtype='float32'",
         )
 
 
@@ -213,14 +253,24 @@ def _node_of(tensor):
 def _call_of(tensor, numbers: dict[int, int]) -> Call:
     node = _node_of(tensor)
     operation = node.operation
+    refusal = None
     if len(node.output_tensors) != 1 or node.output_tensors[0] is not tensor:
-        raise refusals.unsupported(operation, "it has several outputs")
+        refusal = refusals.unsupported(
+            operation,
+            "it has several outputs",
+            "use a layer with one output in its place",
+        )
     settings = dict(node.arguments.kwargs)
     in_training = bool(settings.pop("training", False))
     given = keras.tree.flatten((node.arguments.args, settings))
     tensors = [each for each in given if each is not None]
     if not node.input_tensors:
-        raise refusals.unsupported(operation, "it ignores the input")
+        refusal = refusals.unsupported(
+            operation,
+            "it ignores the input",
+            "leave it out, or make it a Rescaling's offset or a Dense "
+            "layer's bias",
+        )
     sources = tuple(numbers[id(each)] for each in node.input_tensors)
     return Call(
         operation,
@@ -228,4 +278,7 @@ def _call_of(tensor, numbers: dict[int, int]) -> Call:
         tuple(tensor.shape[1:]),
         in_training,
         len(tensors) == len(sources),
+        tuple(node.arguments.args),
+        settings,
+        refusal,
     )

@@ -28,7 +28,9 @@ def read_rescaling(layer, shape: tuple[int, ...]) -> LinearStep:
     first = keras.config.image_data_format() == "channels_first"
     if first and np.ndim(layer.scale) > 0:
         raise refusals.unsupported(
-            layer, "image_data_format() is 'channels_first'"
+            layer,
+            "image_data_format() is 'channels_first'",
+            "keras.config.set_image_data_format('channels_last')",
         )
     scale = _fitted(layer, layer.scale, shape)
     offset = _fitted(layer, layer.offset, shape)
@@ -43,7 +45,9 @@ def read_normalization(layer, shape: tuple[int, ...]) -> LinearStep:
         shape: Of one sample that it is used on.
     """
     if not layer.built or layer.mean is None:
-        raise refusals.unsupported(layer, "it has no statistics yet; adapt it")
+        raise refusals.unsupported(
+            layer, "it has no statistics yet", "adapt it to the data"
+        )
     mean = _fitted(layer, layer.mean, shape)
     with np.errstate(invalid="ignore"):  # Refused below, by name.
         root = np.sqrt(_fitted(layer, layer.variance, shape))
@@ -66,7 +70,9 @@ def read_batch_normalization(layer, shape: tuple[int, ...]) -> LinearStep:
     axis = layer.axis + rank if layer.axis < 0 else layer.axis - 1
     if not 0 <= axis < rank:
         raise refusals.unsupported(
-            layer, f"axis={layer.axis} of an input of shape {shape}"
+            layer,
+            f"axis={layer.axis} of an input of shape {shape}",
+            "normalise an axis of one sample",
         )
     trailing = (1,) * (rank - 1 - axis)
 
@@ -74,7 +80,9 @@ def read_batch_normalization(layer, shape: tuple[int, ...]) -> LinearStep:
         weight = np.asarray(weight, np.float64)
         if weight.shape != shape[axis : axis + 1]:
             raise refusals.unsupported(
-                layer, f"it was built for another shape than {shape}"
+                layer,
+                f"it was built for another shape than {shape}",
+                "do not change a layer once the model is built",
             )
         return _finite(layer, weight).reshape(-1, *trailing)
 
@@ -84,7 +92,9 @@ def read_batch_normalization(layer, shape: tuple[int, ...]) -> LinearStep:
         spread = along_axis(layer.moving_variance) + layer.epsilon
         scale = gamma / np.sqrt(spread)
     if np.any((np.abs(scale) < _VANISHED) & (gamma != 0.0)):
-        raise refusals.unsupported(layer, "its scale underflows")
+        raise refusals.unsupported(
+            layer, "its scale underflows", "train it anew, without underflow"
+        )
     return _centred(layer, shape, scale, along_axis(layer.moving_mean), beta)
 
 
@@ -126,6 +136,8 @@ def _fitted(layer, value, shape: tuple[int, ...]) -> np.ndarray:
     sizes = zip(array.shape[::-1], whole[::-1])
     if array.ndim > len(whole) or any(n not in (1, m) for n, m in sizes):
         raise refusals.unsupported(
-            layer, f"its scale of shape {array.shape} does not fit {shape}"
+            layer,
+            f"its scale of shape {array.shape} does not fit {shape}",
+            "use a scale of the shape of one sample, without the batch",
         )
     return array[0] if array.ndim == len(whole) else array

@@ -1,81 +1,107 @@
 """What is said of a layer that cannot be certified, and the way out."""
 
+from collections.abc import Sequence
+
 import keras
 
 from tfcurv import bounds
 from tfcurv import errors
+from tfcurv.nn import problems
+from tfcurv.nn import reasons
 
 _SUPPORTED = (
     "Dense, Conv1D, Conv2D, DepthwiseConv1D, DepthwiseConv2D, "
     "SeparableConv1D, SeparableConv2D, average pooling, global or not, "
-    "BatchNormalization, Normalization, Rescaling, Activation, Add, "
-    "Concatenate, Flatten, Reshape, Permute, zero padding, cropping, "
-    "UpSampling, dropout and noise, and Sequential or functional models of "
-    "these"
+    "BatchNormalization, Normalization, Rescaling, Activation, Add, Average, "
+    "Subtract, Concatenate, Flatten, Reshape, Permute, zero padding, "
+    "cropping, UpSampling, dropout and noise, sums with and multiples by "
+    "constants, and Sequential or functional models of these"
 )
 
-_NOT_SMOOTH = (
-    "its output has kinks, where no curvature is bounded; use {} instead"
+_WAY_OUT = "use one of the supported layers in its place"
+_TELL = (
+    "say what it computes, if it is linear or acts on each value by itself: "
+    "`assume={{{name!r}: tfcurv.LinearMapSpec(map=matrix)}}` or "
+    "`assume={{{name!r}: tfcurv.bounds.activation('tanh')}}`"
 )
-_SMOOTH_POOLING = _NOT_SMOOTH.format("average pooling or strides")
-_SMOOTH_ACTIVATION = _NOT_SMOOTH.format(
-    "a smooth activation, such as 'softplus' or 'silu',"
+_CALL_TENSORS = (
+    "an operation on more than one tensor cannot be assumed; use layers that "
+    "are supported, such as Add, Subtract, Average and Concatenate"
 )
-_OF_EACH_SAMPLE = (
-    "it divides by a norm of each sample, which is not linear; use "
-    "BatchNormalization instead"
-)
-_NOT_LINEAR = "it multiplies what depends on the input, which is not linear"
-
-#: Why well-known layers cannot be certified, and what to use instead.
-_REASONS = {
-    "MaxPooling1D": _SMOOTH_POOLING,
-    "MaxPooling2D": _SMOOTH_POOLING,
-    "GlobalMaxPooling1D": _SMOOTH_POOLING,
-    "GlobalMaxPooling2D": _SMOOTH_POOLING,
-    "Maximum": _NOT_SMOOTH.format("Add or Concatenate"),
-    "Minimum": _NOT_SMOOTH.format("Add or Concatenate"),
-    "LeakyReLU": _SMOOTH_ACTIVATION,
-    "PReLU": _SMOOTH_ACTIVATION,
-    "LayerNormalization": _OF_EACH_SAMPLE,
-    "GroupNormalization": _OF_EACH_SAMPLE,
-    "RMSNormalization": _OF_EACH_SAMPLE,
-    "UnitNormalization": _OF_EACH_SAMPLE,
-    "Multiply": _NOT_LINEAR,
-    "Dot": _NOT_LINEAR,
-    "Attention": _NOT_LINEAR,
-    "MultiHeadAttention": _NOT_LINEAR,
-    "TimeDistributed": (
-        "it wraps another layer; a Dense layer by itself takes inputs of any "
-        "rank"
-    ),
-}
 
 
-def unsupported(layer, why: str) -> errors.UnsupportedLayerError:
+def unsupported(
+    layer, why: str, remedy: str = _WAY_OUT
+) -> errors.UnsupportedLayerError:
     """Returns the error that says why a layer cannot be certified.
 
     Args:
         layer: The layer, or an operation without one.
         why: The reason, a clause that follows a colon.
+        remedy: The way out, a clause.
     """
-    name = getattr(layer, "name", repr(layer))
+    problem = _problem(layer, why, remedy)
     return errors.UnsupportedLayerError(
         f"Cannot bound the curvature of this layer: {why}. "
-        f"Received: layer {name!r} of type {type(layer).__name__}. "
-        f"Supported: {_SUPPORTED}."
+        f"Received: layer {problem.layer!r} of type {problem.type}. "
+        f"Remedy: {problem.remedy}. Supported: {_SUPPORTED}.",
+        [problem],
     )
 
 
-def unknown(layer) -> errors.UnsupportedLayerError:
-    """Returns the error about a layer of a type that is not supported."""
-    kind = type(layer)
-    if kind is getattr(keras.layers, kind.__name__, None):
-        if kind.__name__ in _REASONS:
-            return unsupported(layer, _REASONS[kind.__name__])
-    return unsupported(
-        layer, "nothing is known about it; `assume` can say what it computes"
+def _problem(layer, why: str, remedy: str) -> problems.Problem:
+    name = getattr(layer, "name", repr(layer))
+    return problems.Problem(
+        layer=name, type=type(layer).__name__, reason=why, remedy=remedy
     )
+
+
+def of_model(model, what: str, why: str, remedy: str):
+    """Returns the error about a model as a whole.
+
+    Args:
+        model: The model.
+        what: What it must be, a sentence with a period.
+        why: What it is instead, a clause that follows "Received:".
+        remedy: The way out, a clause.
+    """
+    name = str(getattr(model, "name", model))
+    return errors.UnsupportedModelError(
+        f"{what} Received: {why}. Remedy: {remedy}.",
+        [
+            problems.Problem(
+                layer=name,
+                type=type(model).__name__,
+                reason=f"{what.rstrip('.')} (received: {why})",
+                remedy=remedy,
+            )
+        ],
+    )
+
+
+def unknown(layer, num_sources: int) -> errors.UnsupportedLayerError:
+    """Returns the error about a layer of a type that is not supported.
+
+    Args:
+        layer: The layer, or an operation without one.
+        num_sources: On how many tensors it is called.
+    """
+    reason = _known_reason(type(layer))
+    if reason is None:
+        tell = _TELL if num_sources == 1 else _CALL_TENSORS
+        reason = reasons.Reason("nothing is known about it", tell)
+    remedy = reason.remedy.format(name=getattr(layer, "name", "its name"))
+    return unsupported(layer, reason.why, remedy)
+
+
+def _known_reason(kind: type) -> reasons.Reason | None:
+    """Returns why a class of Keras' own cannot be certified."""
+    name = kind.__name__
+    if kind is getattr(keras.layers, name, None):
+        return reasons.LAYERS.get(name)
+    if kind.__module__.startswith("keras.src.ops."):
+        return reasons.OPERATIONS.get(name)
+    return None
 
 
 def head(layer, name: str) -> errors.UnsupportedLayerError:
@@ -85,35 +111,95 @@ def head(layer, name: str) -> errors.UnsupportedLayerError:
         layer: The layer that it belongs to.
         name: What it is called.
     """
+    remedy = (
+        "train with Dense(classes) and from_logits=True, or, for a trained "
+        "model, drop the head, which leaves every prediction as it is if the "
+        "head is increasing, as softmax and sigmoid are: "
+        "`model.layers[-1].activation = keras.activations.linear` for a "
+        "Dense layer's softmax, a model without the last layer for Softmax()"
+    )
     return errors.UnsupportedLayerError(
         "The model must end in logits; the certificate compares them. "
-        f"Received: layer {layer.name!r} with a final {name!r}. Remedy: train "
-        "with Dense(classes) and from_logits=True, or, for a trained model, "
-        "drop the head, which leaves every prediction as it is if the head "
-        "is increasing, as softmax and sigmoid are: "
-        "`model.layers[-1].activation = keras.activations.linear` for a "
-        "Dense layer's softmax, a model without the last layer for Softmax()."
+        f"Received: layer {layer.name!r} with a final {name!r}. "
+        f"Remedy: {remedy}.",
+        [_problem(layer, f"the model ends in {name!r}, not in logits", remedy)],
     )
 
 
-def unknown_activation(layer, name) -> errors.UnsupportedActivationError:
+def unknown_activation(
+    layer, name: str, reason: reasons.Reason | None = None
+) -> errors.UnsupportedActivationError:
     """Returns the error about an activation without bounded curvature.
 
     Args:
         layer: The layer that it belongs to.
         name: What it is called.
+        reason: Why; None for a function of which nothing is known.
     """
+    why, remedy = reason or reasons.UNKNOWN_FUNCTION
     return errors.UnsupportedActivationError(
-        "No curvature bound is known for this activation; piecewise linear "
-        "ones have none, try 'softplus' in place of 'relu'. "
+        f"No curvature bound is known for this activation: {why}. "
         f"Received: layer {layer.name!r}, activation={name!r}. "
-        f"Known: {sorted(bounds.ACTIVATIONS)}."
+        f"Remedy: {remedy}. Known: {sorted(bounds.ACTIVATIONS)}.",
+        [_problem(layer, f"its activation {name!r}: {why}", remedy)],
     )
 
 
 def not_finite(layer) -> errors.NonFiniteWeightsError:
     """Returns the error about a scale or an offset that is no number."""
+    why = "a scale or an offset is NaN or infinite"
+    remedy = "give it finite numbers; adapt a Normalization to finite data"
+    problem = _problem(layer, why, remedy)
     return errors.NonFiniteWeightsError(
         "A scale or an offset is NaN or infinite. "
-        f"Received: layer {layer.name!r} of type {type(layer).__name__}."
+        f"Received: layer {layer.name!r} of type {problem.type}. "
+        f"Remedy: {remedy}.",
+        [problem],
+    )
+
+
+def not_finite_weight(model, weight) -> errors.NonFiniteWeightsError:
+    """Returns the error about a weight that is no number.
+
+    Args:
+        model: The model that it belongs to.
+        weight: A variable.
+    """
+    why = "A weight is NaN or infinite; has training diverged?"
+    remedy = "train with a smaller learning rate, or from saved weights"
+    return errors.NonFiniteWeightsError(
+        f"{why} Received: weight={weight.path!r} of model {model.name!r}. "
+        f"Remedy: {remedy}.",
+        [
+            problems.Problem(
+                layer=weight.path,
+                type=type(weight).__name__,
+                reason=why.rstrip("?"),
+                remedy=remedy,
+            )
+        ],
+    )
+
+
+def all_of(
+    model, found: Sequence[errors.UnsupportedModelError]
+) -> errors.UnsupportedModelError:
+    """Returns one error about all that is wrong with a model.
+
+    Args:
+        model: The model.
+        found: At least one error; each names one or more problems.
+    """
+    each = problems.of_errors(found)
+    if len(each) <= 1:
+        return found[0]
+    lines = "".join(f"\n  {problem}" for problem in each)
+    # The first decides, as if reading had stopped there.
+    return type(found[0])(
+        f"{len(each)} layers cannot be certified. "
+        f"Received: model={model.name!r} with{lines}\n"
+        f"Supported: {_SUPPORTED}. Known activations: "
+        f"{sorted(bounds.ACTIVATIONS)}. `tfcurv.check(model)` returns this "
+        "list.",
+        each,
     )

@@ -45,6 +45,13 @@ class Subject:
         return digest.hexdigest()
 
 
+def _is_scaling(node: graph.Node) -> bool:
+    # x / 255 is no layer, and does what one does.
+    is_layer = isinstance(node.layer, keras.layers.Layer)
+    scales = node.step is not None and type(node.step.map) is bounds.Diagonal
+    return type(node.layer) in _SCALINGS or (scales and not is_layer)
+
+
 def _digest(digest, part) -> None:
     """Adds an array, or a linear map with all that it is made of."""
     if isinstance(part, bounds.Dense):
@@ -102,6 +109,6 @@ def read_subject(
         model=model,
         network=network,
         input_shape=model_calls.input_shape(model),
-        is_scaled=any(type(n.layer) in _SCALINGS for n in found.nodes),
+        is_scaled=any(map(_is_scaling, found.nodes)),
         assumptions=found.assumptions,
     )

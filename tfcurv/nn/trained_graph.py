@@ -43,7 +43,7 @@ class TrainedGraph:
     def _check(self, layer) -> None:
         if type(layer) in _TRACKED:
             self._tracked.append(layer)
-        elif layer.trainable_variables and not _is_normalization(layer):
+        elif _is_trained(layer) and not _is_normalization(layer):
             allowed = [f"tfcurv.layers.{kind.__name__}" for kind in _TRACKED]
             raise errors.UnsupportedLayerError(
                 "Curvature-based training needs layers that track their "
@@ -121,6 +121,12 @@ class TrainedGraph:
         if type(layer) in _CONVOLUTIONS:
             return _TrainedConvolution(layer, kernel, norm, shape)
         return bounds.TrainedDense(kernel, norm, math.prod(shape[:-1]))
+
+
+def _is_trained(layer) -> bool:
+    # An operation that no layer does has no weights.
+    is_layer = isinstance(layer, keras.layers.Layer)
+    return is_layer and bool(layer.trainable_variables)
 
 
 def _is_normalization(layer) -> bool:
