@@ -94,7 +94,7 @@ def read_network(
         rigor=solvers.Rigor(rigor),
         execution=executed.execution(model, found) if guard else None,
     )
-    _check_agreement(model, network, found.assumptions)
+    _check_agreement(model, network, found)
     return network, found
 
 
@@ -152,52 +152,69 @@ def _check_finite(model: keras.Model) -> None:
 
 
 def _check_agreement(
-    model: keras.Model, network: bounds.Network, assumptions: tuple[str, ...]
+    model: keras.Model, network: bounds.Network, found: graph.Graph
 ) -> None:
-    """Refuses a model that does not compute what its layers say."""
+    """Refuses a model that does not compute what its layers say.
+
+    Neither as `predict` runs it nor as it is called and exported; the latter
+    only where the caller vouches for no layer that is in training mode then.
+    """
     shape = model_calls.input_shape(model)
+    probes = _probes(network.input_dim)
+    ways = [("in inference", {"training": False})]
+    if not found.trained_assumptions:
+        ways.append(("when it is called or exported", {}))
+    expected = network.logits(tf.constant(probes, tf.float64))
+    allowed = _PROBE_SLACK * bounds.logit_error(
+        network,
+        network.forward(tf.constant(probes, tf.float64)),
+        numerics.unit_roundoff(tf.float32),
+    )
+    for way, settings in ways:
+        # GPUs multiply float32 matrices in TensorFloat-32, with 10 bits.
+        with tf.device("CPU:0"):
+            inputs = tf.reshape(tf.constant(probes), [-1, *shape])
+            computed = model(inputs, **settings)
+        computed = _logits(model, computed, network)
+        apart = tf.reduce_max(tf.abs(computed - expected), axis=-1)
+        # Logits so large that float32 overflows say nothing about agreement.
+        comparable = tf.math.is_finite(apart) & tf.math.is_finite(allowed)
+        if bool(tf.reduce_any(comparable & (apart > allowed))):
+            raise errors.UnsupportedModelError(
+                f"The model does not compute {way} what its layers say; "
+                f"{_why(found.assumptions)}? Received: "
+                f"model={model.name!r}, whose logits are "
+                f"{float(tf.reduce_max(apart)):.3g} away from those of its "
+                "layers."
+            )
+
+
+def _probes(dim: int) -> np.ndarray:
     random = np.random.default_rng(0)
-    probes = np.concatenate(
+    return np.concatenate(
         [
-            np.zeros((1, network.input_dim)),
-            random.uniform(0.0, 1.0, (_NUM_PROBES, network.input_dim)),
-            random.normal(0.0, 1.0, (_NUM_PROBES, network.input_dim)),
+            np.zeros((1, dim)),
+            random.uniform(0.0, 1.0, (_NUM_PROBES, dim)),
+            random.normal(0.0, 1.0, (_NUM_PROBES, dim)),
             # Where activations saturate, nearer ones may look linear.
-            random.normal(0.0, 100.0, (_NUM_PROBES, network.input_dim)),
+            random.normal(0.0, 100.0, (_NUM_PROBES, dim)),
         ]
     ).astype(np.float32)
-    # GPUs multiply float32 matrices in TensorFloat-32, with 10 bits.
-    with tf.device("CPU:0"):
-        keras_input = tf.reshape(tf.constant(probes), [-1, *shape])
-        computed = model(keras_input, training=False)
+
+
+def _logits(model, computed, network) -> tf.Tensor:
     if not tf.is_tensor(computed):
         raise errors.UnsupportedModelError(
             "The model must give its logits as one tensor. "
             f"Received: model={model.name!r}, output of type "
             f"{type(computed).__name__}."
         )
-    computed = tf.cast(computed, tf.float64)
-    if computed.shape != (len(probes), network.num_classes):
+    if tuple(computed.shape[1:]) != (network.num_classes,):
         raise errors.UnsupportedModelError(
             "The model must map one input to one row of logits. "
             f"Received: model={model.name!r}, output shape {computed.shape}."
         )
-    x = tf.constant(probes, tf.float64)
-    expected = network.logits(x)
-    roundoff = numerics.unit_roundoff(tf.float32)
-    allowed = _PROBE_SLACK * bounds.logit_error(
-        network, network.forward(x), roundoff
-    )
-    apart = tf.reduce_max(tf.abs(computed - expected), axis=-1)
-    # Logits so large that float32 overflows say nothing about agreement.
-    comparable = tf.math.is_finite(apart) & tf.math.is_finite(allowed)
-    if bool(tf.reduce_any(comparable & (apart > allowed))):
-        raise errors.UnsupportedModelError(
-            "The model does not compute what its layers say; "
-            f"{_why(assumptions)}? Received: model={model.name!r}, whose "
-            f"logits are {float(tf.reduce_max(apart)):.3g} away from those of "
-            "its layers."
-        )
+    return tf.cast(computed, tf.float64)
 
 
 def _why(assumptions: tuple[str, ...]) -> str:

@@ -18,6 +18,7 @@ from tfcurv.nn import layer_checks
 from tfcurv.nn import linear_layers
 from tfcurv.nn import model_calls
 from tfcurv.nn import refusals
+from tfcurv.nn import training_mode
 from tfcurv.nn.activation_layers import read_activation
 from tfcurv.nn.linear_step import LinearMapSpec
 from tfcurv.nn.linear_step import LinearStep
@@ -82,16 +83,20 @@ class Graph:
             its kind, and the last gives the logits.
         assumptions: Names of the layers that were taken for what the caller
             says they are, in the order in which they were read.
+        trained_assumptions: Those of them that are in training mode when the
+            model is merely called.
     """
 
     nodes: tuple[Node, ...]
     assumptions: tuple[str, ...] = ()
+    trained_assumptions: tuple[str, ...] = ()
 
 
 def read_graph(
     model: keras.Model,
     *,
     with_relu: bool = False,
+    in_training: bool = False,
     assume: Mapping[str, Assumption] | None = None,
 ) -> Graph:
     """Returns what a model computes in inference.
@@ -102,6 +107,8 @@ def read_graph(
     Args:
         model: A built `keras.Sequential` or functional model, or tfcurv's own.
         with_relu: Whether the caller can do without bounded curvature.
+        in_training: Whether the model is still to be trained, so that layers
+            may be random when it is called.
         assume: For names of layers that are not known, what they compute in
             inference. It is believed: what is proved rests on it.
 
@@ -114,7 +121,8 @@ def read_graph(
         TypeError: An assumption is of another type.
     """
     model_calls.check_model(model)
-    reader = _Reader(model, dict(assume or {}))
+    trained = {} if in_training else training_mode.trained_when_called(model)
+    reader = _Reader(model, dict(assume or {}), trained)
     last = reader.walk(model, 0)
     nodes = tuple(reader.nodes[: last + 1])
     reader.check_assumptions()
@@ -123,7 +131,11 @@ def read_graph(
         for node in nodes:
             if node.activation is bounds.RELU:
                 raise refusals.unknown_activation(node.layer, "relu")
-    return Graph(nodes=nodes, assumptions=tuple(reader.assumed))
+    return Graph(
+        nodes=nodes,
+        assumptions=tuple(reader.assumed),
+        trained_assumptions=tuple(reader.assumed_in_training),
+    )
 
 
 def _check_logits(model: keras.Model, nodes: tuple[Node, ...]) -> None:
@@ -150,9 +162,15 @@ class _Reader:
     Attributes:
         nodes: Those that have been read.
         assumed: Names of the layers that were taken for what the caller says.
+        assumed_in_training: Those in training mode when the model is called.
     """
 
-    def __init__(self, model, assume: dict[str, Assumption]):
+    def __init__(
+        self,
+        model,
+        assume: dict[str, Assumption],
+        trained: training_mode.Trained,
+    ):
         for name, said in assume.items():
             if not isinstance(said, LinearMapSpec | bounds.Activation):
                 raise TypeError(
@@ -164,7 +182,9 @@ class _Reader:
         shape = model_calls.input_shape(model)
         self.nodes = [Node(model, Kind.INPUT, (), shape)]
         self.assumed: list[str] = []
+        self.assumed_in_training: list[str] = []
         self._assume = assume
+        self._trained = trained
         self._seen: list[str] = []
 
     def walk(self, model, start: int) -> int:
@@ -209,6 +229,7 @@ class _Reader:
         layer, kind = call.operation, type(call.operation)
         layer_checks.check_stock(layer)
         layer_checks.check_call(call)
+        training_mode.check(layer, self._trained)
         if kind in (keras.layers.Add, model_calls.addition_type()):
             return self._add_up(layer, sources)
         if kind is keras.layers.Concatenate:
@@ -275,6 +296,8 @@ class _Reader:
         (source,) = sources
         before = self.nodes[source].shape
         self.assumed.append(layer.name)
+        if id(layer) in self._trained:
+            self.assumed_in_training.append(layer.name)
         if isinstance(said, bounds.Activation):
             fits = call.shape == before
             needed = "an activation keeps the shape"

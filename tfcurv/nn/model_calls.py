@@ -4,8 +4,11 @@ Keras offers no public view of a functional model's graph; everything that
 touches its private one stands here.
 """
 
+from collections.abc import Iterator
+from collections.abc import Mapping
 import functools
 import os
+from typing import Any
 from typing import NamedTuple
 
 import keras
@@ -25,14 +28,12 @@ class Call(NamedTuple):
         sources: What it is called on: numbers of earlier calls; -1 is the
             input of the model.
         shape: Of one sample after it, as Keras has it: None where open.
-        in_training: Whether it was asked to behave as in training.
         only_tensors: Whether it is called on those sources and nothing else.
     """
 
     operation: keras.Operation
     sources: tuple[int, ...]
     shape: tuple[int | None, ...]
-    in_training: bool
     only_tensors: bool
 
 
@@ -130,6 +131,27 @@ def calls_of(model) -> list[Call]:
     return calls
 
 
+def executed_in_order(
+    model,
+) -> Iterator[tuple[keras.Operation, Mapping[str, Any]]]:
+    """Yields what Keras calls when it runs a model, in its order.
+
+    Not that of `calls_of`, which need not be the same in branches.
+
+    Args:
+        model: A built `keras.Sequential` or functional model.
+
+    Yields:
+        The operation or layer, and the keywords that it was built with.
+    """
+    sequential = isinstance(model, keras.Sequential)
+    by_depth = (model._functional if sequential else model)._nodes_by_depth
+    for depth in sorted(by_depth, reverse=True):
+        for node in by_depth[depth]:
+            if node.operation and not node.is_input:
+                yield node.operation, node.arguments.kwargs
+
+
 def check_model(model) -> None:
     """Refuses what is no built model of a known kind, with one input.
 
@@ -216,7 +238,7 @@ def _call_of(tensor, numbers: dict[int, int]) -> Call:
     if len(node.output_tensors) != 1 or node.output_tensors[0] is not tensor:
         raise refusals.unsupported(operation, "it has several outputs")
     settings = dict(node.arguments.kwargs)
-    in_training = bool(settings.pop("training", False))
+    settings.pop("training", None)  # See `training_mode`.
     given = keras.tree.flatten((node.arguments.args, settings))
     tensors = [each for each in given if each is not None]
     if not node.input_tensors:
@@ -226,6 +248,5 @@ def _call_of(tensor, numbers: dict[int, int]) -> Call:
         operation,
         sources,
         tuple(tensor.shape[1:]),
-        in_training,
         len(tensors) == len(sources),
     )
