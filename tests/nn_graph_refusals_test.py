@@ -285,21 +285,6 @@ class LayerTest(parameterized.TestCase):
             keras.Model(x, _L.Dense(3)(total)),
         )
 
-    def test_is_named_if_it_is_called_in_training(self):
-        # Keras would use the statistics of the batch in model(x).
-        x = keras.Input((4,))
-        for layer in (
-            _L.BatchNormalization(name="bad"),
-            _sequential(_L.BatchNormalization(), _L.Dense(4)),
-        ):
-            layer.name = "bad"
-            outputs = _L.Dense(3)(layer(x, training=True))
-            self._assert_refused(
-                errors.UnsupportedLayerError,
-                "training=True.*'bad'",
-                keras.Model(x, outputs),
-            )
-
     def test_is_named_if_it_is_called_on_constants(self):
         x = keras.Input((4, 2))
         mask = np.array([[True, True, False, True]])

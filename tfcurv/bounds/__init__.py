@@ -26,6 +26,7 @@ from tfcurv.bounds.elementary_maps import Diagonal as Diagonal
 from tfcurv.bounds.elementary_maps import Selection as Selection
 from tfcurv.bounds.execution import Execution as Execution
 from tfcurv.bounds.execution import Scaling as Scaling
+from tfcurv.bounds.fingerprint import fingerprint as fingerprint
 from tfcurv.bounds.flow import Flow as Flow
 from tfcurv.bounds.flow import Value as Value
 from tfcurv.bounds.hessian import hessian as hessian

@@ -68,19 +68,20 @@ class Activation:
     slope_limits: tuple[float, float] = (0.0, 1.0)
     curvature_jump: tuple[float, float] | None = None
 
+    @property
+    def is_linear(self) -> bool:
+        """Whether it does nothing; not what its name says, but what it is."""
+        return self.value is tf.identity
+
     @functools.cached_property
     def slope_range(self) -> Interval:
         """Encloses s' over the real line, rounded outward."""
-        if self.name == "linear":
-            return Interval(lower=1.0, upper=1.0)
         values = _at(self.slope, self.slope_critical) + list(self.slope_limits)
         return _enclose(values, exact=self.slope_limits)
 
     @functools.cached_property
     def curvature_range(self) -> Interval:
         """Encloses s'' over the real line, rounded outward; contains 0."""
-        if self.name == "linear":
-            return Interval(lower=0.0, upper=0.0)
         values = _at(self.curvature, self.curvature_critical) + [0.0]
         return _enclose([*values, *(self.curvature_jump or ())], exact=(0.0,))
 

@@ -84,7 +84,7 @@ class Blocks:
     @functools.cached_property
     def is_bent(self) -> np.ndarray:
         """`[n]` Whether a neuron's activation is anything but linear."""
-        bent = [block.activation.name != "linear" for block in self.blocks]
+        bent = [not block.activation.is_linear for block in self.blocks]
         return np.repeat(bent, [block.size for block in self.blocks])
 
     def value(self, z: tf.Tensor) -> tf.Tensor:

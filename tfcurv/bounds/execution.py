@@ -72,7 +72,11 @@ class _Spread(NamedTuple):
 
 
 class Execution:
-    """A network as float32 executes it, one operation after the other."""
+    """A network as float32 executes it, one operation after the other.
+
+    Attributes:
+        stages: What is executed, in order.
+    """
 
     def __init__(self, stages: Sequence[Affine | Scaling | Activation]):
         """Prepares what all points share.
@@ -80,6 +84,7 @@ class Execution:
         Args:
             stages: What is executed, in order: maps that are not fused.
         """
+        self.stages = tuple(stages)
         last = type(stages[-1]) is Affine
         width = len(getattr(stages[-1], "scale", ()))
         # An affine map by one is dearer than nothing and so still a bound.
@@ -249,7 +254,7 @@ class _ActivationStage:
         steepest = tf.reduce_max(slope, axis=-1)
         size = 1.0 + tf.abs(z) + width
         local = EVALUATION_ROUNDOFFS * _ROUNDOFF * size
-        if self._fn.name == "linear":
+        if self._fn.is_linear:
             local = tf.zeros_like(z)
         return _Spread(
             slope * spread.deviation,

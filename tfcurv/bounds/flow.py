@@ -126,7 +126,7 @@ class Flow:
 
     def activate(self, value: Value, activation: Activation) -> Value:
         """Returns s(value), elementwise."""
-        if activation.name == "linear":
+        if activation.is_linear:
             return value
         step = 1 + max(self._atoms[atom].step for atom in value.terms)
         self._atoms.append(_Atom(value.size, step, value, activation))

@@ -60,7 +60,8 @@ class CertificationResult:
         data_name: Name of the data.
         model_name: Name of the model.
         data_hash: sha256 of inputs and labels, in order.
-        model_hash: sha256 of weights, biases and activations.
+        model_hash: sha256 of all that decides what is proved of the model:
+            see `tfcurv.bounds.fingerprint`.
         versions: Versions of the packages used.
         seconds: Wall-clock time, curvature bounds included.
         num_evaluations: Gradients that the search spent on all images.

@@ -8,6 +8,7 @@ from tfcurv.data.batches import Batch as Batch
 from tfcurv.data.batches import BatchSource as BatchSource
 from tfcurv.data.batches import batches as batches
 from tfcurv.data.fingerprint import DataFingerprint as DataFingerprint
+from tfcurv.data.fingerprint import read_again as read_again
 from tfcurv.data.inputs import PixelRangeWarning as PixelRangeWarning
 from tfcurv.data.named import DATASETS as DATASETS
 from tfcurv.data.named import DatasetInfo as DatasetInfo

@@ -1,5 +1,8 @@
 """A fingerprint of the data that a result was computed on."""
 
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Sequence
 import hashlib
 
 import numpy as np
@@ -51,6 +54,38 @@ class DataFingerprint:
             self._labels.hexdigest(),
         )
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def read_again(
+    source: Iterable[Batch], parts: Sequence[str]
+) -> Iterator[Batch]:
+    """Yields the batches of a source, which must be those of the last time.
+
+    Args:
+        source: What has been read before.
+        parts: Fingerprint of the data up to and including each batch, then.
+
+    Raises:
+        DataError: A batch is another, or in another place; there are fewer,
+            or more.
+    """
+    fingerprint, count = DataFingerprint(), 0
+    for batch in source:
+        fingerprint.update(batch)
+        if count == len(parts) or fingerprint.hexdigest() != parts[count]:
+            raise _changed(f"batch {count} differs")
+        count += 1
+        yield batch
+    if count < len(parts):
+        raise _changed(f"{count} batches, after {len(parts)}")
+
+
+def _changed(what: str) -> DataError:
+    return DataError(
+        "The data are read twice, and the second time they were others, or in "
+        f"another order. Received: {what}. Remedy: shuffle with "
+        "reshuffle_each_iteration=False, or give arrays."
+    )
 
 
 def _little_endian_bytes(array: np.ndarray) -> memoryview:

@@ -100,7 +100,7 @@ def read_network(
         rigor=solvers.Rigor(rigor),
         execution=executed.execution(model, found) if guard else None,
     )
-    _check_agreement(model, network, found.assumptions)
+    _check_agreement(model, network, found)
     return network, found
 
 
@@ -163,24 +163,59 @@ def _not_finite(model: keras.Model) -> list[errors.NonFiniteWeightsError]:
 
 
 def _check_agreement(
-    model: keras.Model, network: bounds.Network, assumptions: tuple[str, ...]
+    model: keras.Model, network: bounds.Network, found: graph.Graph
 ) -> None:
-    """Refuses a model that does not compute what its layers say."""
+    """Refuses a model that does not compute what its layers say.
+
+    Neither as `predict` runs it nor as it is called and exported; the latter
+    only where the caller vouches for no layer that is in training mode then.
+    """
     shape = model_calls.input_shape(model)
+    probes = _probes(network.input_dim)
+    ways = [("in inference", {"training": False})]
+    if not found.trained_assumptions:
+        ways.append(("when it is called or exported", {}))
+    expected = network.logits(tf.constant(probes, tf.float64))
+    allowed = _PROBE_SLACK * bounds.logit_error(
+        network,
+        network.forward(tf.constant(probes, tf.float64)),
+        numerics.unit_roundoff(tf.float32),
+    )
+    for way, settings in ways:
+        # GPUs multiply float32 matrices in TensorFloat-32, with 10 bits.
+        with tf.device("CPU:0"):
+            inputs = tf.reshape(tf.constant(probes), [-1, *shape])
+            computed = model(inputs, **settings)
+        computed = _logits(model, computed, network)
+        apart = tf.reduce_max(tf.abs(computed - expected), axis=-1)
+        # Logits so large that float32 overflows say nothing about agreement.
+        comparable = tf.math.is_finite(apart) & tf.math.is_finite(allowed)
+        if bool(tf.reduce_any(comparable & (apart > allowed))):
+            raise refusals.of_model(
+                model,
+                f"The model does not compute {way} what its layers say; "
+                f"{_why(found.assumptions)}?",
+                f"model={model.name!r}, whose logits are "
+                f"{float(tf.reduce_max(apart)):.3g} away from those of its "
+                "layers",
+                "use layers as they are, and assume what is true",
+            )
+
+
+def _probes(dim: int) -> np.ndarray:
     random = np.random.default_rng(0)
-    probes = np.concatenate(
+    return np.concatenate(
         [
-            np.zeros((1, network.input_dim)),
-            random.uniform(0.0, 1.0, (_NUM_PROBES, network.input_dim)),
-            random.normal(0.0, 1.0, (_NUM_PROBES, network.input_dim)),
+            np.zeros((1, dim)),
+            random.uniform(0.0, 1.0, (_NUM_PROBES, dim)),
+            random.normal(0.0, 1.0, (_NUM_PROBES, dim)),
             # Where activations saturate, nearer ones may look linear.
-            random.normal(0.0, 100.0, (_NUM_PROBES, network.input_dim)),
+            random.normal(0.0, 100.0, (_NUM_PROBES, dim)),
         ]
     ).astype(np.float32)
-    # GPUs multiply float32 matrices in TensorFloat-32, with 10 bits.
-    with tf.device("CPU:0"):
-        keras_input = tf.reshape(tf.constant(probes), [-1, *shape])
-        computed = model(keras_input, training=False)
+
+
+def _logits(model, computed, network) -> tf.Tensor:
     if not tf.is_tensor(computed):
         raise refusals.of_model(
             model,
@@ -188,32 +223,14 @@ def _check_agreement(
             f"model={model.name!r}, output of type {type(computed).__name__}",
             "give outputs as one tensor, in no list or dict",
         )
-    computed = tf.cast(computed, tf.float64)
-    if computed.shape != (len(probes), network.num_classes):
+    if tuple(computed.shape[1:]) != (network.num_classes,):
         raise refusals.of_model(
             model,
             "The model must map one input to one row of logits.",
             f"model={model.name!r}, output shape {computed.shape}",
             "end it in Flatten() and Dense(classes)",
         )
-    x = tf.constant(probes, tf.float64)
-    expected = network.logits(x)
-    roundoff = numerics.unit_roundoff(tf.float32)
-    allowed = _PROBE_SLACK * bounds.logit_error(
-        network, network.forward(x), roundoff
-    )
-    apart = tf.reduce_max(tf.abs(computed - expected), axis=-1)
-    # Logits so large that float32 overflows say nothing about agreement.
-    comparable = tf.math.is_finite(apart) & tf.math.is_finite(allowed)
-    if bool(tf.reduce_any(comparable & (apart > allowed))):
-        raise refusals.of_model(
-            model,
-            "The model does not compute what its layers say; "
-            f"{_why(assumptions)}?",
-            f"model={model.name!r}, whose logits are "
-            f"{float(tf.reduce_max(apart)):.3g} away from those of its layers",
-            "use layers as they are, and assume what is true",
-        )
+    return tf.cast(computed, tf.float64)
 
 
 def _why(assumptions: tuple[str, ...]) -> str:

@@ -50,7 +50,8 @@ class CurvatureReport:
         num_steps: Lanczos steps behind each estimate.
         data_name: Name of the data.
         model_name: Name of the model.
-        model_hash: sha256 of weights, biases and activations.
+        model_hash: sha256 of all that decides what is proved of the model:
+            see `tfcurv.bounds.fingerprint`.
         seconds: Wall-clock time.
     """
 

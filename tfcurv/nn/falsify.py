@@ -16,6 +16,7 @@ from tfcurv import certificates
 from tfcurv import data as tfcurv_data
 from tfcurv import errors
 from tfcurv import report
+from tfcurv import version
 from tfcurv.nn.graph import Assumption
 from tfcurv.nn.subject import Subject
 from tfcurv.nn.subject import read_subject
@@ -149,7 +150,7 @@ def falsify(
     subject = read_subject(
         model, guard=result.guard, rigor=result.rigor, assume=assume
     )
-    _check_same("model", subject.model_hash, result.model_hash)
+    _check_same("model", subject.model_hash, result.model_hash, result)
     source = tfcurv_data.batches(
         _named_data(result.data_name) if data is None else data,
         input_shape=subject.input_shape,
@@ -159,15 +160,16 @@ def falsify(
         limit=result.num_images,
     )
     attacker = Attacker(subject, options, folder)
-    fingerprint = tfcurv_data.DataFingerprint()
+    fingerprint, parts = tfcurv_data.DataFingerprint(), []
     for batch in source:
         fingerprint.update(batch)
-    _check_same("data", fingerprint.hexdigest(), result.data_hash)
+        parts.append(fingerprint.hexdigest())
+    _check_same("data", parts[-1], result.data_hash, result)
     progress = keras.utils.Progbar(
         result.num_images, unit_name="image", verbose=verbose
     )
     count, first = 0, 0
-    for batch in source:
+    for batch in tfcurv_data.read_again(source, parts):
         x = tf.constant(batch.inputs.reshape(len(batch.labels), -1), tf.float64)
         part = slice(first, first + len(batch.labels))
         count += attacker(
@@ -190,9 +192,17 @@ def _named_data(name: str) -> str:
     return data_set
 
 
-def _check_same(what: str, found: str, expected: str) -> None:
-    if found != expected:
-        raise errors.InvalidResultError(
-            f"The {what} is not the one of the result. Received: {what} with "
-            f"sha256 {found}. Expected: {expected}."
+def _check_same(what: str, found: str, expected: str, result) -> None:
+    if found == expected:
+        return
+    saved_by, here = result.versions.get("tfcurv"), version.__version__
+    remedy = ""
+    if saved_by not in (None, here):
+        remedy = (
+            f" The result was saved by tfcurv {saved_by}, and this is {here}, "
+            "in which hashes may mean something else. Remedy: certify again."
         )
+    raise errors.InvalidResultError(
+        f"The {what} is not the one of the result. Received: {what} with "
+        f"sha256 {found}. Expected: {expected}.{remedy}"
+    )

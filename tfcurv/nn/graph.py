@@ -10,6 +10,7 @@ from tfcurv.nn import activation_layers
 from tfcurv.nn import model_calls
 from tfcurv.nn import reasons
 from tfcurv.nn import refusals
+from tfcurv.nn import training_mode
 from tfcurv.nn.nodes import Assumption as Assumption
 from tfcurv.nn.nodes import Graph as Graph
 from tfcurv.nn.nodes import Kind as Kind
@@ -25,8 +26,14 @@ class Survey:
         refusals: What is wrong with the model; empty if nothing is.
     """
 
-    def __init__(self, model: keras.Model, assume: Mapping[str, Assumption]):
-        """Reads the model.
+    def __init__(
+        self,
+        model: keras.Model,
+        assume: Mapping[str, Assumption],
+        *,
+        in_training: bool = False,
+    ):
+        """Reads the model; see `read_graph`.
 
         Raises:
             UnsupportedModelError: It is neither built nor of a known kind.
@@ -34,11 +41,15 @@ class Survey:
             TypeError: As `read_graph`.
         """
         model_calls.check_model(model)
-        reader = Reader(model, dict(assume))
+        trained = {}
+        if not in_training:
+            trained = training_mode.trained_when_called(model)
+        reader = Reader(model, dict(assume), trained)
         last = reader.walk(model, 0)
         self.nodes = tuple(reader.nodes[: last + 1])
         self._model = model
         self._assumed = tuple(reader.assumed)
+        self._assumed_in_training = tuple(reader.assumed_in_training)
         found = [node.refusal for node in reader.nodes]
         self.refusals = [each for each in found if each is not None]
         if not self.refusals:
@@ -53,7 +64,11 @@ class Survey:
         """
         if self.refusals:
             raise refusals.all_of(self._model, self.refusals)
-        return Graph(nodes=self.nodes, assumptions=self._assumed)
+        return Graph(
+            nodes=self.nodes,
+            assumptions=self._assumed,
+            trained_assumptions=self._assumed_in_training,
+        )
 
     def _check_logits(self) -> None:
         """Refuses a model without logits, and one that hides them."""
@@ -92,6 +107,7 @@ def read_graph(
     model: keras.Model,
     *,
     with_relu: bool = False,
+    in_training: bool = False,
     assume: Mapping[str, Assumption] | None = None,
 ) -> Graph:
     """Returns what a model computes in inference.
@@ -102,6 +118,8 @@ def read_graph(
     Args:
         model: A built `keras.Sequential` or functional model, or tfcurv's own.
         with_relu: Whether the caller can do without bounded curvature.
+        in_training: Whether the model is still to be trained, so that layers
+            may be random when it is called.
         assume: For names of layers that are not known, what they compute in
             inference. It is believed: what is proved rests on it.
 
@@ -115,7 +133,7 @@ def read_graph(
         ValueError: An assumption is about no layer, or one that is known.
         TypeError: An assumption is of another type.
     """
-    survey = Survey(model, assume or {})
+    survey = Survey(model, assume or {}, in_training=in_training)
     if not with_relu:
         survey.refusals += [
             refusals.unknown_activation(

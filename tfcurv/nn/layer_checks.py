@@ -4,23 +4,13 @@ import keras
 
 from tfcurv.nn import model_calls
 from tfcurv.nn import refusals
+from tfcurv.nn import training_mode
 
 #: What does nothing in inference; `type is`, for a subclass may do something.
 IDENTITIES = (
     keras.layers.Identity,
-    keras.layers.Dropout,
-    keras.layers.SpatialDropout1D,
-    keras.layers.SpatialDropout2D,
-    keras.layers.AlphaDropout,
-    keras.layers.GaussianDropout,
-    keras.layers.GaussianNoise,
     keras.layers.ActivityRegularization,
-    keras.layers.RandomFlip,
-    keras.layers.RandomRotation,
-    keras.layers.RandomTranslation,
-    keras.layers.RandomZoom,
-    keras.layers.RandomContrast,
-    keras.layers.RandomBrightness,
+    *training_mode.RANDOM,
 )
 
 # Keras itself replaces these two, in every layer.
@@ -28,21 +18,15 @@ _WRAPPED_BY_KERAS = ("build", "quantize")
 
 
 def check_call(call: model_calls.Call) -> None:
-    """Refuses uses of a layer other than on tensors, in inference.
+    """Refuses uses of a layer other than on tensors.
 
     Raises:
-        UnsupportedLayerError: It is given constants, or trained.
+        UnsupportedLayerError: It is given constants.
     """
     layer = call.operation
     if not call.only_tensors:
         raise refusals.unsupported(
             layer, "it was called on more than tensors of the model"
-        )
-    # What does nothing in inference does nothing in `model.predict`.
-    if call.in_training and type(layer) not in IDENTITIES:
-        raise refusals.unsupported(
-            layer,
-            "it was called with training=True; build the model without it",
         )
 
 

@@ -319,8 +319,5 @@ _WITH_ACTIVATION = tuple(
     if "Conv" in name or name == "Dense"
 )
 
-#: Types that Keras calls with training=True by itself, to no effect.
-SAME_IN_TRAINING = (keras.layers.CenterCrop,)
-
 #: How to read a layer of each type, and of no subclass.
 READERS = _readers()

@@ -4,6 +4,7 @@ Keras offers no public view of a functional model's graph; everything that
 touches its private one stands here.
 """
 
+from collections.abc import Iterator
 from collections.abc import Mapping
 import functools
 import os
@@ -28,7 +29,6 @@ class Call(NamedTuple):
         sources: What it is called on: numbers of earlier calls; -1 is the
             input of the model.
         shape: Of one sample after it, as Keras has it: None where open.
-        in_training: Whether it was asked to behave as in training.
         only_tensors: Whether it is called on those sources and nothing else.
         arguments: What it is called on, by position, tensors and others.
         settings: What else it is called with, by name.
@@ -38,7 +38,6 @@ class Call(NamedTuple):
     operation: keras.Operation
     sources: tuple[int, ...]
     shape: tuple[int | None, ...]
-    in_training: bool
     only_tensors: bool
     arguments: tuple[Any, ...] = ()
     settings: Mapping[str, Any] = types.MappingProxyType({})
@@ -139,6 +138,27 @@ def calls_of(model) -> list[Call]:
         seen.add(id(call.operation))
         calls.append(call)
     return calls
+
+
+def executed_in_order(
+    model,
+) -> Iterator[tuple[keras.Operation, Mapping[str, Any]]]:
+    """Yields what Keras calls when it runs a model, in its order.
+
+    Not that of `calls_of`, which need not be the same in branches.
+
+    Args:
+        model: A built `keras.Sequential` or functional model.
+
+    Yields:
+        The operation or layer, and the keywords that it was built with.
+    """
+    sequential = isinstance(model, keras.Sequential)
+    by_depth = (model._functional if sequential else model)._nodes_by_depth
+    for depth in sorted(by_depth, reverse=True):
+        for node in by_depth[depth]:
+            if node.operation and not node.is_input:
+                yield node.operation, node.arguments.kwargs
 
 
 def check_model(model) -> None:
@@ -261,7 +281,7 @@ def _call_of(tensor, numbers: dict[int, int]) -> Call:
             "use a layer with one output in its place",
         )
     settings = dict(node.arguments.kwargs)
-    in_training = bool(settings.pop("training", False))
+    settings.pop("training", None)  # See `training_mode`.
     given = keras.tree.flatten((node.arguments.args, settings))
     tensors = [each for each in given if each is not None]
     if not node.input_tensors:
@@ -276,7 +296,6 @@ def _call_of(tensor, numbers: dict[int, int]) -> Call:
         operation,
         sources,
         tuple(tensor.shape[1:]),
-        in_training,
         len(tensors) == len(sources),
         tuple(node.arguments.args),
         settings,

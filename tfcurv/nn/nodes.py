@@ -73,7 +73,10 @@ class Graph:
             its kind, and the last gives the logits.
         assumptions: Names of the layers that were taken for what the caller
             says they are, in the order in which they were read.
+        trained_assumptions: Those of them that are in training mode when the
+            model is merely called.
     """
 
     nodes: tuple[Node, ...]
     assumptions: tuple[str, ...] = ()
+    trained_assumptions: tuple[str, ...] = ()

@@ -15,6 +15,7 @@ from tfcurv.nn import linear_layers
 from tfcurv.nn import model_calls
 from tfcurv.nn import operations
 from tfcurv.nn import refusals
+from tfcurv.nn import training_mode
 from tfcurv.nn.activation_layers import read_activation
 from tfcurv.nn.linear_step import LinearMapSpec
 from tfcurv.nn.linear_step import LinearStep
@@ -38,9 +39,15 @@ class Reader:
     Attributes:
         nodes: Those that have been read.
         assumed: Names of the layers that were taken for what the caller says.
+        assumed_in_training: Those in training mode when the model is called.
     """
 
-    def __init__(self, model, assume: dict[str, Assumption]):
+    def __init__(
+        self,
+        model,
+        assume: dict[str, Assumption],
+        trained: training_mode.Trained,
+    ):
         for name, said in assume.items():
             if not isinstance(said, LinearMapSpec | bounds.Activation):
                 raise TypeError(
@@ -52,7 +59,9 @@ class Reader:
         shape = model_calls.input_shape(model)
         self.nodes = [Node(model, Kind.INPUT, (), shape)]
         self.assumed: list[str] = []
+        self.assumed_in_training: list[str] = []
         self._assume = assume
+        self._trained = trained
         self._seen: list[str] = []
 
     def walk(self, model, start: int) -> int:
@@ -116,9 +125,8 @@ class Reader:
             return self._append(layer, Kind.REFUSED, sources, call.shape)
         if role is not None:
             return self._read_operation(call, sources, role)
-        if kind in linear_layers.SAME_IN_TRAINING:
-            call = call._replace(in_training=False)
         layer_checks.check_call(call)
+        training_mode.check(layer, self._trained)
         if kind in _JOINS:
             return _JOINS[kind](self, layer, sources)
         layer_checks.check_single(layer, sources)
@@ -215,6 +223,8 @@ class Reader:
         (source,) = sources
         before = self.nodes[source].shape
         self.assumed.append(layer.name)
+        if id(layer) in self._trained:
+            self.assumed_in_training.append(layer.name)
         if isinstance(said, bounds.Activation):
             fits = call.shape == before
             needed = "an activation keeps the shape"

@@ -33,7 +33,7 @@ class TrainedGraph:
             UnsupportedModelError: As `read_graph`; also if a layer is to be
                 trained that carries no tracker.
         """
-        self._nodes = graph.read_graph(model).nodes
+        self._nodes = graph.read_graph(model, in_training=True).nodes
         self._tracked = []
         for node in self._nodes:
             if node.kind is graph.Kind.LINEAR:
