@@ -10,6 +10,7 @@ from tfcurv.data.batches import batches as batches
 from tfcurv.data.fingerprint import DataFingerprint as DataFingerprint
 from tfcurv.data.fingerprint import read_again as read_again
 from tfcurv.data.inputs import PixelRangeWarning as PixelRangeWarning
+from tfcurv.data.labels import is_one_hot as is_one_hot
 from tfcurv.data.named import DATASETS as DATASETS
 from tfcurv.data.named import DatasetInfo as DatasetInfo
 from tfcurv.data.named import Split as Split

@@ -1,8 +1,23 @@
 """Checks that labels are classes, and decodes one-hot ones."""
 
+from typing import Any
+
 import numpy as np
 
 from tfcurv.errors import DataError
+
+
+def is_one_hot(width: Any, num_classes: int) -> Any:
+    """Returns whether labels are rows of one entry a class.
+
+    The one rule by which training and certification tell them from indices of
+    classes. The number of rows plays no part: one row is no list of labels.
+
+    Args:
+        width: Numbers in the label of one example; an integer or a tensor.
+        num_classes: Number of classes.
+    """
+    return (width == num_classes) & (num_classes > 1)
 
 
 def class_labels(
@@ -11,7 +26,8 @@ def class_labels(
     """Returns labels as classes.
 
     Args:
-        labels: Integers `[n]` or `[n, 1]`, or one-hot `[n, num_classes]`.
+        labels: Whole numbers `[n]` or `[n, 1]`, of an integer or floating
+            dtype, or one-hot `[n, num_classes]`.
         num_classes: Number of classes.
         first_index: Index in the whole data set of `labels[0]`, for messages.
 
@@ -21,11 +37,15 @@ def class_labels(
     Raises:
         DataError: The labels have another form or are out of range.
     """
-    if labels.ndim == 2 and labels.shape[1] == num_classes > 1:
+    if labels.ndim == 2 and is_one_hot(labels.shape[1], num_classes):
         return _decode_one_hot(labels, first_index)
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
-    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+    is_floating = labels.dtype.kind == "f"
+    if is_floating and np.array_equal(labels, np.trunc(labels)):
+        # As Keras' losses take them. An infinity is out of every range.
+        is_floating = False
+    if labels.ndim != 1 or labels.dtype.kind not in "iuf" or is_floating:
         raise DataError(
             "The labels are not classes. Received: labels of shape "
             f"{labels.shape}, dtype={labels.dtype.name}. Allowed: integers "
@@ -37,7 +57,8 @@ def class_labels(
         raise DataError(
             "A label is out of range. "
             f"Received: label={labels[row]} at index {first_index + row}. "
-            f"Allowed: 0 to {num_classes - 1}."
+            f"Allowed: 0 to {num_classes - 1}. Remedy: leave out examples "
+            "without a class, such as those that a loss ignores."
         )
     return labels.astype(np.int32)
 

@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from tfcurv.nn import targets
+from tfcurv.nn.strength import Strength
 from tfcurv.nn.trained_graph import TrainedGraph
 
 _CONSTRAINTS = ("dual", "sphere")
@@ -31,12 +32,16 @@ class CurvatureAttack:
     spares networks with large curvature points that they could not be
     certified at. |m| is estimated as a fraction of K of Theorem 4.
 
+    It attacks the model as it is deployed and certified, in inference mode: no
+    dropout, moving statistics in batch normalizations. The loss at the points
+    that it finds is then taken in training mode, as `fit` does.
+
     Source: Singla and Feizi, "Second-Order Provable Defenses against
     Adversarial Attacks", ICML 2020 [SF20].
 
     Attributes:
-        epsilon: Radius, a non-trainable scalar variable that callbacks may
-            change during training.
+        epsilon: Radius in force, a non-trainable scalar variable that
+            callbacks may change during training; see `Strength`.
     """
 
     def __init__(
@@ -86,15 +91,12 @@ class CurvatureAttack:
                 f"Received: curvature_fraction={curvature_fraction!r}."
             )
         self._config = {
-            "epsilon": float(epsilon),
             "num_steps": int(num_steps),
             "constraint": constraint,
             "curvature_fraction": curvature_fraction,
             "target": targets.check_target(target),
         }
-        self.epsilon = keras.Variable(
-            float(epsilon), trainable=False, dtype="float32", name="epsilon"
-        )
+        self.epsilon = Strength(epsilon, name="epsilon")
 
     @property
     def needs_curvature(self) -> bool:
@@ -108,14 +110,18 @@ class CurvatureAttack:
         x: tf.Tensor,
         y: tf.Tensor,
     ) -> tf.Tensor:
-        """Returns the attacked points, in the shape of x.
+        """Returns the attacked points, in the shape and dtype of x.
 
         Args:
             model: Maps x to logits.
             graph: Its layers; None suffices on the sphere.
-            x: `[batch, ...]` floating inputs.
-            y: `[batch]` int32 labels.
+            x: `[batch, ...]` inputs, float32 or float64, whatever the
+                precision of the model: norms of gradients underflow in less.
+            y: `[batch]` int32 labels; a point whose label is
+                `targets.NO_CLASS` stays where it is.
         """
+        has_class = y != targets.NO_CLASS
+        y = tf.where(has_class, y, 0)
         kind = self._config["target"]
         # The pass that chooses the targets is the first gradient's, too.
         first, t = _margin_gradient(
@@ -128,9 +134,11 @@ class CurvatureAttack:
         least = tf.zeros_like(y, x.dtype)
         if self.needs_curvature:
             curvature = tf.stop_gradient(graph.curvature_estimate(y, t))
-            least = self._fraction(graph) * curvature
-        column = tf.reshape(least, [-1] + [1] * (x.shape.rank - 1))
-        return tf.stop_gradient(self.descend(gradient, x, first, column))
+            least = self._fraction(graph) * tf.cast(curvature, x.dtype)
+        column = [-1] + [1] * (x.shape.rank - 1)
+        attacked = self.descend(gradient, x, first, tf.reshape(least, column))
+        attacked = tf.where(tf.reshape(has_class, column), attacked, x)
+        return tf.stop_gradient(attacked)
 
     def _fraction(self, graph: TrainedGraph) -> float:
         given = self._config["curvature_fraction"]
@@ -160,17 +168,24 @@ class CurvatureAttack:
         return attacked
 
     def _step(self, x, gradient, least):
+        # step = g / max(||g|| / epsilon, |m|), without dividing by either. In
+        # units of the largest entry, whose square may be no number.
         axes = list(range(1, gradient.shape.rank))
-        squared = tf.reduce_sum(tf.square(gradient), axes, keepdims=True)
+        largest = tf.reduce_max(tf.abs(gradient), axes, keepdims=True)
+        usable = (largest > 0.0) & tf.math.is_finite(largest)
+        unit = tf.where(usable, largest, tf.ones_like(largest))
+        direction = tf.where(usable, gradient / unit, tf.zeros_like(gradient))
+        squared = tf.reduce_sum(tf.square(direction), axes, keepdims=True)
         epsilon = tf.cast(self.epsilon, x.dtype)
-        # step = g / max(||g|| / epsilon, |m|), without dividing by either.
-        norm = tf.sqrt(tf.maximum(squared, 1e-24))
-        step = epsilon / tf.maximum(norm, least * epsilon)
-        return x - step * gradient
+        norm = tf.sqrt(tf.maximum(squared, 1.0))
+        # An infinite |m| holds a point in place; one that is NaN says nothing.
+        held = least * epsilon / unit
+        norm = tf.maximum(norm, tf.where(tf.math.is_nan(held), norm, held))
+        return x - epsilon / norm * direction
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments."""
-        return dict(self._config)
+        """Returns the constructor's arguments, epsilon as it is by now."""
+        return {"epsilon": self.epsilon.settled} | self._config
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "CurvatureAttack":
@@ -182,7 +197,7 @@ def _margin_gradient(model, x, y, choose):
     """Returns the gradients of z_y - z_t, and t as chosen by the logits."""
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(x)
-        logits = model(x, training=False)
+        logits = tf.cast(model(x, training=False), x.dtype)
         t = choose(logits)
         own = tf.gather(logits, y, batch_dims=1)
         margin = own - tf.gather(logits, t, batch_dims=1)

@@ -12,9 +12,13 @@ class WarmUp(keras.callbacks.Callback):
 
     Acts on the adversary and the regularizers of a `tfcurv.Sequential` or
     `tfcurv.Model`. Before batch b of B a multiple min(1, b / B) of the final
-    value is in force, B being the batches of `epochs` epochs. A run that goes
-    on with `initial_epoch` past the warm-up has the final values at once.
-    Where Keras does not know the number of batches, whole epochs count.
+    value is in force, B being the batches of `epochs` epochs, also within
+    executions of several steps. The final value is the one that was in force
+    before training; it is in force again, and is what is saved, wherever
+    training ends or is interrupted. After the warm-up nothing is written: the
+    changes of other callbacks stay. A run that goes on with `initial_epoch`
+    past the warm-up has the final values at once. Where Keras does not know
+    the number of batches, whole epochs count.
     """
 
     def __init__(self, epochs: float = 3.0):
@@ -33,24 +37,13 @@ class WarmUp(keras.callbacks.Callback):
                 f"Received: epochs={epochs!r}."
             )
         self._epochs = epochs
-        self._finals: list[tuple[keras.Variable, float]] = []
         self._epoch = 0
+        self._is_over = False
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Notes the final values: those that the objects were made with.
-
-        Not the variables' own: Keras calls no hook at an interruption, and a
-        run that was interrupted while they rose would take them as final.
-        """
+        """Begins anew."""
         del logs
-        adversary = self.model.adversary
-        self._finals = [
-            (regularizer.gamma, regularizer.get_config()["gamma"])
-            for regularizer in self.model.curvature_regularizers
-        ]
-        if adversary is not None:
-            final = adversary.get_config()["epsilon"]
-            self._finals.append((adversary.epsilon, final))
+        self._is_over = False
 
     def on_epoch_begin(
         self, epoch: int, logs: dict[str, Any] | None = None
@@ -62,19 +55,23 @@ class WarmUp(keras.callbacks.Callback):
     def on_train_batch_begin(
         self, batch: int, logs: dict[str, Any] | None = None
     ) -> None:
-        """Sets the values for the next batch."""
+        """Sets the values for the next batches."""
         del logs
+        if self._is_over:
+            return
         steps = (self.params or {}).get("steps")
         part = batch / steps if steps else 0.0
         done = (self._epoch + part) / self._epochs
-        for variable, final in self._finals:
-            variable.assign(final * min(1.0, done))
+        step = 1.0 / (steps * self._epochs) if steps else 0.0
+        self._is_over = done >= 1.0
+        for strength in self.model.strengths:
+            strength.rise(done, step)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Sets the final values, also where training ends in the warm-up."""
         del logs
-        for variable, final in self._finals:
-            variable.assign(final)
+        for strength in self.model.strengths:
+            strength.settle()
 
 
 class CertifiedAccuracy(keras.callbacks.Callback):

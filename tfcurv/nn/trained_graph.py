@@ -1,5 +1,6 @@
 """What curvature-based training needs to know of a Keras model."""
 
+import functools
 import math
 
 import keras
@@ -24,7 +25,14 @@ _TRACKED = (tfcurv_layers.Dense, *_CONVOLUTIONS)
 
 
 class TrainedGraph:
-    """The steps of a model, with its layers' trackers."""
+    """The steps of a model, with its layers' trackers.
+
+    What the model computes in inference, as it is certified: a batch
+    normalization counts with its moving statistics, also while the loss is
+    taken with the batch's. K is that of the network that is deployed; in the
+    first hundreds of steps, while the moving variance is on its way from one,
+    it is far from that of the network in training mode.
+    """
 
     def __init__(self, model: keras.Model):
         """Reads the model.
@@ -38,7 +46,9 @@ class TrainedGraph:
         for node in self._nodes:
             if node.kind is graph.Kind.LINEAR:
                 self._check(node.layer)
-        self._dtype = tf.as_dtype(model.compute_dtype)
+        # The powers of norms in K leave the range of half precision.
+        is_double = model.compute_dtype == "float64"
+        self._dtype = tf.float64 if is_double else tf.float32
 
     def _check(self, layer) -> None:
         if type(layer) in _TRACKED:
@@ -58,12 +68,32 @@ class TrainedGraph:
         """The number of layers that track their norm."""
         return len(self._tracked)
 
-    def step(self) -> None:
-        """Takes one step of power iteration on every kernel."""
-        for layer in self._tracked:
-            layer.spectral_norm.step(layer.kernel)
+    def reads_as(self, other: "TrainedGraph") -> bool:
+        """Returns whether both have read the same; weights may differ.
 
-    def curvature_estimate(self, y: tf.Tensor, t: tf.Tensor) -> tf.Tensor:
+        Those that are not trained must be the same too: of them the graph
+        holds values, as of a scale or the kernel of a frozen layer.
+        """
+        return self._dtype == other._dtype and self._facts == other._facts
+
+    @functools.cached_property
+    def _facts(self) -> list[tuple]:
+        return [(*node[:6], _constants(node)) for node in self._nodes]
+
+    def step(self, power_iterations: int = 1) -> None:
+        """Takes steps of power iteration on every kernel.
+
+        Args:
+            power_iterations: Steps; a kernel that is new gets more.
+        """
+        for layer in self._tracked:
+            layer.spectral_norm.step(
+                layer.kernel, power_iterations=power_iterations
+            )
+
+    def curvature_estimate(
+        self, y: tf.Tensor, t: tf.Tensor, *, converged: bool = False
+    ) -> tf.Tensor:
         """Returns K(W, y, t) `[batch]` of Theorem 4 with tracked norms.
 
         K(W, y, t) = K(W, t, y), so that C classes have C (C - 1) / 2 values.
@@ -73,31 +103,35 @@ class TrainedGraph:
         Args:
             y: `[batch]` int32 labels.
             t: `[batch]` int32 other classes.
+            converged: Whether norms are those that power iteration from the
+                trackers' vectors ends with, as an evaluation reports them,
+                instead of the trackers' own.
         """
         classes = math.prod(self._nodes[-1].shape)
         if classes > _FEW_CLASSES:
-            return self._estimate(y, t)
+            return self._estimate(y, t, converged)
         first, second = np.triu_indices(classes, 1)
         position = np.full((classes, classes), len(first))
         position[first, second] = position[second, first] = range(len(first))
-        values = self._estimate(tf.constant(first), tf.constant(second))
+        pairs = tf.constant(first), tf.constant(second)
+        values = self._estimate(*pairs, converged)
         pair = tf.gather(tf.gather(position, y), t, batch_dims=1)
         # A product, so that its gradient is one. No entry of a row is on for
         # the pair of a class with itself, whose K is zero.
         chosen = tf.one_hot(pair, len(first), dtype=values.dtype)
         return tf.linalg.matvec(chosen, values)
 
-    def _estimate(self, y: tf.Tensor, t: tf.Tensor) -> tf.Tensor:
+    def _estimate(self, y, t, converged: bool) -> tf.Tensor:
         classes = math.prod(self._nodes[-1].shape)
         rows = tf.one_hot(y, classes, dtype=self._dtype)
         rows -= tf.one_hot(t, classes, dtype=self._dtype)
         steps = [
-            bounds.TrainedStep(self._operation(node), node.sources)
+            bounds.TrainedStep(self._operation(node, converged), node.sources)
             for node in self._nodes
         ]
         return bounds.theorem4_estimate(steps, rows)
 
-    def _operation(self, node: graph.Node):
+    def _operation(self, node: graph.Node, converged: bool):
         if node.kind is graph.Kind.INPUT:
             return None
         if node.kind is graph.Kind.ACTIVATION:
@@ -107,17 +141,17 @@ class TrainedGraph:
             return bounds.TrainedAdd()
         if node.kind is graph.Kind.CONCATENATE:
             return bounds.TrainedConcatenate(shapes, node.axis)
-        return self._map(node, shapes[0])
+        return self._map(node, shapes[0], converged)
 
-    def _map(self, node: graph.Node, shape: tuple[int, ...]):
+    def _map(self, node: graph.Node, shape: tuple[int, ...], converged: bool):
         layer = node.layer
         if _is_normalization(layer):
             return _normalization(layer, shape)
         if type(layer) not in _TRACKED:
             return bounds.FixedMap(node.step.map)
-        kernel = tf.convert_to_tensor(layer.kernel)
-        norm = layer.spectral_norm(kernel)
-        kernel = tf.cast(kernel, self._dtype)
+        kernel = tf.cast(layer.kernel, self._dtype)
+        tracker = layer.spectral_norm
+        norm = (tracker.converged if converged else tracker)(kernel)
         if type(layer) in _CONVOLUTIONS:
             return _TrainedConvolution(layer, kernel, norm, shape)
         return bounds.TrainedDense(kernel, norm, math.prod(shape[:-1]))
@@ -133,17 +167,36 @@ def _is_normalization(layer) -> bool:
     return type(layer) is keras.layers.BatchNormalization
 
 
+def _constants(node: graph.Node) -> tuple:
+    """Returns what of a node's map is no variable to the graph."""
+    layer = node.layer
+    if node.step is None or type(layer) in _TRACKED:
+        return ()
+    if _is_normalization(layer):
+        return (layer.epsilon, layer.scale, layer.axis)
+    # Maps are the same if they map one general vector to the same values.
+    with tf.init_scope():
+        probe = np.random.default_rng(0).normal(size=(1, node.step.map.outputs))
+        found = node.step.map.transpose(tf.constant(probe))
+    return tuple(found.numpy().ravel())
+
+
 def _normalization(layer, shape) -> bounds.TrainedDiagonal:
     """Returns x -> gamma / sqrt(variance + epsilon) x, of inference."""
-    variance = tf.convert_to_tensor(layer.moving_variance)
+    variance = _at_least_single(layer.moving_variance)
     scale = tf.math.rsqrt(variance + layer.epsilon)
     if layer.scale:
-        scale *= tf.convert_to_tensor(layer.gamma)
+        scale *= _at_least_single(layer.gamma)
     # The axis counts the batch.
     rank = len(shape) + 1
     spread = np.ones(rank, np.int64)
     spread[layer.axis] = -1
     return bounds.TrainedDiagonal(tf.reshape(scale, spread[1:]), shape)
+
+
+def _at_least_single(variable) -> tf.Tensor:
+    value = tf.convert_to_tensor(variable)
+    return value if value.dtype == tf.float64 else tf.cast(value, tf.float32)
 
 
 class _TrainedConvolution(bounds.TrainedMap):
