@@ -20,8 +20,11 @@ from tfcurv.nn import Sequential as Sequential
 from tfcurv.nn import SpectralNormTracker as SpectralNormTracker
 from tfcurv.nn import WarmUp as WarmUp
 from tfcurv.nn import certify as certify
+from tfcurv.nn import check as check
+from tfcurv.nn import copy_weights as copy_weights
 from tfcurv.nn import curvature_report as curvature_report
 from tfcurv.nn import falsify as falsify
+from tfcurv.nn import from_keras as from_keras
 from tfcurv.nn import layers as layers
 from tfcurv.nn import network_from_model as network_from_model
 from tfcurv.version import __version__ as __version__

@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from tfcurv.nn import usage
 from tfcurv.nn.certify import certify
 
 
@@ -41,8 +42,13 @@ class WarmUp(keras.callbacks.Callback):
         self._is_over = False
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Begins anew."""
+        """Begins anew.
+
+        Raises:
+            TypeError: The model is none of tfcurv's.
+        """
         del logs
+        usage.check_warmed_up(self.model)
         self._is_over = False
 
     def on_epoch_begin(

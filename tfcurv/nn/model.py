@@ -5,7 +5,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfcurv.nn import rebuilding
 from tfcurv.nn import targets
+from tfcurv.nn import usage
 from tfcurv.nn.attack import CurvatureAttack
 from tfcurv.nn.example_losses import reduce_as_compiled
 from tfcurv.nn.regularizer import CurvatureRegularizer
@@ -164,6 +166,8 @@ class _CurvatureTraining:
         loss is that of training mode, as in Keras.
         """
         x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
+        if self._adversary is not None:
+            usage.check_attacked(self, x)
         self.update_spectral_norms()
         if self._adversary is not None:
             graph = self._read_graph() if self._needs_graph() else None
@@ -207,6 +211,22 @@ class _CurvatureTraining:
     @staticmethod
     def _labels(y: Any, num_classes: int) -> tf.Tensor:
         return targets.class_indices(keras.tree.flatten(y)[0], num_classes)
+
+    def export_plain(self) -> keras.Model:
+        """Returns a stock Keras model with the same weights.
+
+        It can be saved and loaded where tfcurv is not installed. Names, dtype
+        policies, `trainable` flags and models in models stay; it shares no
+        weights with this model and is not compiled, and has neither
+        regularizers nor adversary. `tfcurv.from_keras` goes the other way.
+
+        Raises:
+            UnsupportedModelError: A layer cannot be made anew from its config,
+                or the model is of a subclass.
+        """
+        plain = {own: kind for kind, own in rebuilding.TRACKED.items()}
+        containers = keras.Sequential, keras.Model
+        return rebuilding.rebuild(self, plain, containers)
 
     def get_config(self) -> dict[str, Any]:
         """Returns Keras' config, the regularizers and the adversary.

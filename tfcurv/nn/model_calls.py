@@ -4,6 +4,7 @@ Keras offers no public view of a functional model's graph; everything that
 touches its private one stands here.
 """
 
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 import functools
@@ -161,17 +162,68 @@ def executed_in_order(
                 yield node.operation, node.arguments.kwargs
 
 
+def input_like(tensor) -> keras.KerasTensor:
+    """Returns a new keras.Input with the settings of another."""
+    return keras.Input(
+        batch_shape=tensor.shape,
+        dtype=tensor.dtype,
+        name=tensor._keras_history.operation.name,
+        sparse=tensor.sparse,
+    )
+
+
+def run_anew(
+    model: keras.Model, make: Callable[[keras.Operation], keras.Operation]
+) -> tuple[Any, Any]:
+    """Calls other operations as a functional model calls its own.
+
+    Args:
+        model: A functional model.
+        make: Gives what is to be called in an operation's place.
+
+    Returns:
+        New inputs and outputs, in the structure of the model's.
+    """
+    inputs = keras.tree.map_structure(input_like, model._inputs_struct)
+    outputs = model._run_through_graph(inputs, operation_fn=make)
+    return inputs, outputs
+
+
+def leaves(model: keras.Model) -> list[keras.layers.Layer]:
+    """Returns the layers with weights, at any depth, each once."""
+    found: dict[int, keras.layers.Layer] = {}
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            found |= {id(each): each for each in leaves(layer)}
+        elif layer.weights:
+            found[id(layer)] = layer
+    return list(found.values())
+
+
 def check_model(model) -> None:
     """Refuses what is no built model of a known kind, with one input.
 
     Raises:
         UnsupportedModelError: As `calls_of`.
     """
-    _check_kind(model)
+    check_kind(model)
+    # A model built on no shape has no `inputs` either.
+    if not model.built or getattr(model, "inputs", None) is None:
+        raise refusals.of_model(
+            model,
+            "The model has no weights yet.",
+            f"model={model.name!r}, not built",
+            "give it a keras.Input, or call it once",
+        )
     _check_ends(model)
 
 
-def _check_kind(model) -> None:
+def check_kind(model) -> None:
+    """Refuses what is no model of a kind whose layers can be seen.
+
+    Raises:
+        UnsupportedModelError: It is a file, of Keras 2 or subclassed.
+    """
     if isinstance(model, str | os.PathLike):
         raise errors.UnsupportedModelError(
             "A file must be read first, with `tfcurv.nn.read_model`. "
@@ -200,14 +252,6 @@ def _check_kind(model) -> None:
             "keras.Model(inputs, outputs), tfcurv.Sequential, tfcurv.Model",
             "build it of layers with one of these, and move the weights with "
             "`set_weights`",
-        )
-    # A model built on no shape has no `inputs` either.
-    if not model.built or getattr(model, "inputs", None) is None:
-        raise refusals.of_model(
-            model,
-            "The model has no weights yet.",
-            f"model={model.name!r}, not built",
-            "give it a keras.Input, or call it once",
         )
 
 

@@ -1,0 +1,54 @@
+"""Whether a model and its data can be trained in tfcurv's ways."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfcurv import errors
+
+
+def check_attacked(model: keras.Model, x: Any) -> None:
+    """Refuses what an adversary cannot move: all but one input and one output.
+
+    Args:
+        model: The model that is trained.
+        x: Inputs of one batch.
+
+    Raises:
+        UnsupportedModelError: The inputs are not one tensor, or the model has
+            several inputs or outputs.
+    """
+    if not tf.is_tensor(x):
+        raise errors.UnsupportedModelError(
+            "An adversary moves inputs that are one tensor. "
+            f"Received: inputs as a {type(x).__name__} for model "
+            f"{model.name!r}. Remedy: build the model as "
+            "tfcurv.Model(image, logits), with one keras.Input and in no dict "
+            "or list, and pass the array itself to `fit`."
+        )
+    # A model that is not built yet has none.
+    outputs = getattr(model, "outputs", None)
+    if outputs is not None and len(outputs) != 1:
+        raise errors.UnsupportedModelError(
+            "An adversary lowers the margin between logits that are the one "
+            f"output of a model. Received: model={model.name!r} with "
+            f"{len(outputs)} outputs, {model.output_names}. Remedy: train "
+            "tfcurv.Model(input, logits) with the adversary, and other "
+            "outputs by another model on the same layers."
+        )
+
+
+def check_warmed_up(model: keras.Model) -> None:
+    """Refuses a model that has nothing to be raised.
+
+    Raises:
+        TypeError: It is none of tfcurv's.
+    """
+    if not hasattr(model, "curvature_regularizers"):
+        raise TypeError(
+            "WarmUp raises the epsilon and gamma of tfcurv's own models. "
+            f"Received: model={model.name!r} of type {type(model).__name__}. "
+            "Remedy: tfcurv.Sequential or tfcurv.Model in place of Keras' "
+            "own, which tfcurv.from_keras(model) makes of a trained one."
+        )
