@@ -128,14 +128,14 @@ def _network(found: graph.Graph, **settings) -> bounds.Network:
 
 def _relu_refusals(nodes: Sequence[graph.Node], **settings) -> list:
     """Returns what is wrong with ReLU: its quadratic bounds reach one layer."""
-    bent = [n for n in nodes if n.kind is graph.Kind.ACTIVATION]
+    bent = [n for n in nodes[:-1] if n.activation or _is_bent(n.refusal)]
     kinked = [node for node in bent if node.activation is bounds.RELU]
     joins = {node.kind for node in nodes} & _JOINS
     if len(bent) > 1 or joins:
         why = (
             "ReLU can be certified as the only activation of a network, "
             "without branches; others need bounded curvature, and this one "
-            f"has {len(bent)} activations that are known"
+            f"has {len(bent)} activations"
         )
         remedy = "use a smooth activation, such as 'softplus'"
     elif settings != {"guard": None, "rigor": "verified"}:
@@ -152,6 +152,10 @@ def _relu_refusals(nodes: Sequence[graph.Node], **settings) -> list:
         )
         for node in kinked
     ]
+
+
+def _is_bent(refusal: errors.UnsupportedModelError | None) -> bool:
+    return isinstance(refusal, errors.UnsupportedActivationError)
 
 
 def _not_finite(model: keras.Model) -> list[errors.NonFiniteWeightsError]:

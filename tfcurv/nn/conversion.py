@@ -45,14 +45,18 @@ def copy_weights(source: keras.Model, target: keras.Model) -> None:
             of those of `source`.
 
     Raises:
-        UnsupportedModelError: A layer has other weights; nothing is copied.
+        UnsupportedModelError: A layer has other weights, or a model is
+            subclassed or not built; nothing is copied.
     """
+    for model in (source, target):
+        model_calls.check_built(model)
     pairs = model_calls.leaves(source), model_calls.leaves(target)
     if len(pairs[0]) != len(pairs[1]):
         raise errors.UnsupportedModelError(
             "Weights move between models of the same layers. Received: "
             f"source={source.name!r} with {len(pairs[0])} layers with weights, "
-            f"target={target.name!r} with {len(pairs[1])}."
+            f"target={target.name!r} with {len(pairs[1])}. Remedy: "
+            "tfcurv.from_keras(source), which builds a model like it."
         )
     for old, new in zip(*pairs):
         rebuilding.check_same_weights(old, new)

@@ -206,6 +206,16 @@ def check_model(model) -> None:
     Raises:
         UnsupportedModelError: As `calls_of`.
     """
+    check_built(model)
+    _check_ends(model)
+
+
+def check_built(model) -> None:
+    """Refuses what is no model of a known kind, or has no weights yet.
+
+    Raises:
+        UnsupportedModelError: It is not.
+    """
     check_kind(model)
     # A model built on no shape has no `inputs` either.
     if not model.built or getattr(model, "inputs", None) is None:
@@ -215,7 +225,6 @@ def check_model(model) -> None:
             f"model={model.name!r}, not built",
             "give it a keras.Input, or call it once",
         )
-    _check_ends(model)
 
 
 def check_kind(model) -> None:

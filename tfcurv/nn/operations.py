@@ -313,5 +313,3 @@ def read_mean(count: int, shape: _Shape) -> LinearStep:
 def read_opposite(shape: _Shape) -> LinearStep:
     """Returns x -> -x on samples of a shape."""
     return _scaled(shape, np.array(-1.0))
-
-

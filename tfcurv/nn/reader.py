@@ -291,3 +291,8 @@ _JOINS = {
     keras.layers.Subtract: Reader._subtract,
 }
 _LAYERS = {*_JOINS, *_ONE_SOURCE}
+
+
+def known_types() -> frozenset[type]:
+    """Returns the classes of layers that may be read."""
+    return frozenset(_LAYERS)

@@ -86,7 +86,7 @@ def unknown(layer, num_sources: int) -> errors.UnsupportedLayerError:
         layer: The layer, or an operation without one.
         num_sources: On how many tensors it is called.
     """
-    reason = _known_reason(type(layer))
+    reason = known_reason(type(layer))
     if reason is None:
         tell = _TELL if num_sources == 1 else _CALL_TENSORS
         reason = reasons.Reason("nothing is known about it", tell)
@@ -94,13 +94,21 @@ def unknown(layer, num_sources: int) -> errors.UnsupportedLayerError:
     return unsupported(layer, reason.why, remedy)
 
 
-def _known_reason(kind: type) -> reasons.Reason | None:
-    """Returns why a class of Keras' own cannot be certified."""
-    name = kind.__name__
-    if kind is getattr(keras.layers, name, None):
-        return reasons.LAYERS.get(name)
+def known_reason(kind: type) -> reasons.Reason | None:
+    """Returns why a class of Keras' own cannot be certified.
+
+    Args:
+        kind: A class of layers or operations.
+
+    Returns:
+        None if the class is not Keras' own, or newer than the tables.
+    """
+    # Some are called otherwise within Keras, some have several names.
+    for name, public in vars(keras.layers).items():
+        if public is kind and name in reasons.LAYERS:
+            return reasons.LAYERS[name]
     if kind.__module__.startswith("keras.src.ops."):
-        return reasons.OPERATIONS.get(name)
+        return reasons.OPERATIONS.get(kind.__name__)
     return None
 
 
