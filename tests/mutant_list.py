@@ -856,22 +856,22 @@ _KERAS = (
             "An unknown layer taken for the identity: gloro counts "
             "unknown layers as 1-Lipschitz."
         ),
-        file="tfcurv/nn/graph.py",
-        old="raise refusals.unknown(layer)",
+        file="tfcurv/nn/reader.py",
+        old="raise refusals.unknown(layer, len(sources))",
         new="return sources[0]",
         tests=("tests/nn_graph_refusals_test.py::LayerTest",),
     ),
     Mutant(
         name="subclass_trusted",
         fault="A subclass of Dense taken for Dense, whatever its `call` does.",
-        file="tfcurv/nn/graph.py",
+        file="tfcurv/nn/reader.py",
         old="layer, kind = call.operation, type(call.operation)",
         new=(
             "layer, kind = call.operation, type(call.operation)\n"
-            "        if kind not in _ONE_SOURCE:\n"
-            "            kind = kind.__mro__[1]\n"
+            "        if kind not in _LAYERS:\n"
+            "            _LAYERS.add(kind)\n"
             "            readers = linear_layers.READERS\n"
-            "            readers[type(layer)] = readers.get(kind)"
+            "            readers[kind] = readers.get(kind.__mro__[1])"
         ),
         tests=("tests/nn_graph_refusals_test.py::LayerTest",),
     ),
@@ -879,8 +879,12 @@ _KERAS = (
         name="softmax_head_accepted",
         fault="Probabilities certified as if they were logits.",
         file="tfcurv/nn/activation_layers.py",
-        old="        raise refusals.head(layer, name)",
-        new="        return None",
+        old="        if fn is known:\n",
+        new=(
+            "        if fn is keras.activations.softmax:\n"
+            "            return None\n"
+            "        if fn is known:\n"
+        ),
         tests=("tests/nn_graph_refusals_test.py",),
     ),
     Mutant(
@@ -889,10 +893,14 @@ _KERAS = (
         file="tfcurv/nn/layer_checks.py",
         old=(
             "        raise refusals.unsupported(\n"
-            '            layer, f"its dtype policy is {policy.name!r}"\n'
-            "        )"
+            "            layer,\n"
+            '            f"its dtype policy is {policy.name!r}",\n'
         ),
-        new="        return",
+        new=(
+            "        refusals.unsupported(\n"
+            "            layer,\n"
+            '            f"its dtype policy is {policy.name!r}",\n'
+        ),
         tests=("tests/nn_graph_refusals_test.py",),
     ),
     Mutant(
@@ -987,7 +995,7 @@ _KERAS = (
         name="agreement_unchecked",
         fault="A model that computes something else than its layers say.",
         file="tfcurv/nn/adapter.py",
-        old="_check_agreement(model, network, found.assumptions)\n    return",
+        old="_check_agreement(model, network, found)\n    return",
         new="return",
         tests=("tests/nn_adapter_test.py::RefusalTest",),
     ),
@@ -1006,9 +1014,73 @@ _KERAS = (
         name="diverged_weights_accepted",
         fault="NaN among the weights not refused by name.",
         file="tfcurv/nn/adapter.py",
-        old="    _check_finite(model)\n",
+        old="        *_not_finite(model),\n",
         new="",
         tests=("tests/nn_adapter_test.py::RefusalTest",),
+    ),
+    Mutant(
+        name="function_known_by_its_name",
+        fault="A user's function taken for the one of Keras that it is named.",
+        file="tfcurv/nn/activation_layers.py",
+        old="        if fn is known:\n",
+        new='        if getattr(fn, "__name__", "") == known.__name__:\n',
+        tests=("tests/nn_operations_test.py::FunctionTest",),
+    ),
+    Mutant(
+        name="settings_of_an_operation_ignored",
+        fault="The approximation of gelu taken for gelu.",
+        file="tfcurv/nn/operations.py",
+        old="if (found := getattr(operation, name)) != value:",
+        new="if (found := getattr(operation, name)) is ...:",
+        tests=("tests/nn_operations_test.py::FunctionTest",),
+    ),
+    Mutant(
+        name="constant_varies_in_the_batch",
+        fault="A constant with an axis of samples taken for that of one.",
+        file="tfcurv/nn/operations.py",
+        old="whole = (1, *shape)",
+        new="whole = (number.shape[0] if number.ndim > len(shape) else 1, *shape)",
+        tests=("tests/nn_operations_test.py::RefusalTest",),
+    ),
+    Mutant(
+        name="constant_taken_as_float32_holds_it",
+        fault="A number that Keras rounds to float32 read as if it did not.",
+        file="tfcurv/nn/operations.py",
+        old="exact = held and np.array_equal(number.astype(np.float32), array)",
+        new="exact = held",
+        tests=("tests/nn_operations_test.py::AffineTest",),
+    ),
+    Mutant(
+        name="sum_along_another_axis",
+        fault="A sum that Keras takes for a bias read as broadcasting has it.",
+        file="tfcurv/nn/operations.py",
+        old="if taken != where or",
+        new="if",
+        tests=("tests/nn_operations_test.py::RefusalTest",),
+    ),
+    Mutant(
+        name="divided_by_what_depends_on_the_input",
+        fault="A quotient by the input, 255 / x, read as x / 255.",
+        file="tfcurv/nn/operations.py",
+        old='if role == "/" and not is_first:',
+        new='if role == "/" and is_first is None:',
+        tests=("tests/nn_operations_test.py::RefusalTest",),
+    ),
+    Mutant(
+        name="refused_layer_passed_over",
+        fault="A model certified although a layer of it was refused.",
+        file="tfcurv/nn/graph.py",
+        old="        if self.refusals:\n            raise",
+        new="        if len(self.refusals) > 1:\n            raise",
+        tests=("tests/nn_graph_refusals_test.py::LayerTest",),
+    ),
+    Mutant(
+        name="exported_weights_left_behind",
+        fault="A plain model that is exported with weights of its own.",
+        file="tfcurv/nn/rebuilding.py",
+        old="        target.assign(source)",
+        new="        target.assign(target)",
+        tests=("tests/nn_conversion_test.py::ConversionTest",),
     ),
 )
 
