@@ -1039,7 +1039,7 @@ _KERAS = (
         fault="A constant with an axis of samples taken for that of one.",
         file="tfcurv/nn/operations.py",
         old="whole = (1, *shape)",
-        new="whole = (number.shape[0] if number.ndim > len(shape) else 1, *shape)",
+        new="whole = (*number.shape[:1], *shape)",
         tests=("tests/nn_operations_test.py::RefusalTest",),
     ),
     Mutant(

@@ -235,6 +235,15 @@ class FunctionTest(parameterized.TestCase):
         )
         oracle.assert_agrees(model, 1e-5, with_relu=True)
 
+    def test_reading_names_no_operation_of_its_own(self):
+        def name(number):
+            return (keras.Input((4,)) / number)._keras_history.operation.name
+
+        before = int(name(2.0).removeprefix("true_divide").strip("_") or 0)
+        graph.read_graph(_model(lambda x: -x))
+        after = int(name(2.0).removeprefix("true_divide").strip("_"))
+        self.assertEqual(after, before + 1)
+
     @parameterized.parameters(
         (keras.ops.gelu, "approximate=True"),
         (lambda x: keras.activations.elu(x, 0.5), "alpha=0.5"),

@@ -5,8 +5,10 @@ number to the tensor's dtype, so that the function of the stored number and
 the one that runs differ; what is read covers both.
 """
 
+from collections.abc import Callable
 import functools
 import numbers
+import sys
 from typing import Any
 from typing import NamedTuple
 
@@ -49,22 +51,25 @@ def role_of(operation: keras.Operation) -> str | None:
     return "function" if kind in _functions() else _arithmetic().get(kind)
 
 
-def _kind_of(result) -> type:
-    """The class of the operation that has made a tensor."""
-    return type(result._keras_history.operation)
+def _class(function: Callable, name: str) -> type:
+    """The class of an operation, which stands beside the public function.
+
+    Not that of a call's result: each would count in the names of operations
+    that users make later.
+    """
+    return vars(sys.modules[function.__module__])[name]
 
 
 @functools.cache
 def _arithmetic() -> dict[type, str]:
-    """Returns classes that have no public names."""
-    x = keras.Input((1,))
+    ops = keras.ops
     return {
-        _kind_of(x + x): "+",
-        _kind_of(x - x): "-",
-        _kind_of(x * x): "*",
-        _kind_of(x / x): "/",
-        _kind_of(keras.ops.divide(x, x)): "/",
-        _kind_of(-x): "negative",
+        _class(ops.add, "Add"): "+",
+        _class(ops.subtract, "Subtract"): "-",
+        _class(ops.multiply, "Multiply"): "*",
+        _class(ops.divide, "Divide"): "/",
+        _class(ops.true_divide, "TrueDivide"): "/",
+        _class(ops.negative, "Negative"): "negative",
     }
 
 
@@ -82,23 +87,19 @@ class _Function(NamedTuple):
 
 @functools.cache
 def _functions() -> dict[type, _Function]:
-    x = keras.Input((1,))
-    found = {
-        _kind_of(getattr(keras.ops, name)(x)): _Function(
-            bounds.activation(name)
-        )
-        for name in ("sigmoid", "silu", "softplus", "softsign", "tanh")
-    }
+    ops, known = keras.ops, bounds.activation
     plain = {"negative_slope": 0.0, "max_value": None, "threshold": 0.0}
-    return found | {
-        _kind_of(keras.ops.gelu(x)): _Function(
-            bounds.activation("gelu"), {"approximate": False}
-        ),
-        _kind_of(keras.ops.elu(x)): _Function(
-            bounds.activation("elu"), {"alpha": 1.0}
-        ),
-        _kind_of(keras.ops.relu(x)): _Function(bounds.RELU),
-        _kind_of(keras.activations.relu(x)): _Function(bounds.RELU, plain),
+    exact = {"approximate": False}
+    return {
+        _class(ops.tanh, "Tanh"): _Function(known("tanh")),
+        _class(ops.sigmoid, "Sigmoid"): _Function(known("sigmoid")),
+        _class(ops.silu, "Silu"): _Function(known("silu")),
+        _class(ops.softplus, "Softplus"): _Function(known("softplus")),
+        _class(ops.softsign, "Softsign"): _Function(known("softsign")),
+        _class(ops.gelu, "Gelu"): _Function(known("gelu"), exact),
+        _class(ops.elu, "Elu"): _Function(known("elu"), {"alpha": 1.0}),
+        _class(ops.relu, "Relu"): _Function(bounds.RELU),
+        _class(keras.activations.relu, "ReLU"): _Function(bounds.RELU, plain),
     }
 
 
