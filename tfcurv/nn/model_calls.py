@@ -285,14 +285,28 @@ def _check_ends(model) -> None:
             "Cropping or joined outside the model",
         )
     (tensor,) = model.inputs
-    if tensor.dtype not in PRECISIONS:
+    received = (
+        f"model={model.name!r}, whose keras.Input has "
+        f"dtype={tensor.dtype!r}. Allowed: {PRECISIONS}"
+    )
+    if tensor.dtype in PRECISIONS:
+        return
+    if "float" in tensor.dtype:
         raise refusals.of_model(
             model,
             "The model rounds its input to a type of low precision.",
-            f"model={model.name!r}, whose keras.Input has "
-            f"dtype={tensor.dtype!r}. Allowed: {PRECISIONS}",
+            received,
             "give the keras.Input dtype='float32'",
         )
+    raise refusals.of_model(
+        model,
+        "The model takes whole numbers or text, around which there is no ball "
+        "of inputs.",
+        received,
+        "give the keras.Input of images dtype='float32'; of what looks up or "
+        "reads text, certify the part behind it, keras.Model(its output, "
+        "logits)",
+    )
 
 
 def _ordered(model) -> list:

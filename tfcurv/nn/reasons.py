@@ -150,7 +150,7 @@ _ROWS: dict[str, Reason] = {
 #: By name of a layer of Keras' own.
 LAYERS = {name: row for names, row in _ROWS.items() for name in names.split()}
 
-_AS_LAYER = "an operation that is not read"
+_AS_LAYER = "it is an operation that is not read"
 _OPERATION_ROWS: dict[str, Reason] = {
     "Power Square Sqrt Exp Log Sin Cos Reciprocal": Reason(
         "it is not linear, and its curvature has no known bound", _SMOOTH
@@ -158,7 +158,7 @@ _OPERATION_ROWS: dict[str, Reason] = {
     "Absolute Maximum Minimum Clip Max Min Sign LeakyRelu Relu6 HardTanh "
     "HardSigmoid HardSilu Selu Where": Reason(_KINKS, _SMOOTH),
     "FloorDivide Floor Ceil Round Mod Greater Less": Reason(
-        "its output jumps", "leave it out"
+        "its output jumps", "use a smooth function, such as sigmoid, instead"
     ),
     "Softmax LogSoftmax": Reason(
         "it divides by a sum over the sample",
