@@ -53,6 +53,22 @@ class RescalingTest(parameterized.TestCase):
         step = _assert_agree(layer, shape)
         self.assertEqual((step.roundings, step.bias_error), (0, 0.0))
 
+    @parameterized.parameters("float32", "float64")
+    def test_takes_the_numbers_that_keras_computes_with(self, dtype):
+        scale, offset = 1.0 / 255.0, [0.1, 1.0 / 3.0, 1e-9]
+        for numbers in (offset, np.array(offset)):
+            layer = _L.Rescaling(scale, numbers, dtype=dtype)
+            step = linear_layers.read_linear(layer, (3,))
+            used = np.asarray(layer(np.zeros((1, 3))))[0]
+            if dtype == "float64":
+                np.testing.assert_array_equal(step.bias, used)
+                # Powers of two, beside which an offset is nothing.
+                large = np.asarray(layer(np.full((1, 3), 2.0**200)))[0]
+                scaled = step.map.apply(np.full((1, 3), 2.0**200))[0]
+                np.testing.assert_array_equal(scaled, large)
+            else:
+                np.testing.assert_array_equal(step.bias, offset)
+
     @parameterized.parameters(
         ([1.0, 2.0], (3,)), ([1.0, 2.0], (2, 1)), ([[1.0], [2.0]], (4,))
     )

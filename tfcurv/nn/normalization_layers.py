@@ -30,9 +30,20 @@ def read_rescaling(layer, shape: tuple[int, ...]) -> LinearStep:
         raise refusals.unsupported(
             layer, "image_data_format() is 'channels_first'"
         )
-    scale = _fitted(layer, layer.scale, shape)
-    offset = _fitted(layer, layer.offset, shape)
+    scale = _fitted(layer, _as_used(layer, layer.scale), shape)
+    offset = _fitted(layer, _as_used(layer, layer.offset), shape)
     return _step(layer, shape, scale, offset)
+
+
+def _as_used(layer, value):
+    """Returns a number of a Rescaling as the layer computes with it.
+
+    In float64 that is its float32, through which Keras takes Python's numbers;
+    in float32 the rounding is the execution's, as of all else.
+    """
+    if layer.compute_dtype != "float64":
+        return value
+    return layer.backend.cast(value, "float64")
 
 
 def read_normalization(layer, shape: tuple[int, ...]) -> LinearStep:
