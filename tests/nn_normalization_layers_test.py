@@ -39,6 +39,46 @@ def _batch_normalization(shape, seed=0, **settings):
     return layer
 
 
+class SavedNormalizationTest(parameterized.TestCase):
+    """What is certified is what a saved and loaded layer computes."""
+
+    def _adapted(self):
+        layer = _L.Normalization(name="bad")
+        layer.adapt(np.arange(12.0).reshape(4, 3))
+        return layer
+
+    def test_takes_what_was_adapted_or_given(self):
+        for layer in (
+            self._adapted(),
+            _L.Normalization(mean=0.5, variance=2.0),
+            _L.Normalization(mean=[0.0, 1.0, 2.0], variance=[1.0, 2.0, 3.0]),
+        ):
+            if not layer.built:
+                layer.build((None, 3))
+            linear_layers.read_linear(layer, (3,))
+
+    @parameterized.parameters("mean", "variance")
+    def test_refuses_what_would_not_be_saved(self, name):
+        given = _L.Normalization(mean=0.5, variance=2.0, name="bad")
+        given.build((None, 3))
+        for layer in (given, self._adapted()):
+            setattr(layer, name, getattr(layer, name) + 0.25)
+            with self.assertRaisesRegex(
+                errors.UnsupportedLayerError, f"`{name}`.*saved.*'bad'"
+            ):
+                linear_layers.read_linear(layer, (3,))
+
+    def test_refuses_weights_that_are_saved_but_not_used(self):
+        layer = self._adapted()
+        layer.set_weights([2.0 * weight for weight in layer.get_weights()])
+        with self.assertRaisesRegex(
+            errors.UnsupportedLayerError, "finalize_state.*'bad'"
+        ):
+            linear_layers.read_linear(layer, (3,))
+        layer.finalize_state()
+        linear_layers.read_linear(layer, (3,))
+
+
 class RescalingTest(parameterized.TestCase):
     @parameterized.parameters(
         (2.0, 0.0, (4,)),

@@ -55,6 +55,7 @@ def read_normalization(layer, shape: tuple[int, ...]) -> LinearStep:
     """
     if not layer.built or layer.mean is None:
         raise refusals.unsupported(layer, "it has no statistics yet; adapt it")
+    _check_saved(layer, shape)
     mean = _fitted(layer, layer.mean, shape)
     with np.errstate(invalid="ignore"):  # Refused below, by name.
         root = np.sqrt(_fitted(layer, layer.variance, shape))
@@ -62,6 +63,24 @@ def read_normalization(layer, shape: tuple[int, ...]) -> LinearStep:
     if layer.invert:
         return _step(layer, shape, deviation, mean, roundings=1)
     return _centred(layer, shape, 1.0 / deviation, mean, np.zeros(()))
+
+
+def _check_saved(layer, shape: tuple[int, ...]) -> None:
+    """Refuses statistics that are not those that a saved layer would have."""
+    saved = type(layer).from_config(layer.get_config())
+    saved.build((None, *shape))
+    if layer.input_mean is None:
+        saved.set_weights(layer.get_weights())
+        saved.finalize_state()
+    for name in ("mean", "variance"):
+        ours, theirs = (np.asarray(getattr(x, name)) for x in (layer, saved))
+        if not np.array_equal(ours.ravel(), theirs.ravel(), equal_nan=True):
+            raise refusals.unsupported(
+                layer,
+                f"its `{name}` is not what a saved copy of the model would "
+                "use; adapt it, or call `finalize_state()` after its weights "
+                "were set",
+            )
 
 
 def read_batch_normalization(layer, shape: tuple[int, ...]) -> LinearStep:
