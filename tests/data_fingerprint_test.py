@@ -8,6 +8,7 @@ import numpy as np
 
 from tfcurv.data import Batch
 from tfcurv.data import DataFingerprint
+from tfcurv.data import read_again
 from tfcurv.errors import DataError
 
 _INPUTS = np.linspace(0.0, 1.0, 42, dtype=np.float32).reshape(7, 3, 2)
@@ -20,6 +21,12 @@ def _digest(inputs=_INPUTS, labels=_LABELS, size=7):
         rows = slice(start, start + size)
         fingerprint.update(Batch(inputs=inputs[rows], labels=labels[rows]))
     return fingerprint.hexdigest()
+
+
+def _source(inputs=_INPUTS, labels=_LABELS, size=3):
+    for start in range(0, len(labels), size):
+        rows = slice(start, start + size)
+        yield Batch(inputs=inputs[rows], labels=labels[rows])
 
 
 class DataFingerprintTest(parameterized.TestCase):
@@ -77,6 +84,44 @@ class DataFingerprintTest(parameterized.TestCase):
         self.assertLen(fingerprint.hexdigest(), 64)
         fingerprint.update(Batch(inputs=_INPUTS[3:], labels=_LABELS[3:]))
         self.assertEqual(fingerprint.hexdigest(), _digest())
+
+
+class ReadAgainTest(parameterized.TestCase):
+    def _parts(self, size=3):
+        fingerprint, parts = DataFingerprint(), []
+        for batch in _source(size=size):
+            fingerprint.update(batch)
+            parts.append(fingerprint.hexdigest())
+        return parts
+
+    def test_gives_the_batches_of_the_first_time(self):
+        found = list(read_again(_source(), self._parts()))
+        np.testing.assert_array_equal(
+            np.concatenate([batch.labels for batch in found]), _LABELS
+        )
+
+    @parameterized.named_parameters(
+        ("order", _INPUTS[::-1], _LABELS[::-1], "batch 0 differs"),
+        (
+            "last_batch",
+            _INPUTS
+            * np.append(np.ones(6), 2.0).reshape(7, 1, 1).astype(np.float32),
+            _LABELS,
+            "batch 2 differs",
+        ),
+        ("label", _INPUTS, np.append(_LABELS[:-1], 1), "batch 2 differs"),
+        ("fewer", _INPUTS[:6], _LABELS[:6], "2 batches, after 3"),
+        ("more", np.tile(_INPUTS, (2, 1, 1)), np.tile(_LABELS, 2), "batch 2"),
+    )
+    def test_refuses_another(self, inputs, labels, message):
+        source = _source(inputs.astype(np.float32), labels.astype(np.int32))
+        with self.assertRaisesRegex(DataError, f"read twice.*{message}"):
+            list(read_again(source, self._parts()))
+
+    def test_refuses_a_batch_before_it_is_used(self):
+        again = read_again(_source(_INPUTS[::-1], _LABELS), self._parts())
+        with self.assertRaises(DataError):
+            next(again)
 
 
 if __name__ == "__main__":

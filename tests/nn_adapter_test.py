@@ -54,12 +54,6 @@ def _nested(dense):
     return keras.Model(x, dense(3)(inner(dense(4, "gelu")(x))))
 
 
-def _forced_dropout(dense):
-    x = keras.Input((4,))
-    hidden = _L.Dropout(0.5)(dense(5, "tanh")(x), training=True)
-    return keras.Model(x, dense(3)(hidden))
-
-
 # What stands between input and logits, made of `dense` layers; the shape of
 # the input; the shapes of the affine maps.
 _LAYERS = {
@@ -131,11 +125,6 @@ _LAYERS = {
         lambda d: [_nested(d)],
         (4,),
         [(4, 4), (4, 5), (5, 3)],
-    ),
-    "training_dropout": (
-        lambda d: [_forced_dropout(d)],
-        (4,),
-        [(4, 5), (5, 3)],
     ),
 }
 

@@ -82,7 +82,16 @@ def _lazy():
     return model
 
 
+def _adapted():
+    layer = _L.Normalization()
+    layer.adapt(np.random.default_rng(0).normal(2.0, 3.0, (20, *_SHAPE)))
+    return keras.Sequential(
+        [keras.Input(_SHAPE), layer, _L.Flatten(), _L.Dense(2)]
+    )
+
+
 _MODELS = (
+    ("adapted", _adapted),
     ("sequential", _sequential),
     ("functional", _functional),
     ("lazy", _lazy),
@@ -92,7 +101,9 @@ _MODELS = (
 def _randomised(model):
     random = np.random.default_rng(0)
     for weight in model.weights:
-        if weight.dtype.startswith("float"):
+        if weight.dtype.startswith("float") and (
+            "normalization/" not in weight.path
+        ):
             weight.assign(random.uniform(0.1, 1.0, weight.shape))
     return model
 

@@ -39,6 +39,46 @@ def _batch_normalization(shape, seed=0, **settings):
     return layer
 
 
+class SavedNormalizationTest(parameterized.TestCase):
+    """What is certified is what a saved and loaded layer computes."""
+
+    def _adapted(self):
+        layer = _L.Normalization(name="bad")
+        layer.adapt(np.arange(12.0).reshape(4, 3))
+        return layer
+
+    def test_takes_what_was_adapted_or_given(self):
+        for layer in (
+            self._adapted(),
+            _L.Normalization(mean=0.5, variance=2.0),
+            _L.Normalization(mean=[0.0, 1.0, 2.0], variance=[1.0, 2.0, 3.0]),
+        ):
+            if not layer.built:
+                layer.build((None, 3))
+            linear_layers.read_linear(layer, (3,))
+
+    @parameterized.parameters("mean", "variance")
+    def test_refuses_what_would_not_be_saved(self, name):
+        given = _L.Normalization(mean=0.5, variance=2.0, name="bad")
+        given.build((None, 3))
+        for layer in (given, self._adapted()):
+            setattr(layer, name, getattr(layer, name) + 0.25)
+            with self.assertRaisesRegex(
+                errors.UnsupportedLayerError, f"`{name}`.*saved.*'bad'"
+            ):
+                linear_layers.read_linear(layer, (3,))
+
+    def test_refuses_weights_that_are_saved_but_not_used(self):
+        layer = self._adapted()
+        layer.set_weights([2.0 * weight for weight in layer.get_weights()])
+        with self.assertRaisesRegex(
+            errors.UnsupportedLayerError, "finalize_state.*'bad'"
+        ):
+            linear_layers.read_linear(layer, (3,))
+        layer.finalize_state()
+        linear_layers.read_linear(layer, (3,))
+
+
 class RescalingTest(parameterized.TestCase):
     @parameterized.parameters(
         (2.0, 0.0, (4,)),
@@ -52,6 +92,22 @@ class RescalingTest(parameterized.TestCase):
         layer = _L.Rescaling(scale, offset, dtype="float64")
         step = _assert_agree(layer, shape)
         self.assertEqual((step.roundings, step.bias_error), (0, 0.0))
+
+    @parameterized.parameters("float32", "float64")
+    def test_takes_the_numbers_that_keras_computes_with(self, dtype):
+        scale, offset = 1.0 / 255.0, [0.1, 1.0 / 3.0, 1e-9]
+        for numbers in (offset, np.array(offset)):
+            layer = _L.Rescaling(scale, numbers, dtype=dtype)
+            step = linear_layers.read_linear(layer, (3,))
+            used = np.asarray(layer(np.zeros((1, 3))))[0]
+            if dtype == "float64":
+                np.testing.assert_array_equal(step.bias, used)
+                # Powers of two, beside which an offset is nothing.
+                large = np.asarray(layer(np.full((1, 3), 2.0**200)))[0]
+                scaled = step.map.apply(np.full((1, 3), 2.0**200))[0]
+                np.testing.assert_array_equal(scaled, large)
+            else:
+                np.testing.assert_array_equal(step.bias, offset)
 
     @parameterized.parameters(
         ([1.0, 2.0], (3,)), ([1.0, 2.0], (2, 1)), ([[1.0], [2.0]], (4,))

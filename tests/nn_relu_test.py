@@ -182,13 +182,12 @@ class RefusalTest(parameterized.TestCase):
     )
     def test_deeper_networks_are_refused_by_name(self, layers):
         model = _model(*layers())
-        message = "'bad', activation='relu'"
         for ask in (
             lambda: tfcurv.certify(model, _trained()[1], verbose=0),
             lambda: tfcurv.network_from_model(model),
         ):
             with self.assertRaisesRegex(
-                errors.UnsupportedActivationError, f"softplus.*{message}"
+                errors.UnsupportedActivationError, "'bad'(.|\n)*softplus"
             ):
                 ask()
 
@@ -210,7 +209,7 @@ class RefusalTest(parameterized.TestCase):
     def test_options_that_mean_nothing_are_refused(self, **setting):
         model, data = _trained()
         (value,) = setting.values()
-        with self.assertRaisesRegex(ValueError, f"{value}.*Allowed"):
+        with self.assertRaisesRegex(ValueError, f"{value}.*(Allowed|Remedy)"):
             tfcurv.certify(model, data, verbose=0, **setting)
 
     def test_training_for_curvature_refuses_it(self):

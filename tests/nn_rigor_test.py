@@ -18,6 +18,7 @@ from tfcurv import certificates
 from tfcurv import errors
 from tfcurv import numerics
 from tfcurv.bounds import activations
+from tfcurv.nn import subject
 
 _L = keras.layers
 _CLOSED_FORM = certificates.CertifierOptions(search=None)
@@ -283,7 +284,10 @@ class FalsifyTest(parameterized.TestCase):
         exact = _certify(model, (x, y))
         self.assertGreater(exact.radii.min(), 0.0)
         tfcurv.falsify(model, exact, (x, y), verbose=0)
-        claimed = dataclasses.replace(exact, guard="float32")
+        guarded = subject.read_subject(model, guard="float32")
+        claimed = dataclasses.replace(
+            exact, guard="float32", model_hash=guarded.model_hash
+        )
         with self.assertRaises(errors.FalseCertificateError) as raised:
             tfcurv.falsify(
                 model,
@@ -307,6 +311,37 @@ class FalsifyTest(parameterized.TestCase):
             tfcurv.falsify(other, _plain(), _data(), verbose=0)
         with self.assertRaisesRegex(ValueError, "data_name='arrays'"):
             tfcurv.falsify(_model(), _plain(), verbose=0)
+
+    def test_data_that_come_in_another_order_again_are_no_false_alarm(self):
+        x, y = _data()
+        random = np.random.default_rng(0)
+
+        def rows():
+            order = random.permutation(len(y))
+            return zip(x[order], y[order])
+
+        shuffled = tf.data.Dataset.from_generator(
+            rows,
+            output_signature=(
+                tf.TensorSpec(x.shape[1:], x.dtype),
+                tf.TensorSpec([], tf.int64),
+            ),
+        ).batch(10)
+        result = _certify(data=shuffled)
+        # What the attack is told is the first pass, as it was certified.
+        random = np.random.default_rng(0)
+        with compiled_once.compiled_once(_model()):
+            with self.assertRaisesRegex(errors.DataError, "read twice"):
+                tfcurv.falsify(_model(), result, shuffled, verbose=0)
+
+    def test_a_result_of_another_version_is_no_mystery(self):
+        old = dataclasses.replace(
+            _plain(), model_hash="0" * 64, versions={"tfcurv": "0.0.1"}
+        )
+        with self.assertRaisesRegex(
+            errors.InvalidResultError, "saved by tfcurv 0.0.1.*certify again"
+        ):
+            tfcurv.falsify(_model(), old, _data(), verbose=0)
 
     def test_what_certifies_nothing_is_not_attacked(self):
         with self.assertRaisesRegex(ValueError, "runner-up"):

@@ -14,6 +14,7 @@ from tfcurv import numerics
 from tfcurv import solvers
 from tfcurv.bounds import operator_norms
 from tfcurv.bounds import phases
+from tfcurv.bounds import products
 from tfcurv.bounds.convolution_norms import Axis
 from tfcurv.bounds.convolution_norms import frequency_norm_upper_bound
 from tfcurv.bounds.convolution_norms import mixed_norm_upper_bound
@@ -209,26 +210,40 @@ class Convolution(LinearMap):
         return self._spread(v, self._sizes(v.dtype))
 
     def _correlated(self, x, kernel):
+        return self._pair(kernel)[0](x)
+
+    def _spread(self, v, kernel):
+        return self._pair(kernel)[1](v)
+
+    def _pair(self, kernel):
+        """Returns the product with a kernel and its adjoint."""
+        forward = functools.partial(self._forward, kernel=kernel)
+        adjoint = functools.partial(self._backward, kernel=kernel)
+        return (
+            products.with_adjoint(forward, adjoint),
+            products.with_adjoint(adjoint, forward),
+        )
+
+    def _forward(self, x, kernel):
         rows, columns = self.axes
         samples = tf.reshape(
             x, [-1, rows.size, columns.size, self.input_shape[-1]]
         )
         with _device_of_sums(x.dtype):
-            found = tf.nn.conv2d(
+            found = products.convolve(
                 _padded(samples, [axis[3:5] for axis in self.axes]),
                 kernel,
-                strides=[rows.stride, columns.stride],
-                padding="VALID",
-                dilations=[rows.dilation, columns.dilation],
+                [rows.stride, columns.stride],
+                [rows.dilation, columns.dilation],
             )
         return tf.reshape(found, [-1, self.outputs])
 
-    def _spread(self, v, kernel):
+    def _backward(self, v, kernel):
         with _device_of_sums(v.dtype):
             return self._adjoint(v, kernel)
 
     def _adjoint(self, v, kernel):
-        """Returns the adjoint of `_correlated`."""
+        """Returns the adjoint of `_forward`."""
         rows, columns = self.axes
         v = tf.reshape(v, [-1, rows.outputs, columns.outputs, kernel.shape[-1]])
         dilations = [rows.dilation, columns.dilation]
@@ -237,11 +252,9 @@ class Convolution(LinearMap):
             found = phases.adjoint(v, kernel, self.axes)
         else:
             around = [(a.reach - 1, _rest(a)) for a in self.axes]
-            found = tf.nn.conv2d(
+            found = products.convolve(
                 _padded(_stretched(v, rows.stride, columns.stride), around),
                 _turned(kernel, self.groups),
-                strides=1,
-                padding="VALID",
                 dilations=dilations,
             )
         found = found[

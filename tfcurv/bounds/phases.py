@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from tfcurv.bounds import products
 from tfcurv.bounds.convolution_norms import Axis
 
 
@@ -41,7 +42,7 @@ def convolve(
     samples = tf.reshape(samples, [-1, height, width, down * across * channels])
     kernel = tf.transpose(_blocked(kernel, axes), [0, 2, 1, 3, 4, 5])
     kernel = tf.reshape(kernel, [*_blocks(axes), -1, kernel.shape[-1]])
-    return tf.nn.conv2d(samples, kernel, strides=1, padding="VALID")
+    return products.convolve(samples, kernel)
 
 
 def adjoint(v: tf.Tensor, kernel: tf.Tensor, axes: Sequence[Axis]) -> tf.Tensor:
@@ -61,11 +62,9 @@ def adjoint(v: tf.Tensor, kernel: tf.Tensor, axes: Sequence[Axis]) -> tf.Tensor:
     kernel = tf.reverse(_blocked(kernel, axes), [0, 2])
     kernel = tf.transpose(kernel, [0, 2, 5, 1, 3, 4])
     around = [(count - 1, count - 1) for count in blocks]
-    found = tf.nn.conv2d(
+    found = products.convolve(
         tf.pad(v, [(0, 0), *around, (0, 0)]),
         tf.reshape(kernel, [*blocks, outputs, steps[0] * steps[1] * channels]),
-        strides=1,
-        padding="VALID",
     )
     _, height, width, _ = found.shape
     found = tf.reshape(found, [-1, height, width, *steps, channels])

@@ -92,7 +92,9 @@ def certify(
             a `LinearMapSpec` or a `bounds.Activation`. They are believed, and
             the result names them.
         radii: False decides at the epsilons and refines no radius beyond
-            what that takes: the same certified accuracies, sooner.
+            what that takes: sooner. Accuracies are proved, too; an image
+            whose refined radius exceeds an epsilon by less than the search
+            errs, some 1e-5 of it, or by local bounds alone, may not count.
         falsify: Whether to attack every certified point inside its radius,
             by means that the certifier does not use.
         checkpoint: Folder in which each batch is kept as it is done. The same

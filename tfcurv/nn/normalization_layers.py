@@ -32,9 +32,20 @@ def read_rescaling(layer, shape: tuple[int, ...]) -> LinearStep:
             "image_data_format() is 'channels_first'",
             "keras.config.set_image_data_format('channels_last')",
         )
-    scale = _fitted(layer, layer.scale, shape)
-    offset = _fitted(layer, layer.offset, shape)
+    scale = _fitted(layer, _as_used(layer, layer.scale), shape)
+    offset = _fitted(layer, _as_used(layer, layer.offset), shape)
     return _step(layer, shape, scale, offset)
+
+
+def _as_used(layer, value):
+    """Returns a number of a Rescaling as the layer computes with it.
+
+    In float64 that is its float32, through which Keras takes Python's numbers;
+    in float32 the rounding is the execution's, as of all else.
+    """
+    if layer.compute_dtype != "float64":
+        return value
+    return layer.backend.cast(value, "float64")
 
 
 def read_normalization(layer, shape: tuple[int, ...]) -> LinearStep:
@@ -48,6 +59,7 @@ def read_normalization(layer, shape: tuple[int, ...]) -> LinearStep:
         raise refusals.unsupported(
             layer, "it has no statistics yet", "adapt it to the data"
         )
+    _check_saved(layer, shape)
     mean = _fitted(layer, layer.mean, shape)
     with np.errstate(invalid="ignore"):  # Refused below, by name.
         root = np.sqrt(_fitted(layer, layer.variance, shape))
@@ -55,6 +67,24 @@ def read_normalization(layer, shape: tuple[int, ...]) -> LinearStep:
     if layer.invert:
         return _step(layer, shape, deviation, mean, roundings=1)
     return _centred(layer, shape, 1.0 / deviation, mean, np.zeros(()))
+
+
+def _check_saved(layer, shape: tuple[int, ...]) -> None:
+    """Refuses statistics that are not those that a saved layer would have."""
+    saved = type(layer).from_config(layer.get_config())
+    saved.build((None, *shape))
+    if layer.input_mean is None:
+        saved.set_weights(layer.get_weights())
+        saved.finalize_state()
+    for name in ("mean", "variance"):
+        ours, theirs = (np.asarray(getattr(x, name)) for x in (layer, saved))
+        if not np.array_equal(ours.ravel(), theirs.ravel(), equal_nan=True):
+            raise refusals.unsupported(
+                layer,
+                f"its `{name}` is not what a saved copy of the model would use",
+                "adapt it, or call `finalize_state()` after its weights were "
+                "set",
+            )
 
 
 def read_batch_normalization(layer, shape: tuple[int, ...]) -> LinearStep:

@@ -141,6 +141,9 @@ def move_weights(old: keras.layers.Layer, new: keras.layers.Layer) -> None:
     check_same_weights(old, new)
     for source, target in zip(_weights(old), _weights(new)):
         target.assign(source)
+    # A Normalization computes with a copy of its weights.
+    if hasattr(new, "finalize_state"):
+        new.finalize_state()
 
 
 def check_same_weights(

@@ -1,0 +1,58 @@
+"""TensorFlow's convolution where it fails on a CPU: no samples, gradients."""
+
+from collections.abc import Callable
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+_Map = Callable[[tf.Tensor], tf.Tensor]
+
+
+def convolve(
+    samples: tf.Tensor,
+    kernel: tf.Tensor,
+    strides: int | Sequence[int] = 1,
+    dilations: int | Sequence[int] = 1,
+) -> tf.Tensor:
+    """Returns `tf.nn.conv2d` without padding, also of no samples.
+
+    TensorFlow's own gives no samples, in float32, the shape that they had
+    before, with as many channels, on which the next operation fails.
+
+    Args:
+        samples: `[batch, height, width, channels]`.
+        kernel: `[rows, columns, channels / groups, filters]`.
+        strides: Of the window.
+        dilations: Of the kernel.
+
+    Returns:
+        `[batch, new_height, new_width, filters]`.
+    """
+    count = tf.shape(samples)[0]
+    # A slice or a reshape behind the convolution would not do: where shapes
+    # look right already, the graph's optimizer takes it out.
+    extra = tf.cast(tf.equal(count, 0), tf.int32)
+    filled = tf.pad(samples, [[0, extra], [0, 0], [0, 0], [0, 0]])
+    filled.set_shape([None, *samples.shape[1:]])
+    found = tf.nn.conv2d(
+        filled, kernel, strides=strides, padding="VALID", dilations=dilations
+    )
+    return found[:count]
+
+
+def with_adjoint(fn: _Map, adjoint: _Map) -> _Map:
+    """Returns a linear function whose gradient is its adjoint, and so on.
+
+    TensorFlow has no gradient, on a CPU, of convolutions with groups or
+    dilation in float64, and in float32 only where oneDNN is there.
+
+    Args:
+        fn: A linear function of rows.
+        adjoint: Its adjoint.
+    """
+
+    @tf.custom_gradient
+    def product(rows):
+        return fn(rows), with_adjoint(adjoint, fn)
+
+    return product
