@@ -70,9 +70,7 @@ class ReductionTest(parameterized.TestCase):
             ignore_class=1,
         )
         found = reduce_as_compiled(tf.constant(_WEIGHTS), ignoring, _Y, _LOGITS)
-        self.assertAlmostEqual(
-            float(found), _WEIGHTS[_Y != 1].mean(), places=6
-        )
+        self.assertAlmostEqual(float(found), _WEIGHTS[_Y != 1].mean(), places=6)
 
     def test_of_no_example_is_nothing(self):
         found = reduce_as_compiled(
