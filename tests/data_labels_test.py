@@ -12,6 +12,7 @@ class ClassLabelsTest(parameterized.TestCase):
     @parameterized.named_parameters(
         ("bytes", np.array([2, 0, 1], np.uint8)),
         ("int64", np.array([2, 0, 1], np.int64)),
+        ("floats", np.array([2.0, 0.0, 1.0])),
         ("a_column", np.array([[2], [0], [1]])),
         ("one_hot_floats", np.eye(3, dtype=np.float32)[[2, 0, 1]]),
         ("one_hot_integers", np.eye(3, dtype=np.int64)[[2, 0, 1]]),
@@ -25,10 +26,11 @@ class ClassLabelsTest(parameterized.TestCase):
     @parameterized.named_parameters(
         ("too_large", 3, "label=3 at index 11"),
         ("negative", -1, "label=-1 at index 11"),
+        ("infinite", float("inf"), "label=inf at index 11"),
         ("beyond_int32", 2**32, "label=4294967296 at index 11"),
     )
     def test_names_the_label_out_of_range_and_its_index(self, label, message):
-        with self.assertRaisesRegex(DataError, message):
+        with self.assertRaisesRegex(DataError, message + ".*leave out"):
             class_labels(np.array([0, label, 1]), 3, first_index=10)
 
     @parameterized.named_parameters(
@@ -44,7 +46,8 @@ class ClassLabelsTest(parameterized.TestCase):
             class_labels(labels, 3, first_index=5)
 
     @parameterized.named_parameters(
-        ("floats", np.array([0.0, 1.0])),
+        ("fractions", np.array([0.0, 0.5])),
+        ("not_a_number", np.array([0.0, np.nan])),
         ("booleans", np.array([True, False])),
         ("text", np.array(["cat", "dog"])),
         ("another_number_of_classes", np.eye(4)),

@@ -1145,6 +1145,78 @@ _KERAS = (
     ),
 )
 
+_TRAINING = (
+    Mutant(
+        name="penalty_outside_the_loss",
+        fault="A penalty that neither replicas nor weights of examples scale.",
+        file="tfcurv/nn/model.py",
+        old="""reduce_as_compiled(
+            penalties, self.loss, y, y_pred, sample_weight
+        )""",
+        new="tf.reduce_mean(penalties)",
+        tests=(
+            "tests/nn_example_losses_test.py::TrainingTest",
+            "tests/nn_replicas_test.py",
+        ),
+    ),
+    Mutant(
+        name="ignored_class_penalised",
+        fault="Examples that the loss ignores among those of the mean.",
+        file="tfcurv/nn/example_losses.py",
+        old='own = getattr(values, "_keras_mask", None)',
+        new="own = None",
+        tests=("tests/nn_example_losses_test.py",),
+    ),
+    Mutant(
+        name="labels_in_32_bits",
+        fault="A label beyond 32 bits taken for a class.",
+        file="tfcurv/nn/targets.py",
+        old="tf.cast(column[:, 0], tf.int64)",
+        new="tf.cast(column[:, 0], tf.int32)",
+        tests=("tests/nn_targets_test.py::ClassIndicesTest",),
+    ),
+    Mutant(
+        name="gradient_norm_underflows",
+        fault="An attack that squares gradients that have no squares.",
+        file="tfcurv/nn/attack.py",
+        old="unit = tf.where(usable, largest, tf.ones_like(largest))",
+        new="unit = tf.ones_like(largest)",
+        tests=("tests/nn_attack_test.py::PerturbTest",),
+    ),
+    Mutant(
+        name="loss_added_too_late",
+        fault="A regularizer without effect until the model is compiled.",
+        file="tfcurv/nn/model.py",
+        old="        self._follow_clock()\n        self._trace_again()\n",
+        new="        self._follow_clock()\n",
+        tests=("tests/nn_stale_state_test.py::ChangeTest",),
+    ),
+    Mutant(
+        name="model_read_once",
+        fault="A penalty of the model as it was when it was first read.",
+        file="tfcurv/nn/model.py",
+        old="if known is None or not known.reads_as(self._trained_graph):",
+        new="if known is None:",
+        tests=("tests/nn_stale_state_test.py::ChangeTest",),
+    ),
+    Mutant(
+        name="interrupted_warm_up_kept",
+        fault="An epsilon that stays where an interruption found it.",
+        file="tfcurv/nn/model.py",
+        old="                strength.settle()\n",
+        new="                pass\n",
+        tests=("tests/nn_callbacks_test.py::WarmUpTest",),
+    ),
+    Mutant(
+        name="new_kernel_followed_as_an_old_one",
+        fault="One step of power iteration on a kernel never seen.",
+        file="tfcurv/nn/spectral_norm.py",
+        old="_COLD = 0.1",
+        new='_COLD = float("inf")',
+        tests=("tests/nn_spectral_norm_test.py::StateTest",),
+    ),
+)
+
 #: Every fault.
 MUTANTS = (
     *_NUMERICS,
@@ -1158,4 +1230,5 @@ MUTANTS = (
     *_CERTIFIER,
     *_EVIDENCE,
     *_KERAS,
+    *_TRAINING,
 )

@@ -227,6 +227,54 @@ class PerturbTest(parameterized.TestCase):
             _perturb(model, x, y, constraint=constraint), x
         )
 
+    @parameterized.parameters("mixed_float16", "mixed_bfloat16", "float64")
+    def test_reaches_the_sphere_in_every_precision(self, policy):
+        # Gradients whose squares are no float16 numbers.
+        keras.utils.set_random_seed(0)
+        hidden = tfcurv.layers.Dense(6, activation="sigmoid", dtype=policy)
+        model = tfcurv.Sequential(
+            [keras.Input((4,)), hidden, tfcurv.layers.Dense(3, dtype=policy)]
+        )
+        hidden.kernel.assign(1e-3 * hidden.kernel)
+        x, y = _batch(model)
+        x = tf.cast(x, "float64" if policy == "float64" else "float32")
+        attack = tfcurv.CurvatureAttack(50.0, constraint="sphere")
+        moved = attack.perturb(model, None, x, y)
+        self.assertEqual(moved.dtype, x.dtype)
+        np.testing.assert_allclose(_distances(x, moved), 50.0, rtol=1e-4)
+        t = _runner_up(model, x, y)
+        before, after = _margin(model, x, y, t), _margin(model, moved, y, t)
+        self.assertTrue(np.all(after.numpy() < before.numpy()))
+
+    @parameterized.parameters(*_CONSTRAINTS)
+    def test_moves_no_point_without_a_class(self, constraint):
+        model = _model()
+        x, y = _batch(model)
+        labels = np.where(np.arange(12) % 3, y, -1)
+        moved = _perturb(model, x, tf.constant(labels), constraint=constraint)
+        every = _perturb(model, x, y, constraint=constraint)
+        oracle = np.where((labels < 0)[:, None], x, every)
+        np.testing.assert_array_equal(moved, oracle)
+
+    @parameterized.parameters(*_CONSTRAINTS)
+    def test_takes_a_batch_of_no_points(self, constraint):
+        model = _model(shape=(2, 3, 1))
+        x, y = _batch(model)
+        moved = _perturb(model, x[:0], y[:0], constraint=constraint)
+        self.assertEqual(moved.shape, x[:0].shape)
+
+    @parameterized.parameters(float("inf"), float("nan"))
+    def test_a_curvature_that_is_no_number_makes_no_point_one(self, value):
+        model = _model()
+        x, y = _batch(model)
+        gradient = tf.ones_like(x)
+        least = tf.fill([len(x), 1], value)
+        moved = tfcurv.CurvatureAttack(0.5, num_steps=1).descend(
+            None, x, gradient, least
+        )
+        self.assertTrue(np.all(np.isfinite(moved)))
+        self.assertLessEqual(_distances(x, moved).max(), 0.5 * (1 + _ROUNDING))
+
     def test_is_a_constant_to_the_gradient(self):
         model = _model()
         x, y = _batch(model)

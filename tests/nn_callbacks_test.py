@@ -37,6 +37,23 @@ class _StopAfter(keras.callbacks.Callback):
         self.model.stop_training = batch >= self._batch
 
 
+class _Do(keras.callbacks.Callback):
+    """Calls a function after the given number of batches."""
+
+    def __init__(self, count, function, *arguments):
+        super().__init__()
+        self._count, self._call = count, lambda: function(*arguments)
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._count -= 1
+        if self._count == 0:
+            self._call()
+
+
+def _raise(kind):
+    raise kind
+
+
 def _model(epsilon=0.8, gamma=0.4):
     keras.utils.set_random_seed(0)
     model = tfcurv.Sequential(
@@ -110,12 +127,64 @@ class WarmUpTest(parameterized.TestCase):
         second = _fit(model, warm_up, epochs=1)
         self.assertEqual(first.epsilons, second.epsilons)
 
-    def test_takes_no_value_of_an_interrupted_warm_up_as_final(self):
+    @parameterized.parameters(KeyboardInterrupt, RuntimeError)
+    def test_an_interruption_leaves_the_final_values(self, kind):
         model = _model()
-        final = float(model.adversary.epsilon.value)
-        model.adversary.epsilon.assign(0.25 * final)
+        with self.assertRaises(kind):
+            _fit(model, tfcurv.WarmUp(10.0), _Do(2, _raise, kind))
+        np.testing.assert_allclose(_finals(model), (0.8, 0.4), rtol=1e-6)
+        self.assertEqual(model.adversary.get_config()["epsilon"], 0.8)
+
+    def test_rises_to_what_was_assigned_before(self):
+        model = _model()
+        model.adversary.epsilon.assign(0.2)
         found = _fit(model, tfcurv.WarmUp(1.0), epochs=2)
-        np.testing.assert_allclose(found.epsilons[4:], final, rtol=1e-6)
+        np.testing.assert_allclose(found.epsilons[4:], 0.2, rtol=1e-6)
+
+    def test_leaves_the_changes_of_other_callbacks(self):
+        model = _model()
+        lower = _Do(6, model.adversary.epsilon.assign, 0.1)
+        found = _fit(model, tfcurv.WarmUp(1.0), lower)
+        np.testing.assert_allclose(found.epsilons[7:], 0.1, rtol=1e-6)
+        np.testing.assert_allclose(_finals(model), (0.1, 0.4), rtol=1e-6)
+
+    def test_what_is_saved_is_what_it_rises_to_or_was_changed_to(self):
+        path = os.path.join(self.create_tempdir().full_path, "model.keras")
+        model = _model()
+        _fit(model, tfcurv.WarmUp(10.0), _Do(2, model.save, path))
+        loaded = keras.models.load_model(path)
+        np.testing.assert_allclose(_finals(loaded), (0.8, 0.4), rtol=1e-6)
+        (regularizer,) = model.curvature_regularizers
+        regularizer.gamma.assign(0.3)
+        model.adversary.epsilon.assign(0.7)
+        model.save(path)
+        loaded = keras.models.load_model(path)
+        np.testing.assert_allclose(_finals(loaded), (0.7, 0.3), rtol=1e-6)
+
+    def test_rises_within_executions_of_several_steps(self):
+        model, seen = _model(), []
+
+        def note(epsilon):
+            seen.append(float(epsilon))
+            return epsilon
+
+        class Noting(tfcurv.CurvatureAttack):
+            def descend(self, gradient, x, first, least):
+                epsilon = tf.convert_to_tensor(self.epsilon)
+                tf.numpy_function(note, [epsilon], tf.float32)
+                return x
+
+        model.compile(
+            "sgd",
+            model.loss,
+            adversary=Noting(0.8),
+            steps_per_execution=4,
+            jit_compile=False,
+        )
+        _fit(model, tfcurv.WarmUp(2.5), epochs=1)  # Traced before the rise.
+        _fit(model, tfcurv.WarmUp(2.5))
+        share = np.minimum(1.0, np.arange(12) / 10.0)
+        np.testing.assert_allclose(seen[4:], 0.8 * share, rtol=1e-6)
 
     def test_counts_epochs_where_the_batches_are_not_known(self):
         dataset = tf.data.Dataset.from_tensor_slices((_X, _Y)).batch(4)

@@ -102,7 +102,7 @@ def _randomised(model):
     random = np.random.default_rng(0)
     for weight in model.weights:
         if weight.dtype.startswith("float") and (
-            "normalization/" not in weight.path
+            "/normalization" not in weight.path
         ):
             weight.assign(random.uniform(0.1, 1.0, weight.shape))
     return model

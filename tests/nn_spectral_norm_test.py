@@ -267,7 +267,7 @@ class ConvolutionTest(parameterized.TestCase):
         self.assertGreater(float(tracker(layer.kernel)), 0.0)
 
 
-class StateTest(absltest.TestCase):
+class StateTest(parameterized.TestCase):
     def _model(self):
         model = tfcurv.Sequential(
             [
@@ -289,6 +289,9 @@ class StateTest(absltest.TestCase):
         model = self._model()
         x, y = np.ones((10, 4), np.float32), np.arange(10) % 3
         layer = model.layers[0]
+        # Nearly, not quite, where it leads: no step finds the kernel new.
+        left, _, _ = np.linalg.svd(layer.kernel.numpy())
+        layer.spectral_norm.u.assign(left[:, 0] + 0.1 * left[:, 1])
         start = layer.spectral_norm.u.numpy().astype(np.float64)
         kernel = layer.kernel.numpy().astype(np.float64)
         model.evaluate(x, y, batch_size=2, verbose=0)
@@ -300,6 +303,50 @@ class StateTest(absltest.TestCase):
             _numpy_steps(start, kernel, 5),
             atol=_ROUNDING,
         )
+
+    def test_takes_as_many_steps_as_it_is_told(self):
+        kernel = _kernel((6, 5))
+        tracker, _ = _tracker(kernel, _MANY_STEPS)
+        left, _, _ = np.linalg.svd(kernel)
+        start = (left[:, 0] + 0.1 * left[:, 1]) / np.sqrt(1.01)
+        tracker.u.assign(start)
+        tracker.step(tf.constant(kernel, tf.float32), power_iterations=3)
+        np.testing.assert_allclose(
+            tracker.u.numpy(), _numpy_steps(start, kernel, 3), atol=_ROUNDING
+        )
+
+    @parameterized.named_parameters(*_REGIMES)
+    def test_one_call_follows_a_new_kernel_to_its_norm(self, compiled):
+        tracker, _ = _tracker(_kernel((30, 20), seed=1), 0)
+
+        @compiled
+        def step(kernel):
+            tracker.step(kernel)
+            return tracker(kernel)
+
+        for seed in (1, 2):  # Made, then assigned.
+            found = step(tf.constant(_kernel((30, 20), seed), tf.float32))
+            self.assertAlmostEqual(float(found), 1.0, delta=1e-3)
+
+    def test_converges_without_moving(self):
+        kernel = _kernel((30, 20))
+        tracker, _ = _tracker(kernel, 0)
+        start = tracker.u.numpy()
+        found = tracker.converged(tf.constant(kernel, tf.float32))
+        self.assertAlmostEqual(float(found), 1.0, delta=1e-3)
+        np.testing.assert_array_equal(tracker.u.numpy(), start)
+
+    @parameterized.parameters("float16", "mixed_float16", "mixed_bfloat16")
+    def test_is_as_precise_as_float32_under(self, policy):
+        # Sums of squares of such entries leave the range of float16.
+        kernel = tf.constant(_kernel((40, 30), scale=3e4), tf.float16)
+        tracker = tfcurv.SpectralNormTracker(
+            dtype=keras.dtype_policies.get(policy)
+        )
+        tracker.build(kernel.shape)
+        tracker.step(kernel)
+        oracle = np.linalg.norm(kernel.numpy().astype(np.float64), 2)
+        self.assertAlmostEqual(float(tracker(kernel)) / oracle, 1.0, delta=1e-3)
 
     def test_survives_saving(self):
         model = self._model()

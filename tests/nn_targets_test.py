@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfcurv import errors
+from tfcurv.data.labels import class_labels
 from tfcurv.nn import targets
 
 _LOGITS = st.integers(2, 6).flatmap(
@@ -43,6 +44,58 @@ class ClassIndicesTest(parameterized.TestCase):
         found = targets.class_indices(y, 3)
         self.assertEqual(found.dtype, tf.int32)
         np.testing.assert_array_equal(found, [2, 0, 1])
+
+    @parameterized.named_parameters(
+        ("sparse", np.array([7, 0, 9]), [None], [7, 0, 9]),
+        ("sparse_of_one", np.array([7]), [None], [7]),
+        ("column", np.array([[7], [0]]), [None, None], [7, 0]),
+        ("one_hot", np.eye(10)[[7, 0]], [None, None], [7, 0]),
+        ("one_hot_of_one", np.eye(10)[[7]], [None, None], [7]),
+        ("nothing", np.zeros((0, 10)), [None, None], []),
+        ("another_width", np.eye(5)[[2, 0]], [None, None], [-1, -1]),
+    )
+    def test_reads_what_it_learns_at_run_time(self, y, shape, classes):
+        for jit in (False, True):
+            for known in (shape, None):
+                if jit and known is None:
+                    continue  # XLA compiles no unknown rank.
+                read = tf.function(
+                    lambda y: targets.class_indices(y, 10),
+                    input_signature=[tf.TensorSpec(known, tf.float32)],
+                    jit_compile=jit,
+                )
+                np.testing.assert_array_equal(
+                    read(tf.constant(y, tf.float32)), classes
+                )
+
+    @parameterized.named_parameters(
+        ("ignored", [1, -1, 255], [1, -1, -1]),
+        ("of_64_bits", [1, 2**32 + 1, -(2**40)], [1, -1, -1]),
+        ("bytes", np.array([1, 255, 3], np.uint8), [1, -1, -1]),
+        ("floats", [1.0, float("nan"), float("inf")], [1, -1, -1]),
+        ("rows", [[0, 1, 0], [0, 0, 0], [np.nan] * 3], [1, -1, -1]),
+        ("booleans", np.eye(3, dtype=bool)[[1]], [1]),
+    )
+    def test_what_is_no_class_is_read_as_none(self, y, classes):
+        for jit in (False, True):
+            read = tf.function(targets.class_indices, jit_compile=jit)
+            found = read(tf.constant(np.array(y)), 3)
+            np.testing.assert_array_equal(found, classes)
+
+    def test_refuses_rows_of_another_width(self):
+        with self.assertRaisesRegex(ValueError, r"shape \(2, 5\).*, 3\]"):
+            targets.class_indices(np.zeros((2, 5)), 3)
+
+    def test_reads_as_certification_does(self):
+        random = np.random.default_rng(0)
+        for classes in (2, 3, 10):
+            y = random.integers(classes, size=classes)
+            for form in (y, y[:, None], np.eye(classes)[y], y.astype("f4")):
+                for rows in (1, classes):
+                    np.testing.assert_array_equal(
+                        targets.class_indices(form[:rows], classes),
+                        class_labels(form[:rows], classes),
+                    )
 
     def test_a_column_of_one_class_is_no_one_hot_label(self):
         found = targets.class_indices(np.array([[0], [0]]), 1)
@@ -90,6 +143,10 @@ class ChooseTargetsTest(parameterized.TestCase):
             errors.UnsupportedModelError, r"logits\.shape=\(2, 1\)"
         ):
             _choose([[0.0], [1.0]], [0, 0], target)
+
+    def test_refuses_more_than_one_axis_of_classes(self):
+        with self.assertRaisesRegex(errors.UnsupportedModelError, "Flatten"):
+            _choose(np.zeros((2, 3, 4)), [0, 0], "runner-up")
 
 
 class CheckTargetTest(parameterized.TestCase):

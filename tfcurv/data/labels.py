@@ -41,11 +41,7 @@ def class_labels(
         return _decode_one_hot(labels, first_index)
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
-    is_floating = labels.dtype.kind == "f"
-    if is_floating and np.array_equal(labels, np.trunc(labels)):
-        # As Keras' losses take them. An infinity is out of every range.
-        is_floating = False
-    if labels.ndim != 1 or labels.dtype.kind not in "iuf" or is_floating:
+    if labels.ndim != 1 or not _are_whole(labels):
         raise DataError(
             "The labels are not classes. Received: labels of shape "
             f"{labels.shape}, dtype={labels.dtype.name}. Allowed: integers "
@@ -61,6 +57,12 @@ def class_labels(
             "without a class, such as those that a loss ignores."
         )
     return labels.astype(np.int32)
+
+
+def _are_whole(labels: np.ndarray) -> bool:
+    if labels.dtype.kind == "f":  # Keras' losses take such labels, too.
+        return np.array_equal(labels, np.trunc(labels))
+    return labels.dtype.kind in "iu"
 
 
 def _decode_one_hot(labels: np.ndarray, first_index: int) -> np.ndarray:

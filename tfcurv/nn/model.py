@@ -15,7 +15,6 @@ from tfcurv.nn.strength import Clock
 from tfcurv.nn.strength import Strength
 from tfcurv.nn.trained_graph import TrainedGraph
 
-
 # Key under which a model's config holds what Keras' own config does not.
 _EXTRAS = "tfcurv"
 

@@ -14,13 +14,16 @@ from tfcurv.nn.trained_graph import TrainedGraph
 class CurvatureRegularizer:
     """Adds gamma times K(W, y, t) to each example's loss.
 
-    What Keras does with the loss of an example it does with the penalty too:
+    What Keras does with the loss of an example it does with its penalty too:
     sample and class weights, masks, ignored classes, the loss's reduction and
-    replicas count for both alike. An example without a class has none. K is the curvature bound of [SF20, Theorem 4] for the label y and a target
+    replicas count for both alike. An example without a class has none.
+
+    K is the curvature bound of [SF20, Theorem 4] for the label y and a target
     t, with the spectral norms that the layers' trackers estimate; see
-    `tfcurv.bounds.theorem4_estimate`. For `tfcurv.Sequential` and
-    `tfcurv.Model` whose dense and convolution layers are those of
-    `tfcurv.layers`:
+    `tfcurv.bounds.theorem4_estimate`. It is that of the model as it is
+    certified, in inference mode: batch normalizations count with their moving
+    statistics. For `tfcurv.Sequential` and `tfcurv.Model` whose dense and
+    convolution layers are those of `tfcurv.layers`:
 
         model.add_loss(tfcurv.CurvatureRegularizer(gamma=0.01))
 

@@ -8,7 +8,6 @@ import keras
 from keras import ops
 import tensorflow as tf
 
-
 # A step that lengthens the estimate by more than this share finds a kernel that
 # it has not followed: new, or assigned. In training it is below 0.02, from
 # random vectors 0.4.

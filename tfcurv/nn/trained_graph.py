@@ -39,8 +39,9 @@ class TrainedGraph:
 
         Raises:
             UnsupportedModelError: As `read_graph`; also if a layer is to be
-                trained that carries no tracker.
+                trained that carries no tracker, or in half precision.
         """
+        _check_precision(model)
         self._nodes = graph.read_graph(model, in_training=True).nodes
         self._tracked = []
         for node in self._nodes:
@@ -161,6 +162,19 @@ def _is_trained(layer) -> bool:
     # An operation that no layer does has no weights.
     is_layer = isinstance(layer, keras.layers.Layer)
     return is_layer and bool(layer.trainable_variables)
+
+
+def _check_precision(model: keras.Model) -> None:
+    if model.compute_dtype in ("float16", "bfloat16"):
+        raise errors.UnsupportedModelError(
+            "What the curvature of a model bounds is the model in float32 or "
+            "float64, which is the one to certify. Received: model "
+            f"{model.name!r} of dtype policy {model.dtype_policy.name!r}. "
+            "Remedy: keras.config.set_dtype_policy('float32') before the "
+            "layers are made; or train in this precision without a penalty, "
+            "with no adversary or one of constraint='sphere', and then move "
+            "the weights to a float32 model."
+        )
 
 
 def _is_normalization(layer) -> bool:

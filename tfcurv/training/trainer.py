@@ -74,6 +74,7 @@ def compile_model(
     config: TrainConfig,
     steps_per_epoch: int,
     adversary: nn.CurvatureAttack | None = None,
+    power_iterations: int = 1,
 ) -> None:
     """Compiles a model with the optimizer and adversary of the settings.
 
@@ -86,6 +87,7 @@ def compile_model(
         config: The settings.
         steps_per_epoch: Batches of one epoch.
         adversary: In place of the settings' own.
+        power_iterations: As `tfcurv.Sequential.compile`.
     """
     drops = [
         max(1, round(share * config.epochs * steps_per_epoch)) + index
@@ -104,6 +106,7 @@ def compile_model(
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
         adversary=adversary,
+        power_iterations=power_iterations,
         jit_compile=not config.convolutions,
     )
 
