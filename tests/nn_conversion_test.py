@@ -101,10 +101,11 @@ _MODELS = (
 def _randomised(model):
     random = np.random.default_rng(0)
     for weight in model.weights:
-        if weight.dtype.startswith("float") and (
-            "/normalization" not in weight.path
-        ):
+        if weight.dtype.startswith("float"):
             weight.assign(random.uniform(0.1, 1.0, weight.shape))
+    for layer in model.layers:
+        if isinstance(layer, _L.Normalization):
+            layer.finalize_state()
     return model
 
 

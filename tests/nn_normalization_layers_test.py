@@ -72,7 +72,7 @@ class SavedNormalizationTest(parameterized.TestCase):
         layer = self._adapted()
         layer.set_weights([2.0 * weight for weight in layer.get_weights()])
         with self.assertRaisesRegex(
-            errors.UnsupportedLayerError, "finalize_state.*'bad'"
+            errors.UnsupportedLayerError, "'bad'.*finalize_state"
         ):
             linear_layers.read_linear(layer, (3,))
         layer.finalize_state()
