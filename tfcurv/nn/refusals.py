@@ -42,7 +42,7 @@ def unsupported(
     """
     problem = _problem(layer, why, remedy)
     return errors.UnsupportedLayerError(
-        f"Cannot bound the curvature of this layer: {why}. "
+        f"This layer cannot be certified: {why}. "
         f"Received: layer {problem.layer!r} of type {problem.type}. "
         f"Remedy: {problem.remedy}. Supported: {_SUPPORTED}.",
         [problem],

@@ -108,6 +108,7 @@ def check(layer: keras.layers.Layer, trained: Trained) -> None:
     ):
         return
     effect = "is random" if is_random else "normalises by the batch"
+    said = "bounds.ACTIVATIONS['linear']" if is_random else "LinearMapSpec(...)"
     whose = "it" if cause is layer else f"{cause.name!r}, which runs before it,"
     raise refusals.unsupported(
         layer,
@@ -115,5 +116,5 @@ def check(layer: keras.layers.Layer, trained: Trained) -> None:
         "was built in training mode, which is the default of some layers",
         f"build the model with {cause.name}(x, training=False), which `fit` "
         "still trains and augments with, or without that layer; or vouch for "
-        f"it with assume={{{layer.name!r}: ...}}",
+        f"its inference with assume={{{layer.name!r}: tfcurv.{said}}}",
     )
