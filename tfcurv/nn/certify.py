@@ -127,14 +127,7 @@ def certify(
     )
     scope = _check(certificates.Curvature, "curvature", curvature)
     if not radii:
-        if not epsilons:
-            raise ValueError(
-                "Nothing is to be decided. "
-                f"Received: radii={radii!r}, epsilons={epsilons!r}."
-            )
-        options = dataclasses.replace(
-            options, enough=max(epsilons), too_little=min(epsilons)
-        )
+        options = _deciding_alone(options, epsilons)
     if falsify and options.targets is not certificates.Targets.ALL:
         raise ValueError(
             "What certifies nothing cannot be falsified. "
@@ -201,6 +194,18 @@ def _certifier(network, scope, options):
             f"Received: rigor={network.rigor.value!r}. Allowed: 'verified'."
         )
     return certificates.ReluCertifier(network, options)
+
+
+def _deciding_alone(options, epsilons):
+    """Returns options that refine no radius beyond what the epsilons take."""
+    if not epsilons:
+        raise ValueError(
+            "There is nothing to decide. "
+            f"Received: radii=False, epsilons={epsilons!r}."
+        )
+    return dataclasses.replace(
+        options, enough=max(epsilons), too_little=min(epsilons)
+    )
 
 
 def _curvature_bounds(network, scope) -> str:

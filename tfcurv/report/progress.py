@@ -11,6 +11,7 @@ def progress_bar(
     *,
     verbose: int = 1,
     description: str | None = None,
+    done: int = 0,
 ) -> tqdm.tqdm:
     """Returns a bar with what is done, what there is and the time left.
 
@@ -22,6 +23,7 @@ def progress_bar(
         unit: What is counted, in the singular.
         verbose: 0 for none.
         description: What stands before the bar.
+        done: How much of the total an earlier run has done.
 
     Returns:
         The bar: `update(n)` counts, `set_postfix` shows figures, `close` ends
@@ -29,6 +31,7 @@ def progress_bar(
     """
     return tqdm.tqdm(
         total=total,
+        initial=done,
         desc=description,
         unit=f" {unit}",
         dynamic_ncols=True,
@@ -36,6 +39,16 @@ def progress_bar(
         # None before the first update: what never begins leaves no line.
         delay=sys.float_info.epsilon,
     )
+
+
+def announce(text: str) -> None:
+    """Writes a line on stderr, whatever that is, above any bar.
+
+    Args:
+        text: The line, without control characters.
+    """
+    if sys.stderr is not None:
+        tqdm.tqdm.write(text, file=sys.stderr)
 
 
 def _is_terminal() -> bool:
