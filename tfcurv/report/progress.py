@@ -4,6 +4,9 @@ import sys
 
 import tqdm
 
+# As good as none; tqdm draws at once where there is none.
+_DELAY_SECONDS = 1e-3
+
 
 def progress_bar(
     total: int | None,
@@ -37,7 +40,7 @@ def progress_bar(
         dynamic_ncols=True,
         disable=not verbose or not _is_terminal(),
         # None before the first update: what never begins leaves no line.
-        delay=sys.float_info.epsilon,
+        delay=_DELAY_SECONDS,
     )
 
 
