@@ -137,7 +137,7 @@ def run(arguments: Sequence[str]) -> None:
     if _PLOT.value:
         pathlib.Path(_PLOT.value).parent.mkdir(parents=True, exist_ok=True)
         result.plot(_PLOT.value)
-    options.write(f"\n{result}")
+    options.write(str(result))
     if _REPORT.value:
         options.write(f"\nreport: {_REPORT.value}/report.html")
 

@@ -160,7 +160,7 @@ def run(arguments: Sequence[str]) -> None:
         # A run that goes on may be asked for other radii than before.
         results.append(dataclasses.replace(result, epsilons=epsilons))
     _write_report(folder, results, data.load_split("digits", "test"))
-    options.write("\n" + report.format_table(*comparison(results)))
+    options.write(report.format_table(*comparison(results)))
     options.write(f"\nreport: {folder / _PAGE}")
 
 

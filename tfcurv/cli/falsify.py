@@ -79,7 +79,7 @@ def run(arguments: Sequence[str]) -> None:
         )
     points = int((result.radii > 0.0).sum())
     options.write(
-        f"\n{points} certified points, {attacked.num_attacks} evaluations of "
+        f"{points} certified points, {attacked.num_attacks} evaluations of "
         "the network inside their radii: no counter-example."
     )
 

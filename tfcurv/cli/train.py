@@ -174,7 +174,7 @@ def run(arguments: Sequence[str]) -> None:
     result, facts = run_folder.train_and_certify(
         config, folder, epsilons, data_dir=data_dir, quiet=_QUIET.value
     )
-    options.write(f"\n{result}\n\ntrained in {facts['seconds']:.0f} s")
+    options.write(f"{result}\n\ntrained in {facts['seconds']:.0f} s")
     options.write(f"model and report: {_OUTPUT.value}")
 
 
