@@ -283,9 +283,11 @@ def _off_stdout(tfds: Any) -> Iterator[None]:
             yield
         return
     tfds.disable_progress_bar()
-    with contextlib.redirect_stdout(io.StringIO()):
-        yield
-    tfds.enable_progress_bar()
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        tfds.enable_progress_bar()
 
 
 def _require_server(url: str) -> None:
