@@ -3,7 +3,6 @@
 import contextlib
 import io
 import sys
-import time
 from unittest import mock
 
 from absl.testing import absltest
@@ -29,7 +28,6 @@ def _written(stream, fn):
 def _count(total=4, **settings):
     with report.progress_bar(total, "image", **settings) as bar:
         for _ in range(4):
-            time.sleep(0.03)  # tqdm draws ten times a second.
             bar.set_postfix(clean=0.5, refresh=False)
             bar.update()
 

@@ -8,6 +8,16 @@ import tqdm
 _DELAY_SECONDS = 1e-3
 
 
+class _Bar(tqdm.tqdm):
+    """Is drawn at its end where all was over before it was drawn at all."""
+
+    def close(self) -> None:
+        if not self.disable and self.n > self.initial:
+            drawn = self.start_t + self.delay
+            self.last_print_t = max(self.last_print_t, drawn)
+        super().close()
+
+
 def progress_bar(
     total: int | None,
     unit: str,
@@ -32,7 +42,7 @@ def progress_bar(
         The bar: `update(n)` counts, `set_postfix` shows figures, `close` ends
         it, as does the end of a `with`.
     """
-    return tqdm.tqdm(
+    return _Bar(
         total=total,
         initial=done,
         desc=description,
