@@ -194,6 +194,41 @@ class CommandsTest(parameterized.TestCase):
         self.assertEqual(first.model_hash, second.model_hash)
 
     @parameterized.named_parameters(
+        ("selu", {"hidden": "selu"}, "selu"),
+        ("softmax", {"head": "softmax"}, "from_logits"),
+    )
+    def test_refuses_what_cannot_be_certified(self, model, culprit):
+        report = self.folder / "report"
+        status, _, err = _run(
+            "certify",
+            _save_model(self.folder, **model),
+            "--dataset=digits",
+            f"--report={report}",
+        )
+        self.assertEqual(status, 2)
+        self.assertIn(culprit, err)
+        self.assertFalse(report.exists())
+
+    def test_overwrites_no_folder_that_holds_something(self):
+        (self.folder / "keep").write_text("me")
+        for arguments in (
+            ("train", f"--output={self.folder}"),
+            ("demo", f"--output={self.folder}"),
+        ):
+            status, _, err = _run(*arguments)
+            self.assertEqual(status, 2)
+            self.assertIn(str(self.folder), err)
+        self.assertEqual([p.name for p in self.folder.iterdir()], ["keep"])
+
+
+class NothingIsLostTest(parameterized.TestCase):
+    """What cannot work is said before the work, and what is done is kept."""
+
+    def setUp(self):
+        super().setUp()
+        self.folder = pathlib.Path(self.create_tempdir().full_path)
+
+    @parameterized.named_parameters(
         ("command", ("prove",), "prove"),
         ("flag", ("certify", "--epsilom=1"), "epsilom"),
         ("no_model", ("certify", "--dataset=digits"), "model file"),
@@ -345,32 +380,34 @@ class CommandsTest(parameterized.TestCase):
         self.assertEqual(status, 2)
         self.assertIn("Standard output is closed", err.getvalue())
 
-    @parameterized.named_parameters(
-        ("selu", {"hidden": "selu"}, "selu"),
-        ("softmax", {"head": "softmax"}, "from_logits"),
-    )
-    def test_refuses_what_cannot_be_certified(self, model, culprit):
-        report = self.folder / "report"
-        status, _, err = _run(
-            "certify",
-            _save_model(self.folder, **model),
-            "--dataset=digits",
-            f"--report={report}",
-        )
-        self.assertEqual(status, 2)
-        self.assertIn(culprit, err)
-        self.assertFalse(report.exists())
+    def test_an_interrupted_demonstration_keeps_its_first_network(self):
+        output = self.folder / "demo"
+        command = ("demo", "--epochs=1", f"--output={output}", "--quiet")
+        train = training.train_in_folder
 
-    def test_overwrites_no_folder_that_holds_something(self):
-        (self.folder / "keep").write_text("me")
-        for arguments in (
-            ("train", f"--output={self.folder}"),
-            ("demo", f"--output={self.folder}"),
+        def interrupted(config, *args, **settings):
+            if config.epsilon:
+                raise KeyboardInterrupt
+            return train(config, *args, **settings)
+
+        with (
+            mock.patch.object(nn, "certify", return_value=_result()),
+            mock.patch.object(trainer, "compile_model", _compile),
         ):
-            status, _, err = _run(*arguments)
-            self.assertEqual(status, 2)
-            self.assertIn(str(self.folder), err)
-        self.assertEqual([p.name for p in self.folder.iterdir()], ["keep"])
+            with mock.patch.object(training, "train_in_folder", interrupted):
+                status, _, err = _run(*command)
+            self.assertEqual(status, 130)
+            self.assertIn("The same command goes on", err)
+            fit = keras.Model.fit
+            with mock.patch.object(keras.Model, "fit", autospec=True) as fitted:
+                fitted.side_effect = fit
+                status, _, err = _run(*command)
+        self.assertEqual((status, err), (0, ""))
+        fitted.assert_called_once()
+        self.assertTrue((output / "report.html").is_file())
+        status, _, err = _run(*command)
+        self.assertEqual(status, 2)
+        self.assertIn("finished", err)
 
 
 if __name__ == "__main__":
