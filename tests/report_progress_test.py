@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 import sys
 from unittest import mock
 
@@ -38,6 +39,14 @@ class ProgressBarTest(parameterized.TestCase):
         self.assertEqual(out, "")
         for part in ("certify", "4/4", "image", "clean=0.5", "00:00<00:00"):
             self.assertIn(part, err)
+
+    def test_tells_a_terminal_that_does_not_know_its_size(self):
+        reader, writer = os.openpty()
+        with os.fdopen(writer, "w") as stream:
+            with mock.patch.object(sys, "stderr", stream):
+                _count()
+            self.assertIn(b"4/4", os.read(reader, 10_000))
+        os.close(reader)
 
     @parameterized.named_parameters(
         ("file", io.StringIO, {}),

@@ -1,11 +1,15 @@
 """Progress: on stderr, and only where a person looks at it."""
 
+import os
 import sys
 
 import tqdm
 
 # As good as none; tqdm draws at once where there is none.
 _DELAY_SECONDS = 1e-3
+
+# Terminals within programs often do not know their size.
+_USUAL_COLUMNS = 80
 
 
 class _Bar(tqdm.tqdm):
@@ -47,7 +51,7 @@ def progress_bar(
         initial=done,
         desc=description,
         unit=f" {unit}",
-        dynamic_ncols=True,
+        ncols=_columns(),
         disable=not verbose or not _is_terminal(),
         # None before the first update: what never begins leaves no line.
         delay=_DELAY_SECONDS,
@@ -62,6 +66,15 @@ def announce(text: str) -> None:
     """
     if sys.stderr is not None:
         tqdm.tqdm.write(text, file=sys.stderr)
+
+
+def _columns() -> int | None:
+    """Returns the width of a terminal that says it has none; None else."""
+    try:
+        width = os.get_terminal_size(sys.stderr.fileno()).columns
+    except (AttributeError, OSError, ValueError):
+        return None
+    return None if width else _USUAL_COLUMNS
 
 
 def _is_terminal() -> bool:
