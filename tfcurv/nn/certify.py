@@ -263,7 +263,10 @@ class _Job:
         fingerprint = tfcurv_data.DataFingerprint()
         shards, count, sums = [], 0, np.zeros(2)
         images = report.progress_bar(
-            source.num_examples, "image", verbose=self._verbose
+            source.num_examples,
+            "image",
+            verbose=self._verbose,
+            description="certifying",
         )
         with images, self._pairs, self._near:
             for index, batch in enumerate(source):

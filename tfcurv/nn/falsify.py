@@ -175,7 +175,7 @@ def falsify(
     _check_same("data", fingerprint.hexdigest(), result.data_hash)
     count, first = 0, 0
     with report.progress_bar(
-        result.num_images, "image", verbose=verbose
+        result.num_images, "image", verbose=verbose, description="attacking"
     ) as progress:
         for batch in source:
             x = batch.inputs.reshape(len(batch.labels), -1)

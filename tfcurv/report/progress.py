@@ -9,7 +9,7 @@ import tqdm
 _DELAY_SECONDS = 1e-3
 
 # Terminals within programs often do not know their size.
-_USUAL_COLUMNS = 80
+_USUAL_COLUMNS, _USUAL_ROWS = 80, 24
 
 
 class _Bar(tqdm.tqdm):
@@ -51,7 +51,7 @@ def progress_bar(
         initial=done,
         desc=description,
         unit=f" {unit}",
-        ncols=_columns(),
+        **_size(),
         disable=not verbose or not _is_terminal(),
         # None before the first update: what never begins leaves no line.
         delay=_DELAY_SECONDS,
@@ -68,13 +68,13 @@ def announce(text: str) -> None:
         tqdm.tqdm.write(text, file=sys.stderr)
 
 
-def _columns() -> int | None:
-    """Returns the width of a terminal that says it has none; None else."""
+def _size() -> dict[str, int]:
+    """Returns the size of a terminal that does not know it, for tqdm."""
     try:
-        width = os.get_terminal_size(sys.stderr.fileno()).columns
-    except (AttributeError, OSError, ValueError):
-        return None
-    return None if width else _USUAL_COLUMNS
+        known = os.get_terminal_size(sys.stderr.fileno()).columns
+    except (AttributeError, OSError, ValueError):  # Not a real one.
+        known = 0
+    return {} if known else {"ncols": _USUAL_COLUMNS, "nrows": _USUAL_ROWS}
 
 
 def _is_terminal() -> bool:

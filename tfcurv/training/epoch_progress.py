@@ -9,6 +9,9 @@ from tfcurv import report
 
 _BAR, _LINES = 1, 2
 
+# More do not fit beside a bar.
+_SHOWN = ("loss", "val_accuracy")
+
 
 class EpochProgress(keras.callbacks.Callback):
     """Shows a training on stderr, in place of `fit`, which writes to stdout.
@@ -65,7 +68,8 @@ class EpochProgress(keras.callbacks.Callback):
         """Shows the figures of the epoch."""
         figures = {name: float(value) for name, value in (logs or {}).items()}
         shown = f"{epoch + 1}/{self._epochs}"
-        self._bar.set_postfix(epoch=shown, **figures, refresh=False)
+        few = {k: v for k, v in figures.items() if k in _SHOWN}
+        self._bar.set_postfix(few, epoch=shown, refresh=False)
         if self._verbose == _LINES:
             text = ", ".join(f"{k} {v:.4g}" for k, v in figures.items())
             report.announce(f"training {self._name}: epoch {shown}: {text}")
