@@ -16,6 +16,7 @@ from tfcurv import bounds
 from tfcurv import certificates
 from tfcurv import data
 from tfcurv import nn
+from tfcurv import report
 
 _BOTH = (0.5, 1.58)
 
@@ -53,16 +54,20 @@ def _figures(result, epsilon: float) -> dict[str, float]:
     return found
 
 
-def against_all(model, split: data.Split, epsilon: float) -> dict[str, float]:
+def against_all(
+    model, split: data.Split, epsilon: float, verbose: int = 1
+) -> dict[str, float]:
     """Certifies against every other class; `radius` is a mean, of correct."""
-    return _figures(_certify(model, split, epsilon), epsilon)
+    return _figures(_certify(model, split, epsilon, verbose=verbose), epsilon)
 
 
-def at_both_radii(model, split: data.Split, epsilon: float) -> dict:
+def at_both_radii(
+    model, split: data.Split, epsilon: float, verbose: int = 1
+) -> dict:
     """Certifies against every other class at the radii of the paper."""
     del epsilon
     images = split.images, split.labels
-    result = nn.certify(model, images, epsilons=_BOTH)
+    result = nn.certify(model, images, epsilons=_BOTH, verbose=verbose)
     found = {"clean": result.clean_accuracy, "seconds": result.seconds}
     for radius in _BOTH:
         found[f"certified {radius}"] = result.certified_accuracy(radius)
@@ -71,10 +76,12 @@ def at_both_radii(model, split: data.Split, epsilon: float) -> dict:
 
 
 def against_runner_up(
-    model, split: data.Split, epsilon: float
+    model, split: data.Split, epsilon: float, verbose: int = 1
 ) -> dict[str, float]:
     """Follows the published protocol, which certifies nothing."""
-    result = _certify(model, split, epsilon, targets="runner-up")
+    result = _certify(
+        model, split, epsilon, targets="runner-up", verbose=verbose
+    )
     found = _figures(result, epsilon)
     correct = np.flatnonzero(result.correct)
     sample = np.random.default_rng(0).permutation(correct)[:_SAMPLE]
@@ -83,7 +90,7 @@ def against_runner_up(
 
 
 def local_curvature(
-    model, split: data.Split, epsilon: float
+    model, split: data.Split, epsilon: float, verbose: int = 1
 ) -> dict[str, dict[str, float]]:
     """Compares global with local curvature bounds on the first images."""
     return {
@@ -95,6 +102,7 @@ def local_curvature(
                 targets=targets,
                 curvature=curvature,
                 limit=_LOCAL_IMAGES,
+                verbose=verbose,
             ),
             epsilon,
         )
@@ -103,7 +111,9 @@ def local_curvature(
     }
 
 
-def duality(model, split: data.Split, epsilon: float) -> dict[str, float]:
+def duality(
+    model, split: data.Split, epsilon: float, verbose: int = 1
+) -> dict[str, float]:
     """Counts the points where primal and dual meet, for the runner-up.
 
     `attack`: the worst point of the ball was found and proved to be it.
@@ -113,17 +123,18 @@ def duality(model, split: data.Split, epsilon: float) -> dict[str, float]:
     network = nn.network_from_model(model)
     bounder = bounds.CurvatureBounder(network)
     table = _curvature(network, bounder.pair_concavity_upper_bound)
-    return _meeting(network, table, split, epsilon)
+    return _meeting(network, table, split, epsilon, verbose)
 
 
 def duality_with_theorem4(
-    model, split: data.Split, epsilon: float
+    model, split: data.Split, epsilon: float, verbose: int = 1
 ) -> dict[str, float]:
     """Counts as `duality` does, of the first images, with Theorem 4's bound."""
     network = nn.network_from_model(model)
     bounder = bounds.CurvatureBounder(network)
     table = _curvature(network, bounder.pair_theorem4_bound)
-    return _meeting(network, table, _first(split, _THEOREM4_IMAGES), epsilon)
+    first = _first(split, _THEOREM4_IMAGES)
+    return _meeting(network, table, first, epsilon, verbose)
 
 
 def _first(split: data.Split, count: int) -> data.Split:
@@ -142,6 +153,7 @@ def _meeting(
     curvature: np.ndarray,
     split: data.Split,
     epsilon: float,
+    verbose: int,
 ) -> dict[str, float]:
     meet = tf.function(
         lambda *batch: _meet(network, epsilon, *batch),
@@ -156,7 +168,7 @@ def _meeting(
     x = split.images.reshape(len(split.labels), -1).astype(np.float64)
     labels = split.labels.astype(np.int32)
     counts = np.zeros(3)
-    progress = keras.utils.Progbar(len(labels), unit_name="image")
+    progress = report.progress_bar(len(labels), "image", verbose=verbose)
     for start in range(0, len(labels), _BATCH):
         rows, y = x[start : start + _BATCH], labels[start : start + _BATCH]
         logits = network.logits(tf.constant(rows))
@@ -165,7 +177,8 @@ def _meeting(
         rows, y, t = rows[right], y[right], t[right]
         a = curvature[y, t]
         counts += [len(y), *(np.sum(found) for found in meet(rows, y, t, a))]
-        progress.add(len(right))
+        progress.update(len(right))
+    progress.close()
     total, attack, certificate = counts.tolist()
     return {"attack": attack / total, "certificate": certificate / total}
 
@@ -189,11 +202,15 @@ def _meet(network: bounds.Network, epsilon: float, x, y, t, a):
     return worst.is_worst, crossed & (distance <= (1.0 + 3.0 * _EQUAL) * proved)
 
 
-def curvature_bounds(model, split: data.Split, epsilon: float) -> dict:
+def curvature_bounds(
+    model, split: data.Split, epsilon: float, verbose: int = 1
+) -> dict:
     """Measures the curvature at the data and its bounds, means over pairs."""
     del epsilon
     images = split.images, split.labels
-    study = nn.curvature_report(model, images, limit=_CURVATURE_IMAGES)
+    study = nn.curvature_report(
+        model, images, limit=_CURVATURE_IMAGES, verbose=verbose
+    )
     return {
         "pairs": len(study.pairs),
         "k_lb_estimate": study.k_lb_estimate,
@@ -203,11 +220,14 @@ def curvature_bounds(model, split: data.Split, epsilon: float) -> dict:
     }
 
 
-def with_theorem4(model, split: data.Split, epsilon: float) -> dict:
+def with_theorem4(
+    model, split: data.Split, epsilon: float, verbose: int = 1
+) -> dict:
     """Certifies with the published curvature bound in place of tfcurv's own.
 
     Shares of the first images, certified at epsilon, by protocol and bound.
     """
+    del verbose  # It is over soon.
     network = nn.network_from_model(model)
     bounder = bounds.CurvatureBounder(network)
     split = _first(split, _THEOREM4_IMAGES)
@@ -229,8 +249,9 @@ def with_theorem4(model, split: data.Split, epsilon: float) -> dict:
     return found
 
 
-#: By name: maps a model, test images and a radius to what was found.
-PARTS: Mapping[str, Callable[[keras.Model, data.Split, float], Any]] = {
+#: By name: maps a model, test images, a radius and whether to show progress to
+#: what was found.
+PARTS: Mapping[str, Callable[[keras.Model, data.Split, float, int], Any]] = {
     "all": against_all,
     "both": at_both_radii,
     "runner_up": against_runner_up,

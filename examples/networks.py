@@ -1,16 +1,41 @@
 """Networks of the published tables: trained once, then read."""
 
-import dataclasses
-import json
+from collections.abc import Mapping
 import pathlib
+from typing import Any
 
 import keras
 
-from tfcurv import certificates
-from tfcurv import data
 from tfcurv import nn
-from tfcurv import report
 from tfcurv import training
+
+
+def home(name: str, seed: int, folder: pathlib.Path) -> pathlib.Path:
+    """Returns the folder of a network.
+
+    Args:
+        name: A key of `training.RECIPES`.
+        seed: Of weights and order.
+        folder: Where networks are kept.
+    """
+    return folder / f"{name}-seed{seed}"
+
+
+def is_trained(name: str, seed: int, folder: pathlib.Path) -> bool:
+    """Whether a network is there, trained with the settings of its recipe.
+
+    Args:
+        name: A key of `training.RECIPES`.
+        seed: Of weights and order.
+        folder: Where networks are kept.
+
+    Raises:
+        TfcurvError: Its folder holds something else.
+        OSError: It cannot be written.
+    """
+    return "history" in training.check_training_folder(
+        training.recipe(name, seed), home(name, seed, folder)
+    )
 
 
 def load_or_train(
@@ -18,7 +43,8 @@ def load_or_train(
     seed: int,
     folder: pathlib.Path,
     data_dir: str | None = None,
-) -> tuple[keras.Model, dict]:
+    verbose: int = 1,
+) -> tuple[keras.Model, Mapping[str, Any]]:
     """Returns a trained network and how it was trained.
 
     A training that was killed goes on with the epoch in which it stopped.
@@ -28,28 +54,10 @@ def load_or_train(
         seed: Of weights and order.
         folder: Where networks are kept, each in a folder of its own.
         data_dir: Folder of tensorflow-datasets.
+        verbose: 0 for no progress.
     """
-    home = folder / f"{name}-seed{seed}"
-    if not home.exists():
-        _train(training.recipe(name, seed), home, data_dir)
-    facts = json.loads((home / "training.json").read_text(encoding="utf-8"))
-    return nn.read_model(home / "model.keras"), facts
-
-
-def _train(config, home: pathlib.Path, data_dir: str | None) -> None:
-    splits = [
-        data.load_split(config.dataset, split, data_dir=data_dir)
-        for split in ("train", "validation")
-    ]
-    # Not with_suffix: names hold numbers with points.
-    backup = home.with_name(f"{home.name}.unfinished")
-    trained = training.train(config, *splits, backup=backup)
-    facts = {
-        "config": dataclasses.asdict(config),
-        "history": trained.history,
-        "seconds": trained.seconds,
-    }
-    with certificates.new_folder(home) as path:
-        trained.model.save(path / "model.keras")
-        text = json.dumps(facts, indent=2)
-        report.write_atomically(path / "training.json", text.encode())
+    own = home(name, seed, folder)
+    facts = training.train_in_folder(
+        training.recipe(name, seed), own, data_dir=data_dir, verbose=verbose
+    )
+    return nn.read_model(own / training.MODEL), facts

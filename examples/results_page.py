@@ -1,6 +1,8 @@
 """docs/results.md: what [SF20] printed beside what was measured here."""
 
+import collections
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
 import json
@@ -17,11 +19,12 @@ from tfcurv import training
 _HEAD = """# The published tables, measured again
 
 Written by `python examples/reproduce.py` from the numbers in
-[results/](results/). "Paper" columns repeat the figures of Singla and Feizi,
-"Second-Order Provable Defenses against Adversarial Attacks", ICML 2020; all
-others were measured by tfcurv on networks that it trained with the settings in
-`tfcurv/training/recipes.py`, on all 10,000 test images unless said, pixels in
-[0, 1], l2 radii.
+[results/](results/), measured on the days and machines named at the end; with
+`--measure` it trains and measures them anew. "Paper" columns repeat the figures
+of Singla and Feizi, "Second-Order Provable Defenses against Adversarial
+Attacks", ICML 2020; all others were measured by tfcurv on networks that it
+trained with the settings in `tfcurv/training/recipes.py`, on all 10,000 test
+images unless said, pixels in [0, 1], l2 radii.
 
 "Runner-up" is the protocol of the paper: only the class with the second
 largest logit is looked at, which certifies nothing, for another class may be
@@ -37,7 +40,8 @@ Figures of several seeds are given as mean [least, greatest]. Training took
 the seconds given on cores that did other work at the same time.
 """
 
-_PICTURE = "curvature.png"
+#: The picture beside the page.
+PICTURE = "curvature.png"
 
 _Runs = Sequence[Mapping[str, Any]]
 _Column = tuple[str, Callable[[paper.Row, _Runs], str]]
@@ -246,8 +250,8 @@ def write(results: pathlib.Path, page: pathlib.Path) -> None:
     for name, table in paper.TABLES.items():
         cells = _cells(name, table, runs)
         parts += [f"## {table.title}\n", report.format_markdown_table(*cells)]
-        if name == "figure1" and _draw(runs, page.with_name(_PICTURE)):
-            parts.append(f"![K_lb beside K_ub]({_PICTURE})\n")
+        if name == "figure1" and _draw(runs, page.with_name(PICTURE)):
+            parts.append(f"![K_lb beside K_ub]({PICTURE})\n")
         if name in _NOTES:
             parts.append(_NOTES[name] + "\n")
         parts.append(f"`python examples/reproduce.py --table={name}`\n")
@@ -284,12 +288,17 @@ def _draw(runs: _Runs, path: pathlib.Path) -> bool:
     return bool(rows)
 
 
-def text(names: Sequence[str], results: pathlib.Path) -> str:
-    """Returns some tables, to be printed.
+def text(
+    names: Sequence[str],
+    results: pathlib.Path,
+    new: Collection[tuple[str, int, str]] = (),
+) -> str:
+    """Returns some tables, to be printed, and of when their figures are.
 
     Args:
         names: Their names in `paper.TABLES`.
         results: Folder of the measurements.
+        new: Recipe, seed and part of those that were made just now.
     """
     runs = read_runs(results)
     parts = []
@@ -297,7 +306,33 @@ def text(names: Sequence[str], results: pathlib.Path) -> str:
         table = paper.TABLES[name]
         headers, rows = _cells(name, table, runs)
         parts += [table.title, report.format_table(headers, rows), ""]
-    return "\n".join(parts)
+    return "\n".join([*parts, *_origins(names, results, runs, new)])
+
+
+def _origins(names, results, runs, new) -> list[str]:
+    """Returns where the figures of some tables come from, by kind."""
+    fresh, stored = 0, collections.Counter()
+    shown = {
+        (run["recipe"], run["seed"], part): run["parts"][part]
+        for name in names
+        for row in paper.TABLES[name].rows
+        for run in _runs_of(row, paper.TABLES[name], runs)
+        for part in paper.TABLES[name].parts
+        if part in run["parts"]
+    }
+    for key, part in shown.items():
+        if key in new:
+            fresh += 1
+        else:
+            stored[part["machine"]] += 1
+    lines = [f"Measured by this command: {fresh} of {len(shown)} measurements."]
+    for machine, count in sorted(stored.items()):
+        lines.append(
+            f"Stored in {results}, not measured now: {count}, of {machine}."
+        )
+    if stored:
+        lines.append("With --measure they are made anew on this machine.")
+    return lines
 
 
 def read_runs(results: pathlib.Path) -> list[dict[str, Any]]:
@@ -313,10 +348,19 @@ def _cells(name: str, table: paper.Table, runs: _Runs):
     columns = _COLUMNS[name]
     rows = []
     for row in table.rows:
-        mine = [run for run in runs if run["recipe"] == row.recipe]
+        mine = _runs_of(row, table, runs)
         cells = [show(row, mine) for _, show in columns]
         rows.append([_network(row), row.method, *cells])
     return ["network", "training", *(header for header, _ in columns)], rows
+
+
+def _runs_of(row: paper.Row, table: paper.Table, runs: _Runs) -> _Runs:
+    """Returns the runs of a row, of those seeds that its table measured."""
+    return [
+        run
+        for run in runs
+        if run["recipe"] == row.recipe and run["parts"].keys() & table.parts
+    ]
 
 
 def _network(row: paper.Row) -> str:

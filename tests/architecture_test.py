@@ -14,7 +14,12 @@ import source_tree
 # Ground floor first. A module may import its own package and the floors below
 # it: none above, and no neighbour.
 FLOORS = (
-    ("tfcurv.errors", "tfcurv.numerics", "tfcurv.version"),
+    (
+        "tfcurv.errors",
+        "tfcurv.numerics",
+        "tfcurv.startup",
+        "tfcurv.version",
+    ),
     ("tfcurv.solvers", "tfcurv.report", "tfcurv.data"),
     ("tfcurv.bounds",),
     ("tfcurv.certificates",),

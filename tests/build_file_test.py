@@ -24,6 +24,14 @@ _DISTRIBUTIONS = {
     "tensorflow_datasets": "tensorflow-datasets",
 }
 
+# The modules that are no packages, in one target.
+_GROUND = (
+    "tfcurv.errors",
+    "tfcurv.numerics",
+    "tfcurv.startup",
+    "tfcurv.version",
+)
+
 _DEMO_COMMAND = (
     "python3 -m venv .venv && .venv/bin/pip install -q '.[demo]' "
     "&& .venv/bin/tfcurv demo"
@@ -85,7 +93,7 @@ def _targets() -> Iterator[Target]:
 def _label(module: str) -> str | None:
     """Returns the dependency that holds a module; None if Python does."""
     top, *rest = module.split(".")
-    if module in ("tfcurv.errors", "tfcurv.numerics", "tfcurv.version"):
+    if module in _GROUND:
         return "':numerics'"
     if top == "tfcurv":
         return f"':{rest[0] if rest else top}'"

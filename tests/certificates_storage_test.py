@@ -83,6 +83,29 @@ class NewFolderTest(_FolderTest):
             certificates.check_new_folder(self.folder)
         self.assertEqual(self.folder.read_text(), "a file")
 
+    def test_refuses_now_what_could_not_be_made_later(self):
+        self.folder.write_text("a file")
+        for path in (self.folder / "deep", self.folder / "deep" / "er"):
+            with self.assertRaisesRegex(OSError, "Received.*Remedy"):
+                certificates.check_new_folder(path)
+        with mock.patch("os.path.ismount", return_value=True):
+            with self.assertRaisesRegex(OSError, "mount point"):
+                certificates.check_new_folder(self.parent / "mounted")
+        self.assertEqual(list(self.parent.iterdir()), [self.folder])
+
+    def test_a_rehearsal_leaves_nothing_behind(self):
+        certificates.check_new_folder(self.folder / "deep" / "er")
+        self.assertEmpty(list(self.parent.iterdir()))
+
+    def test_fills_the_empty_folder_that_a_link_names(self):
+        real = self.parent / "real"
+        real.mkdir()
+        self.folder.symlink_to(real)
+        with certificates.new_folder(self.folder) as path:
+            (path / "a.txt").write_text("a")
+        self.assertTrue(self.folder.is_symlink())
+        self.assertEqual((real / "a.txt").read_text(), "a")
+
     def test_one_that_appears_meanwhile_is_not_overwritten(self):
         with self.assertRaises(OSError):
             with certificates.new_folder(self.folder) as path:

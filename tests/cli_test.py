@@ -5,6 +5,7 @@ import dataclasses
 import io
 import json
 import pathlib
+from unittest import mock
 
 from absl.testing import absltest
 from absl.testing import parameterized
@@ -13,6 +14,9 @@ import numpy as np
 
 import tfcurv
 from tfcurv import cli
+from tfcurv import nn
+from tfcurv import training
+from tfcurv.training import trainer
 
 
 def _run(*arguments):
@@ -34,6 +38,25 @@ def _save_model(folder, **kwargs):
     keras.utils.set_random_seed(0)
     keras.Sequential(layers).save(path)
     return path
+
+
+def _compile(model, config, steps, adversary):
+    """Compiles for a few steps, which need no graph."""
+    del config, steps, adversary
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("adam", loss, metrics=["accuracy"], run_eagerly=True)
+
+
+def _result():
+    """Returns certificates of one image."""
+    names = ("labels", "predictions", "targets", "exact", "reasons")
+    return tfcurv.CertificationResult(
+        **{name: np.zeros(1, np.int32) for name in names},
+        radii=np.ones(1),
+        upper_bounds=np.ones(1),
+        epsilons=(0.5,),
+        data_name="toys",
+    )
 
 
 class CommandsTest(parameterized.TestCase):
@@ -67,6 +90,12 @@ class CommandsTest(parameterized.TestCase):
             f"--output={output}",
         )
         self.assertEqual((status, err), (0, ""))
+        # Of what terminals need, nothing is in a file.
+        self.assertNotRegex(out, r"[\b\r\x1b]")
+        self.assertEqual(
+            sorted(path.name for path in output.iterdir()),
+            ["certificates", "model.keras", "training.json"],
+        )
         result = tfcurv.load_result(output / "certificates")
         self.assertEqual(result.num_images, 497)
         self.assertEqual(result.epsilons, (0.1, 0.3))
@@ -165,27 +194,6 @@ class CommandsTest(parameterized.TestCase):
         self.assertEqual(first.model_hash, second.model_hash)
 
     @parameterized.named_parameters(
-        ("command", ("prove",), "prove"),
-        ("flag", ("certify", "--epsilom=1"), "epsilom"),
-        ("no_model", ("certify", "--dataset=digits"), "model file"),
-        ("file", ("certify", "no.keras", "--dataset=digits"), "no.keras"),
-        ("curvature", ("certify", "m.keras", "--curvature=near"), "near"),
-        ("dataset", ("certify", "m.keras", "--dataset=letters"), "letters"),
-        ("plot", ("certify", "m", "--dataset=digits", "--plot=x.jpg"), "x.jpg"),
-        ("no_result", ("falsify", "--model=m.keras"), "folder of a result"),
-        ("no_output", ("train", "--dataset=digits"), "--output"),
-        ("layers", ("train", "--layers=0"), "layers"),
-        ("activation", ("train", "--activation=relu"), "relu"),
-        ("stray", ("demo", "stray"), "stray"),
-        ("radii", ("demo", "--epsilons=a", "--output=x"), "epsilons=a"),
-    )
-    def test_names_what_is_wrong_and_exits_with_2(self, arguments, culprit):
-        status, out, err = _run(*arguments)
-        self.assertEqual(status, 2)
-        self.assertIn(culprit, err)
-        self.assertEqual(out, "")
-
-    @parameterized.named_parameters(
         ("selu", {"hidden": "selu"}, "selu"),
         ("softmax", {"head": "softmax"}, "from_logits"),
     )
@@ -211,6 +219,195 @@ class CommandsTest(parameterized.TestCase):
             self.assertEqual(status, 2)
             self.assertIn(str(self.folder), err)
         self.assertEqual([p.name for p in self.folder.iterdir()], ["keep"])
+
+
+class NothingIsLostTest(parameterized.TestCase):
+    """What cannot work is said before the work, and what is done is kept."""
+
+    def setUp(self):
+        super().setUp()
+        self.folder = pathlib.Path(self.create_tempdir().full_path)
+
+    @parameterized.named_parameters(
+        ("command", ("prove",), "prove"),
+        ("flag", ("certify", "--epsilom=1"), "epsilom"),
+        ("no_model", ("certify", "--dataset=digits"), "model file"),
+        ("file", ("certify", "no.keras", "--dataset=digits"), "no.keras"),
+        ("curvature", ("certify", "m.keras", "--curvature=near"), "near"),
+        ("dataset", ("certify", "m.keras", "--dataset=letters"), "letters"),
+        ("plot", ("certify", "m", "--dataset=digits", "--plot=x.jpg"), "x.jpg"),
+        ("no_result", ("falsify", "--model=m.keras"), "folder of a result"),
+        ("no_output", ("train", "--dataset=digits"), "--output"),
+        ("layers", ("train", "--layers=0"), "layers"),
+        ("activation", ("train", "--activation=relu"), "relu"),
+        ("stray", ("demo", "stray"), "stray"),
+        ("radii", ("demo", "--epsilons=a", "--output=x"), "epsilons=a"),
+        ("no_radius", ("train", "--epsilons=", "--output=x"), "--epsilons="),
+        ("gap", ("train", "--epsilons=.5,,1", "--output=x"), "=.5,,1"),
+        ("nan", ("train", "--epsilons=nan", "--output=x"), "=nan"),
+        ("negative", ("demo", "--epsilons=-1", "--output=x"), "=-1"),
+        (
+            "infinite",
+            ("certify", "m", "--dataset=digits", "--epsilons=inf"),
+            "=inf",
+        ),
+        ("like_a_command", ("certfy",), "Did you mean 'certify'?"),
+        ("like_a_flag", ("certify", "--epsilon=1"), "Did you mean: epsilons"),
+        (
+            "like_a_data_set",
+            ("train", "--dataset=mnits"),
+            "Did you mean 'mnist'?",
+        ),
+        (
+            "like_a_choice",
+            ("certify", "--targets=runnerup"),
+            "Did you mean 'runner-up'?",
+        ),
+        (
+            "wide_window",
+            ("train", "--dataset=digits", "--convolutions=2:9:1", "--output=x"),
+            "kernel shape",
+        ),
+        (
+            "rate",
+            ("train", "--learning_rate=inf", "--output=x"),
+            "learning_rate=inf",
+        ),
+    )
+    def test_says_in_one_line_what_is_wrong_and_exits_with_2(
+        self, arguments, culprit
+    ):
+        with mock.patch.object(training, "train_in_folder") as train:
+            status, out, err = _run(*arguments)
+        train.assert_not_called()
+        self.assertEqual(status, 2)
+        self.assertIn(culprit, err)
+        self.assertLen(err.splitlines(), 1, err)
+        self.assertEqual(out, "")
+
+    @parameterized.named_parameters(
+        ("train", ("train", "--dataset=digits", "--output={}/run")),
+        ("demo", ("demo", "--output={}/run")),
+        ("report", ("certify", "m", "--dataset=digits", "--report={}/r")),
+        ("plot", ("certify", "m", "--dataset=digits", "--plot={}/a.png")),
+        ("report_is_file", ("certify", "m", "--dataset=digits", "--report={}")),
+        (
+            "report_around_checkpoint",
+            (
+                "certify",
+                "m",
+                "--dataset=digits",
+                "--report={}_",
+                "--checkpoint={}_/c",
+            ),
+        ),
+    )
+    def test_refuses_before_the_work_what_cannot_be_written(self, arguments):
+        file = self.folder / "file"
+        file.write_text("me")
+        with (
+            mock.patch.object(training, "train_in_folder") as train,
+            mock.patch.object(nn, "read_model") as read,
+        ):
+            status, _, err = _run(*(each.format(file) for each in arguments))
+        train.assert_not_called()
+        read.assert_not_called()
+        self.assertEqual(status, 2)
+        self.assertIn("Received", err)
+        self.assertLen(err.splitlines(), 1, err)
+
+    def test_an_interrupted_command_says_how_to_go_on_and_does(self):
+        output = self.folder / "run"
+        command = ("train", "--dataset=digits", "--width=4", "--epochs=1")
+        command += ("--warmup_epochs=0", "--gamma=0", "--epsilon=0")
+        command += (f"--output={output}", "--quiet")
+        with (
+            mock.patch.object(nn, "certify", side_effect=KeyboardInterrupt),
+            mock.patch.object(trainer, "compile_model", _compile),
+        ):
+            status, _, err = _run(*command)
+        self.assertEqual(status, 130)
+        self.assertIn("The same command goes on", err)
+        self.assertIn(repr(str(output)), err)
+        self.assertTrue((output / "model.keras").is_file())
+        with (
+            mock.patch.object(nn, "certify", return_value=_result()),
+            mock.patch.object(keras.Model, "fit") as fit,
+        ):
+            status, out, err = _run(*command)
+        fit.assert_not_called()
+        self.assertEqual((status, err), (0, ""))
+        self.assertIn("1 of toys", out)
+        status, _, err = _run(*command)
+        self.assertEqual(status, 2)
+        self.assertIn("finished", err)
+
+    @parameterized.parameters(("--report={}",), ("--checkpoint={}",), ())
+    def test_an_interrupted_certification_says_what_is_kept(self, *flag):
+        path = self.folder / "kept"
+        with mock.patch.object(nn, "certify", side_effect=KeyboardInterrupt):
+            status, _, err = _run(
+                "certify",
+                _save_model(self.folder),
+                "--dataset=digits",
+                *(each.format(path) for each in flag),
+            )
+        self.assertEqual(status, 130)
+        self.assertIn(str(path) if flag else "Nothing is kept", err)
+
+    def test_a_closed_pipe_is_one_line_and_loses_no_report(self):
+        report = self.folder / "report"
+        pipe = mock.Mock(**{"write.side_effect": BrokenPipeError})
+        pipe.fileno.side_effect = io.UnsupportedOperation
+        err = io.StringIO()
+        with (
+            mock.patch.object(nn, "certify", return_value=_result()),
+            contextlib.redirect_stdout(pipe),
+            contextlib.redirect_stderr(err),
+        ):
+            model = _save_model(self.folder)
+            flags = ("--dataset=digits", f"--report={report}")
+            status = cli.main(("certify", model, *flags))
+        self.assertEqual(status, 2)
+        self.assertLen(err.getvalue().splitlines(), 1)
+        self.assertIn("closed", err.getvalue())
+        self.assertLen(tfcurv.load_result(report).radii, 1)
+
+    def test_a_closed_output_is_found_before_the_work(self):
+        err = io.StringIO()
+        with contextlib.redirect_stdout(None), contextlib.redirect_stderr(err):
+            status = cli.main(("certify", "m.keras", "--dataset=digits"))
+        self.assertEqual(status, 2)
+        self.assertIn("Standard output is closed", err.getvalue())
+
+    def test_an_interrupted_demonstration_keeps_its_first_network(self):
+        output = self.folder / "demo"
+        command = ("demo", "--epochs=1", f"--output={output}", "--quiet")
+        train = training.train_in_folder
+
+        def interrupted(config, *args, **settings):
+            if config.epsilon:
+                raise KeyboardInterrupt
+            return train(config, *args, **settings)
+
+        with (
+            mock.patch.object(nn, "certify", return_value=_result()),
+            mock.patch.object(trainer, "compile_model", _compile),
+        ):
+            with mock.patch.object(training, "train_in_folder", interrupted):
+                status, _, err = _run(*command)
+            self.assertEqual(status, 130)
+            self.assertIn("The same command goes on", err)
+            fit = keras.Model.fit
+            with mock.patch.object(keras.Model, "fit", autospec=True) as fitted:
+                fitted.side_effect = fit
+                status, _, err = _run(*command)
+        self.assertEqual((status, err), (0, ""))
+        fitted.assert_called_once()
+        self.assertTrue((output / "report.html").is_file())
+        status, _, err = _run(*command)
+        self.assertEqual(status, 2)
+        self.assertIn("finished", err)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,9 @@ the folder that the environment variable TFDS_DATA_DIR names, and are skipped
 without one. No test uses a network.
 """
 
+import contextlib
 import importlib.util
+import io
 import os
 import pathlib
 import shutil
@@ -254,6 +256,51 @@ class PreparedTest(parameterized.TestCase):
             file.write_bytes(file.read_bytes()[:-100])
         with self.assertRaisesRegex(DatasetUnavailableError, "cannot be read"):
             data.load_split("mnist", "test", data_dir=folder)
+
+    @parameterized.named_parameters(
+        ("cut", lambda text: text[:40]),
+        ("empty", lambda text: ""),
+        ("another", lambda text: "[1, 2]"),
+        ("bare", lambda text: "{}"),
+        ("without_counts", lambda text: text.replace("shardLengths", "shards")),
+    )
+    def test_says_that_its_description_is_damaged(self, damage):
+        folder = self.enter_context(tempfile.TemporaryDirectory())
+        shutil.copytree(self.folder, folder, dirs_exist_ok=True)
+        (file,) = pathlib.Path(folder).glob("mnist/*/dataset_info.json")
+        file.write_text(damage(file.read_text()))
+        with self.assertRaisesRegex(DatasetUnavailableError, "Remedy") as found:
+            data.load_split("mnist", "test", data_dir=folder)
+        self.assertIn(folder, str(found.exception))
+
+    def test_says_that_files_are_missing(self):
+        folder = self.enter_context(tempfile.TemporaryDirectory())
+        shutil.copytree(self.folder, folder, dirs_exist_ok=True)
+        for file in pathlib.Path(folder).glob("mnist/*/*test.tfrecord*"):
+            file.unlink()
+        with self.assertRaisesRegex(DatasetUnavailableError, "cannot be read"):
+            data.load_split("mnist", "test", data_dir=folder)
+
+    def test_a_download_writes_nothing_to_stdout(self):
+        import tensorflow_datasets as tfds
+
+        def download(builder):
+            sys.stdout.write("\x1b[1mDownloading\x1b[0m")
+            raise OSError("full")
+
+        out, err = io.StringIO(), io.StringIO()
+        folder = self.enter_context(tempfile.TemporaryDirectory())
+        with (
+            absltest.mock.patch("urllib.request.urlopen"),
+            absltest.mock.patch.object(
+                tfds.core.DatasetBuilder, "download_and_prepare", download
+            ),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            with self.assertRaisesRegex(DatasetUnavailableError, "full"):
+                data.load_split("mnist", "test", data_dir=folder)
+        self.assertEqual((out.getvalue(), err.getvalue()), ("", ""))
 
 
 @absltest.skipUnless(

@@ -1,8 +1,12 @@
 """The reproduction of the published tables, on small networks."""
 
+import contextlib
+import dataclasses
+import io
 import json
 import os
 import pathlib
+import re
 import sys
 from unittest import mock
 
@@ -15,6 +19,7 @@ from tfcurv import certificates
 from tfcurv import data
 from tfcurv import nn
 from tfcurv import training
+from tfcurv.cli import options
 
 _EXAMPLES = pathlib.Path(__file__).parent.parent / "examples"
 sys.path.insert(0, os.fspath(_EXAMPLES))
@@ -22,6 +27,7 @@ sys.path.insert(0, os.fspath(_EXAMPLES))
 import measurements  # noqa: E402
 import networks  # noqa: E402
 import paper  # noqa: E402
+import reproduce  # noqa: E402
 import results_page  # noqa: E402
 
 _EPSILON = 0.3
@@ -192,19 +198,157 @@ class MeasurementsTest(absltest.TestCase):
         self.assertLess(published["attack"], signed["attack"])
 
 
+class PlanTest(absltest.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = pathlib.Path(self.create_tempdir().full_path)
+
+    def _run(self, *flags):
+        """Returns the status and what a run writes, with nothing to train."""
+        out, err = io.StringIO(), io.StringIO()
+        flags = (f"--networks={self.folder}", *flags)
+        with (
+            mock.patch.object(networks, "load_or_train") as train,
+            mock.patch.object(data, "load_split"),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            train.side_effect = KeyboardInterrupt
+            status = options.run(
+                "reproduce.py", "", reproduce.FLAGS, reproduce.run, flags
+            )
+        return status, out.getvalue(), err.getvalue(), train
+
+    def test_says_that_what_it_shows_was_measured_before_and_where(self):
+        page = self.folder / "results.md"
+        status, out, err, train = self._run("--table=3,4", f"--page={page}")
+        self.assertEqual((status, err), (0, ""))
+        train.assert_not_called()
+        self.assertIn("Measured by this command: 0 of 48 measurements.", out)
+        self.assertRegex(
+            out, r"Stored in .*, not measured now: 48, of 2026-11-21, 2 CPU"
+        )
+        self.assertIn("--measure", out)
+
+    def test_measures_anew_and_says_what_and_how_long(self):
+        status, _, err, train = self._run("--table=4", "--measure")
+        train.assert_called_once()
+        self.assertEqual(status, 130)
+        announced, begun, interrupted = err.splitlines()
+        # 381 + (642 + 532 + 1473) + (588 + 985 + 2928) + 1779 s of training.
+        self.assertRegex(
+            announced, "^8 networks to train, 24 measurements .* 3[.]. h$"
+        )
+        self.assertRegex(
+            begun,
+            "^training fashion_mnist-softplus-2-crt0.01, seed 0, network 1 of "
+            "8: about 6 min",
+        )
+        self.assertIn("The same command goes on", interrupted)
+
+    def test_quiet_is_quiet(self):
+        _, _, err, _ = self._run("--table=4", "--measure", "--quiet")
+        self.assertLen(err.splitlines(), 1)
+
+    def test_the_plan_shrinks_as_it_is_carried_out(self):
+        recipe = "mnist-softplus-4-crt0.1"
+        jobs = [
+            reproduce.Job(
+                recipe=recipe, seed=seed, epsilon=1.58, parts=("all",)
+            )
+            for seed in (0, 1)
+        ]
+        plan = reproduce.Plan(jobs, self.folder)
+        self.assertIn("network 1 of 2", plan.training_text(jobs[0]))
+        plan.is_done(jobs[0])
+        self.assertIn(
+            "network 2 of 2: about 48 min", plan.training_text(jobs[1])
+        )
+        plan.is_done(jobs[1])
+        self.assertIsNone(plan.training_text(jobs[1]))
+        self.assertEqual(
+            plan.text(),
+            "0 networks to train, 0 measurements to make: about 0 s",
+        )
+
+    def test_help_states_the_times_that_are_stored(self):
+        runs = results_page.read_runs(_EXAMPLES.parent / "docs" / "results")
+        for layers, word in ((3, "three"), (4, "four")):
+            longest = max(
+                run["training"]["seconds"]
+                for run in runs
+                if training.RECIPES[run["recipe"]].layers == layers
+            )
+            self.assertIn(
+                f"{longest:,.0f} s",
+                reproduce.USAGE.partition(f"of {word} layers")[2],
+            )
+
+    def test_refuses_before_the_work_what_is_not_there(self):
+        for flags, culprit in (
+            (("--table=9",), "--table=9"),
+            (("--table=",), "--table="),
+            (("--seeds=a",), "--seeds=a"),
+            (("--seeds=",), "--seeds="),
+            (("--page=/dev/null/a",), "/dev/null/a"),
+        ):
+            status, _, err, train = self._run(*flags)
+            train.assert_not_called()
+            self.assertEqual(status, 2)
+            self.assertIn(culprit, err)
+
+
+class AgreementTest(absltest.TestCase):
+    """Each figure of docs/results.md is made by the command under it."""
+
+    def setUp(self):
+        super().setUp()
+        folder = _EXAMPLES.parent / "docs" / "results"
+        self.runs = results_page.read_runs(folder)
+
+    def test_a_row_shows_the_seeds_that_its_command_trains(self):
+        for name, table in paper.TABLES.items():
+            for row in table.rows:
+                for part in table.parts:
+                    stored = {
+                        run["seed"]
+                        for run in self.runs
+                        if run["recipe"] == row.recipe and part in run["parts"]
+                    }
+                    with self.subTest(f"{name}, {row.recipe}, {part}"):
+                        self.assertEqual(stored, set(row.seeds))
+
+    def test_the_stored_networks_have_the_settings_of_their_recipes(self):
+        for run in self.runs:
+            with self.subTest(run["recipe"]):
+                config = training.recipe(run["recipe"], run["seed"])
+                expected = json.loads(json.dumps(dataclasses.asdict(config)))
+                stored = run["training"]["config"]
+                self.assertEqual({**expected, **stored}, expected)
+
+    def test_readme_gives_commands_that_need_nothing_but_what_is_stored(self):
+        readme = (_EXAMPLES.parent / "README.md").read_text()
+        commands = re.findall(r"examples/reproduce.py(.*?)[`\n]", readme)
+        self.assertGreaterEqual(len(commands), 3)
+        for command in commands:
+            with self.subTest(command):
+                reproduce.FLAGS.unparse_flags()
+                reproduce.FLAGS(["reproduce.py", *command.split()])
+                tables = reproduce.FLAGS["table"].value
+                self.assertIsNone(reproduce.FLAGS["seeds"].value)
+                if not reproduce.FLAGS["measure"].value:
+                    self.assertEqual(reproduce.missing(tables, None), [])
+
+
 class NetworksTest(absltest.TestCase):
-    def test_networks_do_not_share_their_backups(self):
+    def test_networks_do_not_share_their_folders(self):
         folder = pathlib.Path(self.create_tempdir().full_path)
-        found = []
-        for name in ("crt0.01", "crt0.02"):
-            with mock.patch.object(training, "recipe"):
-                with mock.patch.object(data, "load_split"):
-                    with mock.patch.object(training, "train") as train:
-                        train.side_effect = KeyboardInterrupt
-                        with self.assertRaises(KeyboardInterrupt):
-                            networks.load_or_train(name, 0, folder)
-            found.append(train.call_args.kwargs["backup"])
-        self.assertLen(set(found), 2)
+        found = {
+            networks.home(name, seed, folder)
+            for name in ("crt0.01", "crt0.02")
+            for seed in (0, 1)
+        }
+        self.assertLen(found, 4)
 
     def test_trains_once_and_reads_then(self):
         folder = pathlib.Path(self.create_tempdir().full_path)
@@ -212,10 +356,12 @@ class NetworksTest(absltest.TestCase):
             dataset="digits", width=8, epochs=1, epsilon=0.0
         )
         with mock.patch.object(training, "recipe", return_value=small):
-            first, facts = networks.load_or_train("small", 0, folder)
-        with mock.patch.object(training, "train") as train:
-            second, again = networks.load_or_train("small", 0, folder)
-        train.assert_not_called()
+            self.assertFalse(networks.is_trained("small", 0, folder))
+            first, facts = networks.load_or_train("small", 0, folder, None, 0)
+            with mock.patch.object(keras.Model, "fit") as fit:
+                second, again = networks.load_or_train("small", 0, folder)
+            self.assertTrue(networks.is_trained("small", 0, folder))
+        fit.assert_not_called()
         self.assertEqual(facts, again)
         self.assertEqual(facts["config"]["width"], 8)
         for a, b in zip(first.weights, second.weights):

@@ -1217,6 +1217,79 @@ _TRAINING = (
     ),
 )
 
+_PROGRAMS = (
+    Mutant(
+        name="backup_deleted_before_saving",
+        fault="A backup deleted before the trained network has been saved.",
+        file="tfcurv/training/folder.py",
+        old="    save_whole(trained.model.save, folder / MODEL)\n",
+        new="    shutil.rmtree(backup)\n"
+        "    save_whole(trained.model.save, folder / MODEL)\n",
+        tests=("tests/training_folder_test.py",),
+    ),
+    Mutant(
+        name="other_training_continued",
+        fault="A training that goes on with another one's weights.",
+        file="tfcurv/training/folder.py",
+        old="    _compare(folder, found, _as_json(config))\n",
+        new="",
+        tests=("tests/training_folder_test.py",),
+    ),
+    Mutant(
+        name="earlier_parts_forgotten",
+        fault="The time of a training without its parts before a kill.",
+        file="tfcurv/training/backup.py",
+        old='self.epochs, self.seconds = state["epochs"], state["seconds"]',
+        new='self.epochs, self.seconds = state["epochs"], 0.0',
+        tests=("tests/training_folder_test.py",),
+    ),
+    Mutant(
+        name="report_saved_after_printing",
+        fault="A report that a closed pipe loses.",
+        file="tfcurv/cli/certify.py",
+        old="        # First of all: what is written below may meet "
+        "a closed pipe.\n",
+        new="        options.write(str(result))\n",
+        tests=("tests/cli_test.py::NothingIsLostTest",),
+    ),
+    Mutant(
+        name="paths_checked_after_work",
+        fault="An output that cannot be written found out at the end.",
+        file="tfcurv/report/files.py",
+        old="        with _folders_above(target):\n",
+        new="        with contextlib.suppress(OSError), "
+        "_folders_above(target):\n",
+        tests=(
+            "tests/cli_test.py::NothingIsLostTest",
+            "tests/report_files_test.py",
+        ),
+    ),
+    Mutant(
+        name="progress_in_files",
+        fault="Backspaces and bars in output that is redirected.",
+        file="tfcurv/report/progress.py",
+        old="disable=not verbose or not _is_terminal()",
+        new="disable=not verbose",
+        tests=("tests/report_progress_test.py",),
+    ),
+    Mutant(
+        name="full_disk_hides_falsehood",
+        fault="A false certificate that a full disk keeps from being reported.",
+        file="tfcurv/nn/falsify.py",
+        old="        except OSError:\n            path = None\n",
+        new="        except OSError:\n            raise\n",
+        tests=("tests/nn_rigor_test.py::FalsifyTest",),
+    ),
+    Mutant(
+        name="stored_shown_as_measured",
+        fault="Figures from the shelf said to be measured by this command.",
+        file="examples/results_page.py",
+        old="        if key in new:\n",
+        new="        if True:\n",
+        tests=("tests/examples_reproduce_test.py::PlanTest",),
+    ),
+)
+
 #: Every fault.
 MUTANTS = (
     *_NUMERICS,
@@ -1231,4 +1304,5 @@ MUTANTS = (
     *_EVIDENCE,
     *_KERAS,
     *_TRAINING,
+    *_PROGRAMS,
 )

@@ -41,6 +41,7 @@ _COPIED = (
     "tfcurv",
     "tests",
     "examples",
+    "docs",
     "BUILD",
     "LICENSE",
     "README.md",

@@ -222,6 +222,13 @@ class WarmUpTest(parameterized.TestCase):
             tfcurv.WarmUp(epochs)
 
 
+def _softmax_model():
+    layers = [keras.Input((4,)), keras.layers.Dense(2, activation="softmax")]
+    model = tfcurv.Sequential(layers)
+    model.compile("sgd", "sparse_categorical_crossentropy", run_eagerly=True)
+    return model
+
+
 class CertifiedAccuracyTest(parameterized.TestCase):
     def test_is_seen_by_the_callbacks_after_it(self):
         model = _model()
@@ -262,8 +269,23 @@ class CertifiedAccuracyTest(parameterized.TestCase):
         self.assertAlmostEqual(count, round(count), places=9)
 
     @parameterized.named_parameters(
+        ("data", _model, (_X[:, :3], _Y), "shape"),
+        ("labels", _model, (_X, _Y + 7), "label"),
+        ("model", _softmax_model, (_X, _Y), "from_logits"),
+    )
+    def test_refuses_before_the_first_epoch(self, model, examples, culprit):
+        model = model()
+        before = model.get_weights()
+        callback = tfcurv.CertifiedAccuracy(examples, 0.05)
+        with self.assertRaisesRegex(ValueError, culprit):
+            model.fit(_X, _Y, verbose=0, callbacks=[callback])
+        for old, new in zip(before, model.get_weights()):
+            np.testing.assert_array_equal(old, new)
+
+    @parameterized.named_parameters(
         ("no_radius", "epsilon=0.0", {"epsilon": 0.0}),
         ("negative_radius", "epsilon=-1.0", {"epsilon": -1.0}),
+        ("infinite_radius", "epsilon=inf", {"epsilon": float("inf")}),
         ("nan_radius", "epsilon=nan", {"epsilon": float("nan")}),
         ("no_period", "every=0", {"every": 0}),
     )

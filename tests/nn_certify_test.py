@@ -373,17 +373,21 @@ class CallTest(parameterized.TestCase):
         with self.assertRaisesRegex(ValueError, "targets='some'.*runner-up"):
             _certify(_tanh_model(), (_X, np.zeros(20, int)), targets="some")
 
-    def test_says_nothing_unless_asked(self):
-        data = (_X, np.zeros(20, int))
-        said = {}
-        for verbose in (0, 1):
-            out, err = io.StringIO(), io.StringIO()
-            with contextlib.redirect_stdout(out):
-                with contextlib.redirect_stderr(err):
-                    _certify(_tanh_model(), data, verbose=verbose)
-            said[verbose] = out.getvalue() + err.getvalue()
-        self.assertEqual(said[0], "")
-        self.assertIn("20", said[1])
+    @parameterized.parameters((0, True, ""), (1, False, ""), (1, True, "20/20"))
+    def test_shows_progress_on_a_terminal_alone(self, verbose, is_tty, said):
+        out, err = io.StringIO(), io.StringIO()
+        err.isatty = lambda: is_tty
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            data = (_X, np.zeros(20, int))
+            _certify(_tanh_model(), data, verbose=verbose)
+        self.assertEqual(out.getvalue(), "")
+        self.assertIn(said, err.getvalue())
+        self.assertEqual(bool(err.getvalue()), bool(said))
+
+    def test_decides_nothing_without_radii(self):
+        with self.assertRaisesRegex(ValueError, "epsilons=\\(\\)"):
+            data = (_X, np.zeros(20, int))
+            _certify(_tanh_model(), data, radii=False, epsilons=())
 
     def test_result_cannot_be_changed(self):
         result = _searched()

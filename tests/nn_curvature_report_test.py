@@ -137,10 +137,12 @@ class ModelsTest(parameterized.TestCase):
         study.save(pathlib.Path(self.create_tempdir(), "flat"))
 
     def test_says_how_far_it_is(self):
-        shown = io.StringIO()
-        with contextlib.redirect_stdout(shown):
+        out, err = io.StringIO(), io.StringIO()
+        err.isatty = lambda: True
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             _report(_network(), limit=4, verbose=1)
-        self.assertIn("4/4", shown.getvalue())
+        self.assertEqual(out.getvalue(), "")
+        self.assertIn("4/4", err.getvalue())
 
     @parameterized.named_parameters(
         ("limit", {"limit": 0}, "limit=0"),

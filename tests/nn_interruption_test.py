@@ -115,6 +115,19 @@ class InterruptionTest(parameterized.TestCase):
         # run.json, the curvature and a shard for each of five batches.
         self.assertGreaterEqual(kill_at, 8)
 
+    @parameterized.parameters(True, False)
+    def test_an_interruption_says_how_to_go_on(self, is_kept):
+        settings = {"checkpoint": self.folder} if is_kept else {}
+        with mock.patch.object(
+            certificates.Certifier, "__call__", side_effect=KeyboardInterrupt
+        ):
+            with self.assertRaisesRegex(
+                KeyboardInterrupt,
+                "after 0 images.*"
+                + ("from its checkpoint" if is_kept else "with checkpoint="),
+            ):
+                _certify(**settings)
+
     def test_nothing_that_is_done_is_computed_again(self):
         _certify(checkpoint=self.folder)
         with mock.patch.object(

@@ -17,6 +17,7 @@ from tfcurv import bounds
 from tfcurv import certificates
 from tfcurv import errors
 from tfcurv import numerics
+from tfcurv import report
 from tfcurv.bounds import activations
 from tfcurv.nn import subject
 
@@ -236,6 +237,37 @@ class FalsifyTest(parameterized.TestCase):
         self._assert_is_counter_example(raised.exception)
         self.assertEqual(raised.exception.path.parent, checkpoint)
         self.assertEmpty(list(checkpoint.glob("shard-*")))
+
+    def test_a_full_disk_does_not_hide_that_a_certificate_is_false(self):
+        radii = 1.2 * np.minimum(_plain().upper_bounds, 9.0)
+        boasting = dataclasses.replace(_plain(), radii=radii)
+        attack = {"options": _LIGHT, "folder": self.folder, "verbose": 0}
+        full = mock.patch.object(
+            report, "write_atomically", side_effect=OSError("full")
+        )
+        with (
+            self.assertRaisesRegex(
+                errors.FalseCertificateError, "could not be saved"
+            ) as raised,
+            full,
+        ):
+            tfcurv.falsify(_model(), boasting, _data(), **attack)
+        self.assertIsNone(raised.exception.path)
+
+    def test_a_folder_for_counter_examples_is_tried_before_the_attack(self):
+        file = self.folder / "file"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+        with mock.patch.object(certificates.Falsifier, "__call__") as attack:
+            for run in (
+                lambda: tfcurv.falsify(
+                    _model(), _plain(), _data(), folder=file, verbose=0
+                ),
+                lambda: _certify(falsify=True, checkpoint=file),
+            ):
+                with self.assertRaisesRegex(OSError, "file"):
+                    run()
+        attack.assert_not_called()
 
     def _assert_is_counter_example(self, error):
         x, y = _data()

@@ -86,5 +86,45 @@ class WriteAtomicallyTest(parameterized.TestCase):
         self.assertEmpty(os.listdir(self.folder))
 
 
+class RequireWritableTest(parameterized.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = pathlib.Path(self.create_tempdir().full_path)
+
+    @parameterized.parameters("a", "b/c/a", "kept")
+    def test_leaves_everything_as_it_was(self, name):
+        (self.folder / "kept").write_text("mine")
+        files.require_writable(self.folder / name)
+        self.assertEqual(os.listdir(self.folder), ["kept"])
+        self.assertEqual((self.folder / "kept").read_text(), "mine")
+
+    @parameterized.parameters("file/a", "file/b/a", "")
+    def test_refuses_by_name_what_cannot_be(self, name):
+        (self.folder / "file").touch()
+        path = self.folder / name
+        with self.assertRaisesRegex(OSError, f"path='{path}'.*Remedy"):
+            files.require_writable(path)
+
+    def test_finds_a_full_disk(self):
+        with mock.patch.object(os, "fsync", side_effect=OSError("full")):
+            with self.assertRaisesRegex(OSError, "full"):
+                files.require_writable(self.folder / "b" / "a")
+        self.assertEmpty(os.listdir(self.folder))
+
+    @parameterized.parameters(
+        ("a.jpg", ValueError), ("a.png/a.png", OSError), ("a.png", None)
+    )
+    def test_a_drawing_is_checked_as_a_whole(self, name, error):
+        path = self.folder / name
+        if error is OSError:
+            path.parent.touch()
+        if error is None:
+            report.check_drawing(path)
+            self.assertEmpty(os.listdir(self.folder))
+        else:
+            with self.assertRaisesRegex(error, "Received"):
+                report.check_drawing(path)
+
+
 if __name__ == "__main__":
     absltest.main()

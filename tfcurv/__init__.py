@@ -5,6 +5,10 @@ model.compile(..., adversary=tfcurv.CurvatureAttack(epsilon=1.58))
 result = tfcurv.certify(model, test_ds, epsilons=(0.5, 1.58))
 """
 
+import tfcurv.startup  # noqa: F401  First: TensorFlow is imported below.
+
+# isort: split
+
 from tfcurv import bounds as bounds
 from tfcurv import certificates as certificates
 from tfcurv import errors as errors

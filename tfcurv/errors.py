@@ -1,6 +1,7 @@
 """The errors that a caller may want to catch. Floor 0."""
 
 from collections.abc import Iterable
+import difflib
 import pathlib
 from typing import Any
 
@@ -66,7 +67,8 @@ class FalseCertificateError(TfcurvError):
         label: Class that it was certified to keep.
         radius: The certified radius.
         distance: That of the counter-example, rounded up.
-        path: File with arrays x0, point, label, radius, distance and index.
+        path: File with arrays x0, point, label, radius, distance and index;
+            None if it could not be written.
     """
 
     def __init__(
@@ -76,7 +78,7 @@ class FalseCertificateError(TfcurvError):
         label: int,
         radius: float,
         distance: float,
-        path: pathlib.Path,
+        path: pathlib.Path | None,
     ):
         """Says what was found and where it was saved."""
         self.index = index
@@ -84,10 +86,27 @@ class FalseCertificateError(TfcurvError):
         self.radius = radius
         self.distance = distance
         self.path = path
+        where = "which could not be saved"
+        if path is not None:
+            where = f"saved in {str(path)!r}"
         super().__init__(
             "A certificate is false: a point inside the certified radius is "
             f"not given the label. Received: image {index}, label {label}, "
             f"radius {radius!r}, counter-example at distance {distance!r}, "
-            f"saved in {str(path)!r}. Please report this file and the model; "
+            f"{where}. Please report this, with the file and the model; "
             "do not use the result."
         )
+
+
+def did_you_mean(name: str, allowed: Iterable[str]) -> str:
+    """Returns what belongs into a message about a name that nothing has.
+
+    Args:
+        name: What was received.
+        allowed: The names that there are.
+
+    Returns:
+        " Did you mean 'certify'?", or nothing where no name is like it.
+    """
+    close = difflib.get_close_matches(name, list(allowed), n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""

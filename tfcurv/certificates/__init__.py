@@ -8,6 +8,7 @@ from tfcurv.certificates.certifier import CertifierOptions as CertifierOptions
 from tfcurv.certificates.certifier import Reason as Reason
 from tfcurv.certificates.certifier import Targets as Targets
 from tfcurv.certificates.curvature_table import CurvatureTable as CurvatureTable
+from tfcurv.certificates.epsilons import check_epsilons as check_epsilons
 from tfcurv.certificates.falsification import Attempt as Attempt
 from tfcurv.certificates.falsification import Falsifier as Falsifier
 from tfcurv.certificates.falsification import (

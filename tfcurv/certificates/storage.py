@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import os
 import pathlib
 import shutil
 import tempfile
@@ -15,6 +16,7 @@ import zipfile
 import numpy as np
 
 from tfcurv import errors
+from tfcurv import report
 
 #: The arrays of a result, one entry an image.
 ARRAYS = (
@@ -32,18 +34,27 @@ _JSON, _NPZ = "result.json", "result.npz"
 
 
 def check_new_folder(folder: str | pathlib.Path) -> pathlib.Path:
-    """Returns the path of a folder that is still to be made.
+    """Returns the path of a folder that is still to be made, and can be.
 
     Raises:
         ResultExistsError: It exists and is not an empty folder.
+        OSError: Nothing can be written where it is to be.
     """
-    path = pathlib.Path(folder)
+    # Resolved: neither a link nor "." can be replaced by a folder.
+    path = pathlib.Path(folder).resolve()
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise errors.ResultExistsError(
             "The output folder holds something already; nothing is "
             f"overwritten. Received: folder={str(path)!r}. "
             "Allowed: a new or an empty folder."
         )
+    if os.path.ismount(path):  # Nor can this.
+        raise OSError(
+            "A result appears all at once, which it cannot in the place of a "
+            f"mount point. Received: folder={str(path)!r}. "
+            "Remedy: a new folder inside it."
+        )
+    report.require_writable(path.with_name(f".{path.name}.new"))
     return path
 
 

@@ -4,6 +4,10 @@ from collections.abc import Sequence
 import importlib
 import sys
 
+from tfcurv import errors
+from tfcurv import version
+from tfcurv.cli import options
+
 _USAGE = """Usage: tfcurv COMMAND [arguments] [flags]
 
 Commands:
@@ -28,16 +32,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     rest = list(sys.argv[1:] if arguments is None else arguments)
     name = rest[0] if rest else "--help"
-    if name in ("--help", "-h", "help"):
-        sys.stdout.write(_USAGE + "\n")
-        return 0
-    if name == "--version":
-        from tfcurv.version import __version__
+    if name in _COMMANDS:
+        # Each command has flags of its own; only those of one are read.
+        return importlib.import_module(f"tfcurv.cli.{name}").main(rest[1:])
+    return options.status_of("tfcurv", lambda: _answer(name))
 
-        sys.stdout.write(f"tfcurv {__version__}\n")
-        return 0
-    if name not in _COMMANDS:
-        sys.stderr.write(f"tfcurv: unknown command {name!r}\n{_USAGE}\n")
-        return 2
-    # Each command has flags of its own; only those of one are read.
-    return importlib.import_module(f"tfcurv.cli.{name}").main(rest[1:])
+
+def _answer(name: str) -> None:
+    """Answers a command line that names no command."""
+    if name in ("--help", "-h", "help"):
+        options.write(_USAGE)
+    elif name == "--version":
+        options.write(f"tfcurv {version.__version__}")
+    else:
+        raise ValueError(
+            f"There is no command {name!r}."
+            f"{errors.did_you_mean(name, _COMMANDS)} "
+            f"Allowed: {', '.join(_COMMANDS)}; see 'tfcurv --help'."
+        )

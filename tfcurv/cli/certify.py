@@ -1,10 +1,15 @@
 """`tfcurv certify`: certificates of a saved model."""
 
+from collections.abc import Iterator
 from collections.abc import Sequence
+import contextlib
+import pathlib
+import shutil
 
 from absl import flags
 
 from tfcurv import certificates
+from tfcurv import data
 from tfcurv import nn
 from tfcurv import report
 from tfcurv import solvers
@@ -14,7 +19,9 @@ USAGE = """Usage: tfcurv certify MODEL --dataset=NAME [flags]
 
 Proves for each test image how far it can be moved before its class can change.
 MODEL is a .keras file of a supported model that ends in logits, or an .npz
-file with arrays kernel_0, bias_0, kernel_1, ... of dense layers."""
+file with arrays kernel_0, bias_0, kernel_1, ... of dense layers. With --report
+or --checkpoint, the same command goes on where a killed or interrupted one
+stopped."""
 
 FLAGS = flags.FlagValues()
 
@@ -31,36 +38,36 @@ _REPORT = flags.DEFINE_string(
 _PLOT = flags.DEFINE_string(
     "plot", None, "File for the curve: .png, .svg or .pdf.", flag_values=FLAGS
 )
-_TARGETS = flags.DEFINE_enum(
+_TARGETS = options.enum_flag(
     "targets",
     "all",
     ["all", "runner-up"],
     "Classes to certify against. 'runner-up' is the protocol of published "
     "tables and certifies nothing.",
-    flag_values=FLAGS,
+    FLAGS,
 )
-_GUARD = flags.DEFINE_enum(
+_GUARD = options.enum_flag(
     "guard",
     None,
     ["float32"],
     "'float32' certifies the network as Keras executes it, too; default: the "
     "real-valued function with the stored weights.",
-    flag_values=FLAGS,
+    FLAGS,
 )
-_RIGOR = flags.DEFINE_enum(
+_RIGOR = options.enum_flag(
     "rigor",
     "verified",
     [level.value for level in solvers.Rigor],
     "How norms are bounded; 'float64' trusts LAPACK, and is slower.",
-    flag_values=FLAGS,
+    FLAGS,
 )
-_CURVATURE = flags.DEFINE_enum(
+_CURVATURE = options.enum_flag(
     "curvature",
     "global",
     [scope.value for scope in certificates.Curvature],
     "Bounds on the curvature: one a pair of classes, or one around each image "
     "too; 'auto' does so where an adversarial example is not met.",
-    flag_values=FLAGS,
+    FLAGS,
 )
 _RADII = flags.DEFINE_bool(
     "radii",
@@ -77,7 +84,8 @@ _FALSIFY = flags.DEFINE_bool(
 _CHECKPOINT = flags.DEFINE_string(
     "checkpoint",
     None,
-    "Folder that keeps what is done, for a run that may be killed.",
+    "Folder that keeps what is done, for a run that may be killed; default "
+    "with --report: REPORT.unfinished, until the report is written.",
     flag_values=FLAGS,
 )
 _ACTIVATION = options.activation_flag(FLAGS)
@@ -89,6 +97,7 @@ _LIMIT = flags.DEFINE_integer(
     lower_bound=1,
     flag_values=FLAGS,
 )
+_QUIET = options.quiet_flag(FLAGS)
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -102,31 +111,77 @@ def run(arguments: Sequence[str]) -> None:
             "tfcurv certify needs one model file and --dataset. "
             f"Received: {list(arguments)}, --dataset={_DATASET.value!r}."
         )
+    data.dataset_info(_DATASET.value)
+    epsilons = options.radii(_EPSILONS.value)
+    _check_paths()
+    with _kept() as folder:
+        result = nn.certify(
+            nn.read_model(arguments[0], activation=_ACTIVATION.value),
+            _DATASET.value,
+            epsilons=epsilons,
+            targets=_TARGETS.value,
+            guard=_GUARD.value,
+            rigor=_RIGOR.value,
+            curvature=_CURVATURE.value,
+            radii=_RADII.value,
+            falsify=_FALSIFY.value,
+            checkpoint=folder,
+            batch_size=_BATCH_SIZE.value,
+            limit=_LIMIT.value,
+            data_dir=FLAGS["data_dir"].value,
+            verbose=0 if _QUIET.value else 1,
+        )
+        # First of all: what is written below may meet a closed pipe.
+        if _REPORT.value:
+            result.save(_REPORT.value)
+    if _PLOT.value:
+        pathlib.Path(_PLOT.value).parent.mkdir(parents=True, exist_ok=True)
+        result.plot(_PLOT.value)
+    options.write(str(result))
+    if _REPORT.value:
+        options.write(f"\nreport: {_REPORT.value}/report.html")
+
+
+def _check_paths() -> None:
+    """Refuses now what could not be written at the end."""
     if _REPORT.value:
         certificates.check_new_folder(_REPORT.value)
     if _PLOT.value:
-        report.drawing_kind(_PLOT.value)  # Refuses what cannot be drawn.
-    result = nn.certify(
-        nn.read_model(arguments[0], activation=_ACTIVATION.value),
-        _DATASET.value,
-        epsilons=options.numbers(_EPSILONS.value),
-        targets=_TARGETS.value,
-        guard=_GUARD.value,
-        rigor=_RIGOR.value,
-        curvature=_CURVATURE.value,
-        radii=_RADII.value,
-        falsify=_FALSIFY.value,
-        checkpoint=_CHECKPOINT.value,
-        batch_size=_BATCH_SIZE.value,
-        limit=_LIMIT.value,
-        data_dir=FLAGS["data_dir"].value,
+        report.check_drawing(_PLOT.value)
+    made = pathlib.Path(_REPORT.value or "").resolve()
+    for name, value in (("checkpoint", _CHECKPOINT), ("plot", _PLOT)):
+        path = pathlib.Path(value.value or "").resolve()
+        # A plot in the report's folder is written after it, and may be.
+        is_inside = name == "checkpoint" and made in path.parents
+        if _REPORT.value and value.value and (path == made or is_inside):
+            raise ValueError(
+                "The report is made in a new folder, all at once, which must "
+                f"not hold the {name}. Received: --report={_REPORT.value}, "
+                f"--{name}={value.value}. Remedy: another --{name}."
+            )
+
+
+@contextlib.contextmanager
+def _kept() -> Iterator[str | None]:
+    """Yields the folder that keeps what is done; deletes the program's own."""
+    own = None
+    if _REPORT.value and not _CHECKPOINT.value:
+        report_folder = pathlib.Path(_REPORT.value).resolve()
+        own = report_folder.with_name(f"{report_folder.name}.unfinished")
+    folder = _CHECKPOINT.value or own
+    how = (
+        "Nothing is kept. With --report or --checkpoint the same command "
+        "would go on."
     )
-    options.write(f"\n{result}")
-    if _REPORT.value:
-        result.save(_REPORT.value)
-        options.write(f"\nreport: {_REPORT.value}/report.html")
-    if _PLOT.value:
-        result.plot(_PLOT.value)
+    if folder is not None:
+        how = (
+            "The same command goes on; what is done is kept in "
+            f"{str(folder)!r}."
+        )
+    with options.going_on(how):
+        yield folder
+    if own is not None:
+        shutil.rmtree(own, ignore_errors=True)
 
 
 def main(arguments: Sequence[str]) -> int:

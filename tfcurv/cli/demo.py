@@ -1,6 +1,7 @@
 """`tfcurv demo`: plain against robust training on real digits, in minutes."""
 
 from collections.abc import Sequence
+import dataclasses
 import pathlib
 
 from absl import flags
@@ -8,23 +9,25 @@ import numpy as np
 
 from tfcurv import certificates
 from tfcurv import data
-from tfcurv import nn
 from tfcurv import report
 from tfcurv import training
 from tfcurv.cli import options
+from tfcurv.cli import run_folder
 
 USAGE = """Usage: tfcurv demo [--output=FOLDER]
 
 Trains one network plainly and one with curvature-based robust training (CRT)
 on scikit-learn's bundled digits, certifies both on test images against every
-class, prints the results side by side and writes FOLDER/report.html."""
+class, prints the results side by side and writes FOLDER/report.html. FOLDER
+keeps each network as soon as it is trained, and a run that was killed or
+interrupted goes on by the same command."""
 
 FLAGS = flags.FlagValues()
 
 _OUTPUT = flags.DEFINE_string(
     "output",
     "tfcurv_demo",
-    "Folder to make; must not exist.",
+    "Folder to make, or that of the same run, to go on with it.",
     flag_values=FLAGS,
 )
 _EPSILONS = options.epsilons_flag(FLAGS, ("0.25", "0.5", "0.75", "1.0"))
@@ -36,13 +39,19 @@ _EPOCHS = flags.DEFINE_integer(
     flag_values=FLAGS,
 )
 
-_CRT = {"epsilon": 0.5, "gamma": 0.01}
-_PLAIN = {"epsilon": 0.0, "gamma": 0.0}
+_QUIET = options.quiet_flag(FLAGS)
+
+# By folder: how the two networks differ.
+_NETWORKS = {
+    "plain": {"epsilon": 0.0, "gamma": 0.0},
+    "crt": {"epsilon": 0.5, "gamma": 0.01},
+}
+_PAGE, _CURVE = "report.html", "curve.png"
 _GALLERY = 10
 
 
-def _train_and_certify(settings, splits, epsilons):
-    config = training.TrainConfig(
+def _config(settings) -> training.TrainConfig:
+    return training.TrainConfig(
         dataset="digits",
         layers=2,
         width=256,
@@ -50,13 +59,6 @@ def _train_and_certify(settings, splits, epsilons):
         batch_size=50,
         warmup_epochs=5.0,
         **settings,
-    )
-    kind = "CRT" if config.epsilon else "plain"
-    options.write(f"\nTraining the {kind} network ...")
-    trained = training.train(config, splits[0], splits[1], verbose=0)
-    options.write(f"trained in {trained.seconds:.0f} s; certifying ...")
-    return trained.model, nn.certify(
-        trained.model, splits[2], epsilons=epsilons
     )
 
 
@@ -114,9 +116,9 @@ def _write_report(folder: pathlib.Path, results, split) -> None:
     headers, rows = comparison(results)
     epsilons = results[0].epsilons
     curves = [result.curve() for result in results]
-    report.plot_curves(folder / "curve.png", curves, epsilons)
+    report.plot_curves(folder / _CURVE, curves, epsilons)
     report.write_page(
-        folder / "report.html",
+        folder / _PAGE,
         title="Plain and curvature-based robust training on digits",
         lead=(
             "Certified against every class, on the "
@@ -125,7 +127,7 @@ def _write_report(folder: pathlib.Path, results, split) -> None:
         sections=[
             report.FigureSection(
                 heading="Certified accuracy",
-                png=(folder / "curve.png").read_bytes(),
+                png=(folder / _CURVE).read_bytes(),
                 caption="The true accuracy lies in the band of each network.",
             ),
             report.TableSection(
@@ -146,24 +148,32 @@ def run(arguments: Sequence[str]) -> None:
         raise ValueError(
             f"tfcurv demo takes flags only. Received: {list(arguments)}."
         )
-    certificates.check_new_folder(_OUTPUT.value)
-    epsilons = options.numbers(_EPSILONS.value)
-    splits = [
-        data.load_split("digits", name)
-        for name in ("train", "validation", "test")
-    ]
-    trained = [
-        _train_and_certify(settings, splits, epsilons)
-        for settings in (_PLAIN, _CRT)
-    ]
-    results = [result for _, result in trained]
-    with certificates.new_folder(_OUTPUT.value) as folder:
-        for model, result in trained:
-            model.save(folder / f"{model.name}.keras")
-            result.save(folder / model.name)
-        _write_report(folder, results, splits[2])
-    options.write("\n" + report.format_table(*comparison(results)))
-    options.write(f"\nreport: {_OUTPUT.value}/report.html")
+    epsilons = options.radii(_EPSILONS.value)
+    folder = pathlib.Path(_OUTPUT.value)
+    configs = {name: _config(each) for name, each in _NETWORKS.items()}
+    _check(folder, configs)
+    results = []
+    for name, config in configs.items():
+        result, _ = run_folder.train_and_certify(
+            config, folder / name, epsilons, quiet=_QUIET.value
+        )
+        # A run that goes on may be asked for other radii than before.
+        results.append(dataclasses.replace(result, epsilons=epsilons))
+    _write_report(folder, results, data.load_split("digits", "test"))
+    options.write(report.format_table(*comparison(results)))
+    options.write(f"\nreport: {folder / _PAGE}")
+
+
+def _check(folder: pathlib.Path, configs) -> None:
+    """Refuses a folder of something else, and what would fail at the end."""
+    run_folder.refuse_finished(folder / _PAGE, folder)
+    known = {*configs, _CURVE}
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    if not all(name in known or name.endswith(".tmp") for name in names):
+        certificates.check_new_folder(folder)
+    for name, config in configs.items():
+        run_folder.check(config, folder / name, None)
+    report.check_drawing(folder / _CURVE)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -47,6 +47,7 @@ _OUTPUT = flags.DEFINE_string(
 _SEED = flags.DEFINE_integer(
     "seed", 0, "Seed of the random starts.", flag_values=FLAGS
 )
+_QUIET = options.quiet_flag(FLAGS)
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -61,22 +62,24 @@ def run(arguments: Sequence[str]) -> None:
             f"Received: {list(arguments)}, --model={_MODEL.value!r}."
         )
     result = certificates.load_result(arguments[0])
-    attacked = nn.falsify(
-        nn.read_model(_MODEL.value, activation=_ACTIVATION.value),
-        dataclasses.replace(result, num_attacks=0),
-        _DATASET.value,
-        options=certificates.FalsifierOptions(
-            gradient_steps=_STEPS.value,
-            restarts=_RESTARTS.value,
-            seed=_SEED.value,
-        ),
-        batch_size=_BATCH_SIZE.value,
-        data_dir=FLAGS["data_dir"].value,
-        folder=_OUTPUT.value,
-    )
+    with options.going_on("Nothing is kept: the attack starts anew."):
+        attacked = nn.falsify(
+            nn.read_model(_MODEL.value, activation=_ACTIVATION.value),
+            dataclasses.replace(result, num_attacks=0),
+            _DATASET.value,
+            options=certificates.FalsifierOptions(
+                gradient_steps=_STEPS.value,
+                restarts=_RESTARTS.value,
+                seed=_SEED.value,
+            ),
+            batch_size=_BATCH_SIZE.value,
+            data_dir=FLAGS["data_dir"].value,
+            folder=_OUTPUT.value,
+            verbose=0 if _QUIET.value else 1,
+        )
     points = int((result.radii > 0.0).sum())
     options.write(
-        f"\n{points} certified points, {attacked.num_attacks} evaluations of "
+        f"{points} certified points, {attacked.num_attacks} evaluations of "
         "the network inside their radii: no counter-example."
     )
 

@@ -1,12 +1,18 @@
 """Flags that several programs share, and how a program is run."""
 
 from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Sequence
+import contextlib
+import os
+import re
 import sys
 
 from absl import flags
 
 from tfcurv import bounds
+from tfcurv import certificates
 from tfcurv import data
 from tfcurv import errors
 
@@ -28,9 +34,51 @@ _FOR_THE_USER = (
 
 
 def write(text: str) -> None:
-    """Writes a line for the user."""
+    """Writes a line for the user.
+
+    Raises:
+        OSError: Standard output is closed, or takes no more.
+    """
+    if sys.stdout is None:  # The process was started with it closed.
+        raise OSError("Standard output is closed: nothing can be shown.")
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
+
+
+class _SuggestingParser(flags.EnumParser):
+    """Names what was meant by a value that is not allowed."""
+
+    def parse(self, argument: str) -> str:
+        try:
+            return super().parse(argument)
+        except ValueError as error:
+            meant = errors.did_you_mean(argument, self.enum_values)
+            raise ValueError(f"{error}.{meant}") from error
+
+
+def enum_flag(
+    name: str,
+    default: str | None,
+    allowed: Iterable[str],
+    text: str,
+    values: flags.FlagValues,
+) -> flags.FlagHolder:
+    """Defines a flag of a few values."""
+    holder = flags.DEFINE_enum(
+        name, default, list(allowed), text, flag_values=values
+    )
+    values[name].parser = _SuggestingParser(list(allowed))
+    return holder
+
+
+def quiet_flag(values: flags.FlagValues) -> flags.FlagHolder:
+    """Defines --quiet."""
+    return flags.DEFINE_bool(
+        "quiet",
+        False,
+        "No progress and no notes; results and errors alone.",
+        flag_values=values,
+    )
 
 
 def dataset_flag(
@@ -43,12 +91,12 @@ def dataset_flag(
         "Folder of tensorflow-datasets; default: TFDS_DATA_DIR, else its own.",
         flag_values=values,
     )
-    return flags.DEFINE_enum(
+    return enum_flag(
         "dataset",
         default,
         sorted(data.DATASETS),
         "Data set; its test split is certified, pixels in [0, 1].",
-        flag_values=values,
+        values,
     )
 
 
@@ -66,12 +114,12 @@ def epsilons_flag(
 
 def activation_flag(values: flags.FlagValues) -> flags.FlagHolder:
     """Defines --activation."""
-    return flags.DEFINE_enum(
+    return enum_flag(
         "activation",
         "softplus",
         sorted(bounds.ACTIVATIONS),
         "Activation between the dense layers of an .npz file.",
-        flag_values=values,
+        values,
     )
 
 
@@ -86,19 +134,26 @@ def batch_size_flag(values: flags.FlagValues) -> flags.FlagHolder:
     )
 
 
-def numbers(texts: Sequence[str]) -> tuple[float, ...]:
-    """Returns the numbers of a list flag.
+def radii(texts: Sequence[str]) -> tuple[float, ...]:
+    """Returns the radii of a list flag.
 
     Raises:
-        ValueError: One of the texts is no number.
+        ValueError: There are none, or one is no positive, finite number.
     """
+    received = f"Received: --epsilons={','.join(texts)}."
     try:
-        return tuple(float(text) for text in texts)
+        found = certificates.check_epsilons([float(text) for text in texts])
     except ValueError as error:
         raise ValueError(
-            "The radii must be numbers, separated by commas. "
-            f"Received: --epsilons={','.join(texts)}."
+            "The radii must be positive, finite numbers, separated by commas. "
+            f"{received} Allowed: such as --epsilons=0.5,1.58."
         ) from error
+    if not found:
+        raise ValueError(
+            "There must be at least one radius. "
+            f"{received} Allowed: such as --epsilons=0.5,1.58."
+        )
+    return found
 
 
 def run(
@@ -117,22 +172,72 @@ def run(
         program: Called with the arguments that are no flags.
         arguments: The command line after the program's name.
     """
-    if {"--help", "-h", "-help"} & set(arguments):
-        write(
-            f"{usage}\n\nFlags:\n{values.get_help(include_special_flags=False)}"
-        )
-        return 0
-    values.unparse_flags()  # A second run in one process starts afresh.
-    try:
+
+    def parse_and_run() -> None:
+        if {"--help", "-h", "-help"} & set(arguments):
+            lines = values.get_help(include_special_flags=False)
+            return write(f"{usage}\n\nFlags:\n{lines}")
+        values.unparse_flags()  # A second run in one process starts afresh.
         rest = values([name, *arguments], known_only=False)[1:]
+        if sys.stdout is None:
+            write("")  # Now, and not after the work.
         program(rest)
-    except KeyboardInterrupt:
-        sys.stderr.write(f"{name}: interrupted\n")
+
+    return status_of(name, parse_and_run)
+
+
+def status_of(name: str, program: Callable[[], None]) -> int:
+    """Runs a program; says in one line what is wrong, if something is.
+
+    Args:
+        name: Its name, for the messages.
+        program: The program.
+
+    Returns:
+        The exit status.
+    """
+    try:
+        program()
+    except KeyboardInterrupt as error:
+        _complain(
+            name, f"interrupted. {error}" if str(error) else "interrupted"
+        )
         return EXIT_INTERRUPTED
     except errors.FalseCertificateError as error:
-        sys.stderr.write(f"{name}: {error}\n")
+        _complain(name, error)
         return EXIT_FALSE_CERTIFICATE
+    except BrokenPipeError:
+        _complain(name, "standard output was closed before all was written")
+        _forget_stdout()
+        return EXIT_BAD_INPUT
     except _FOR_THE_USER as error:
-        sys.stderr.write(f"{name}: {error}\n")
+        _complain(name, error)
         return EXIT_BAD_INPUT
     return 0
+
+
+def _complain(name: str, message: object) -> None:
+    if sys.stderr is not None:
+        line = re.sub(r"\s*\n\s*", " ", str(message))
+        sys.stderr.write(f"{name}: {line}\n")
+
+
+def _forget_stdout() -> None:
+    """Or Python flushes it once more at its end, and complains itself."""
+    with contextlib.suppress(OSError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+@contextlib.contextmanager
+def going_on(text: str) -> Iterator[None]:
+    """Gives an interruption the text that says how to go on.
+
+    Args:
+        text: What is kept, and where.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise KeyboardInterrupt(text) from error

@@ -1,23 +1,25 @@
 """`tfcurv train`: curvature-based robust training, then certification."""
 
 from collections.abc import Sequence
-import dataclasses
-import json
+import pathlib
 
 from absl import flags
 
 from tfcurv import bounds
-from tfcurv import certificates
-from tfcurv import data
-from tfcurv import nn
 from tfcurv import training
 from tfcurv.cli import options
+from tfcurv.cli import run_folder
 
 USAGE = """Usage: tfcurv train --output=FOLDER [flags]
 
 Trains a smooth network so that it can be certified, and certifies it on
-the test split. Writes FOLDER/model.keras, FOLDER/training.json and the report
-of the certificates, FOLDER/certificates/, all at the end or not at all."""
+the test split. Writes FOLDER/model.keras and FOLDER/training.json as soon as it
+is trained, and FOLDER/certificates/, the report, at the end. A run that was
+killed or interrupted goes on by the same command: from the last epoch, which
+FOLDER/unfinished/ keeps, or from the last batch that was certified.
+FOLDER/best_val_accuracy.keras is the network of the epoch, after the warm-up,
+that was right most often on clean validation images; model.keras is the last
+one, and the one that is certified."""
 
 FLAGS = flags.FlagValues()
 _DEFAULTS = training.TrainConfig()
@@ -25,7 +27,10 @@ _DEFAULTS = training.TrainConfig()
 _DATASET = options.dataset_flag(FLAGS, _DEFAULTS.dataset)
 _EPSILONS = options.epsilons_flag(FLAGS, ("0.5", "1.58"))
 _OUTPUT = flags.DEFINE_string(
-    "output", None, "Folder to make; must not exist.", flag_values=FLAGS
+    "output",
+    None,
+    "Folder to make, or that of the same run, to go on with it.",
+    flag_values=FLAGS,
 )
 _CONVOLUTIONS = flags.DEFINE_list(
     "convolutions",
@@ -48,12 +53,12 @@ _WIDTH = flags.DEFINE_integer(
     lower_bound=1,
     flag_values=FLAGS,
 )
-_ACTIVATION = flags.DEFINE_enum(
+_ACTIVATION = options.enum_flag(
     "activation",
     _DEFAULTS.activation,
     sorted(bounds.ACTIVATIONS),
     "Activation of the hidden layers.",
-    flag_values=FLAGS,
+    FLAGS,
 )
 _EPSILON = flags.DEFINE_float(
     "epsilon",
@@ -104,12 +109,12 @@ _ATTACK_STEPS = flags.DEFINE_integer(
     lower_bound=1,
     flag_values=FLAGS,
 )
-_CONSTRAINT = flags.DEFINE_enum(
+_CONSTRAINT = options.enum_flag(
     "constraint",
     _DEFAULTS.constraint,
     ["dual", "sphere"],
     "Attack the dual optimum, which may lie inside the ball, or the sphere.",
-    flag_values=FLAGS,
+    FLAGS,
 )
 _SEED = flags.DEFINE_integer(
     "seed",
@@ -117,6 +122,7 @@ _SEED = flags.DEFINE_integer(
     "Of the weights and of the order of the images.",
     flag_values=FLAGS,
 )
+_QUIET = options.quiet_flag(FLAGS)
 
 
 def config_from_flags() -> training.TrainConfig:
@@ -154,30 +160,21 @@ def run(arguments: Sequence[str]) -> None:
             f"Received: {list(arguments)}, --output={_OUTPUT.value!r}."
         )
     config = config_from_flags()
-    epsilons = options.numbers(_EPSILONS.value)
-    certificates.check_new_folder(_OUTPUT.value)
-    if config.warmup_epochs >= config.epochs:
+    epsilons = options.radii(_EPSILONS.value)
+    folder = pathlib.Path(_OUTPUT.value)
+    data_dir = FLAGS["data_dir"].value
+    run_folder.refuse_finished(folder / run_folder.CERTIFICATES, folder)
+    run_folder.check(config, folder, data_dir)
+    if config.warmup_epochs >= config.epochs and not _QUIET.value:
         options.write(
             f"note: in {config.epochs} epochs of training, a warm-up of "
             f"{config.warmup_epochs:g} epochs never reaches the final epsilon "
             "and gamma"
         )
-    splits = [
-        data.load_split(config.dataset, name, data_dir=FLAGS["data_dir"].value)
-        for name in ("train", "validation", "test")
-    ]
-    report = training.train(config, splits[0], splits[1])
-    result = nn.certify(report.model, splits[2], epsilons=epsilons)
-    with certificates.new_folder(_OUTPUT.value) as folder:
-        report.model.save(folder / "model.keras")
-        document = {
-            "config": dataclasses.asdict(config),
-            "history": report.history,
-            "seconds": report.seconds,
-        }
-        (folder / "training.json").write_text(json.dumps(document, indent=2))
-        result.save(folder / "certificates")
-    options.write(f"\n{result}\n\ntrained in {report.seconds:.0f} s")
+    result, facts = run_folder.train_and_certify(
+        config, folder, epsilons, data_dir=data_dir, quiet=_QUIET.value
+    )
+    options.write(f"{result}\n\ntrained in {facts['seconds']:.0f} s")
     options.write(f"model and report: {_OUTPUT.value}")
 
 

@@ -4,10 +4,15 @@ The packages that hold them are imported where they are needed, so that
 neither tensorflow-datasets nor scikit-learn is a requirement of tfcurv.
 """
 
+from collections.abc import Iterator
 from collections.abc import Mapping
+import contextlib
 import dataclasses
 import importlib
+import io
 import numbers
+import os
+import sys
 import types
 from typing import Any
 from typing import Literal
@@ -15,10 +20,10 @@ import urllib.error
 import urllib.request
 
 import numpy as np
-import tensorflow as tf
 
 from tfcurv.errors import DatasetUnavailableError
 from tfcurv.errors import UnknownDatasetError
+from tfcurv.errors import did_you_mean
 
 _SPLITS = ("train", "validation", "test")
 
@@ -87,7 +92,8 @@ def dataset_info(name: str) -> DatasetInfo:
     """
     if name not in DATASETS:
         raise UnknownDatasetError(
-            "No data set has this name. "
+            "No data set has this name."
+            f"{did_you_mean(name, DATASETS)} "
             f"Received: name={name!r}. Allowed: {sorted(DATASETS)}."
         )
     return DATASETS[name]
@@ -207,17 +213,41 @@ def _load_tfds(
     name: str, split: str, data_dir: str | None, limit: int | None
 ) -> tuple[np.ndarray, np.ndarray]:
     tfds = _import("tensorflow_datasets", name, "pip install tfcurv[data]")
-    builder = tfds.builder(name, data_dir=data_dir)
+    builder = _builder(tfds, name, data_dir)
     if not builder.is_prepared():
-        _prepare(builder)
+        _prepare(tfds, builder)
     source = "test" if split == "test" else "train"
-    first, last = _rows(split, builder.info.splits[source].num_examples)
+    first, last = _rows(split, _num_examples(builder, source))
     if limit is not None:
         last = min(last, first + limit)
     pixels, labels = _read(tfds, builder, f"{source}[{first}:{last}]")
     # Mixed dtypes on purpose: divides without a float32 copy of the bytes.
     images = np.divide(pixels, np.float32(255.0), dtype=np.float32)
     return images, labels
+
+
+def _builder(tfds: Any, name: str, data_dir: str | None) -> Any:
+    """Returns what reads a data set; it reads the files about it at once."""
+    try:
+        return tfds.builder(name, data_dir=data_dir)
+    # Of damaged files, json, protobuf and tfds make all kinds of errors.
+    except Exception as error:
+        folder = data_dir or os.environ.get("TFDS_DATA_DIR")
+        raise _unavailable(
+            name, folder, "is described by files that cannot be read", error
+        ) from error
+
+
+def _num_examples(builder: Any, source: str) -> int:
+    try:
+        return builder.info.splits[source].num_examples
+    except KeyError as error:
+        raise _unavailable(
+            builder.name,
+            builder.data_dir,
+            f"is described without its split {source!r}",
+            error,
+        ) from error
 
 
 def _rows(split: str, num_examples: int) -> tuple[int, int]:
@@ -228,17 +258,36 @@ def _rows(split: str, num_examples: int) -> tuple[int, int]:
     return (0, cut) if split == "train" else (cut, num_examples)
 
 
-def _prepare(builder: Any) -> None:
+def _prepare(tfds: Any, builder: Any) -> None:
     """Downloads a data set into the folder that `builder` looks in."""
     try:
         _require_server(next(iter(builder.url_infos)))
-        builder.download_and_prepare()
+        with _off_stdout(tfds):
+            builder.download_and_prepare()
     # Anything at all may go wrong here, from a missing network to a full
     # disk or a changed checksum; the remedy is the same, the cause is kept.
     except Exception as error:
         raise _unavailable(
-            builder, "is not prepared and cannot be downloaded", error
+            builder.name,
+            builder.data_dir,
+            "is not prepared and cannot be downloaded",
+            error,
         ) from error
+
+
+@contextlib.contextmanager
+def _off_stdout(tfds: Any) -> Iterator[None]:
+    """Keeps what tfds says on terminals, with colours, out of all else."""
+    if sys.stderr is not None and sys.stderr.isatty():
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+        return
+    tfds.disable_progress_bar()
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        tfds.enable_progress_bar()
 
 
 def _require_server(url: str) -> None:
@@ -264,17 +313,20 @@ def _read(tfds: Any, builder: Any, rows: str) -> tuple[np.ndarray, np.ndarray]:
             # One file after the other: several at once would interleave.
             read_config=tfds.ReadConfig(interleave_cycle_length=1),
         )
-    except (OSError, tf.errors.OpError) as error:
-        raise _unavailable(builder, "cannot be read", error) from error
+    # As above: missing or damaged files may end in any error.
+    except Exception as error:
+        raise _unavailable(
+            builder.name, builder.data_dir, "cannot be read", error
+        ) from error
     return images.numpy(), labels.numpy()
 
 
 def _unavailable(
-    builder: Any, what: str, cause: Exception
+    name: str, folder: Any, what: str, cause: Exception
 ) -> DatasetUnavailableError:
     return DatasetUnavailableError(
-        f"The data set {builder.name!r} {what}. "
-        f"Received: folder={str(builder.data_dir)!r}, "
+        f"The data set {name!r} {what}. "
+        f"Received: folder={str(folder)!r}, "
         f"cause={type(cause).__name__}: {cause}. Remedy: name the folder of "
         "a prepared copy (`--data_dir`, data_dir= or the environment "
         "variable TFDS_DATA_DIR), or connect to a network."

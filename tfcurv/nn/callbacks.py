@@ -4,8 +4,10 @@ from typing import Any
 
 import keras
 
+from tfcurv import data as tfcurv_data
 from tfcurv.nn import usage
 from tfcurv.nn.certify import certify
+from tfcurv.nn.subject import read_subject
 
 
 class WarmUp(keras.callbacks.Callback):
@@ -107,16 +109,34 @@ class CertifiedAccuracy(keras.callbacks.Callback):
             batch_size: Examples at a time.
 
         Raises:
-            ValueError: `epsilon` or `every` is not positive.
+            ValueError: `epsilon` is not positive and finite, or `every` is
+                not positive.
         """
         super().__init__()
-        if not epsilon > 0.0 or every < 1:
+        if not 0.0 < epsilon < float("inf") or every < 1:
             raise ValueError(
                 "The radius and the period must be positive. "
                 f"Received: epsilon={epsilon!r}, every={every!r}."
             )
         self._data, self._epsilon, self._every = data, epsilon, every
         self._options = {"limit": limit, "batch_size": batch_size}
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Refuses, before the first epoch, what cannot be certified after it.
+
+        Raises:
+            UnsupportedModelError: The model.
+            DataError: The data, as far as its first batch shows.
+        """
+        del logs
+        subject = read_subject(self.model)
+        source = tfcurv_data.batches(
+            self._data,
+            input_shape=subject.input_shape,
+            num_classes=subject.network.num_classes,
+            **self._options,
+        )
+        next(iter(source))
 
     def on_epoch_end(
         self, epoch: int, logs: dict[str, Any] | None = None

@@ -1,8 +1,10 @@
 """`tfcurv.certify`: from a model and data to a result."""
 
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from concurrent import futures
+import contextlib
 import dataclasses
 import enum
 import pathlib
@@ -17,6 +19,7 @@ import tensorflow as tf
 from tfcurv import bounds
 from tfcurv import certificates
 from tfcurv import data as tfcurv_data
+from tfcurv import report
 from tfcurv import version
 from tfcurv.nn.falsify import Attacker
 from tfcurv.nn.graph import Assumption
@@ -103,7 +106,8 @@ def certify(
         limit: Most images to certify; None for all.
         data_dir: Folder of tensorflow-datasets, for a name.
         options: How hard to search. Its targets are replaced by `targets`.
-        verbose: 0 for silence, 1 for a progress bar.
+        verbose: 0 for silence, 1 for a progress bar on stderr if that is a
+            terminal.
 
     Returns:
         A frozen result, in the order of the data.
@@ -118,16 +122,14 @@ def certify(
         ValueError: An epsilon is not positive, or an option is unknown.
     """
     start = time.monotonic()
-    epsilons = _check_epsilons(epsilons)
+    epsilons = certificates.check_epsilons(epsilons)
     options = dataclasses.replace(
         options or certificates.CertifierOptions(),
         targets=_check(certificates.Targets, "targets", targets),
     )
     scope = _check(certificates.Curvature, "curvature", curvature)
     if not radii:
-        options = dataclasses.replace(
-            options, enough=max(epsilons), too_little=min(epsilons)
-        )
+        options = _deciding_alone(options, epsilons)
     if falsify and options.targets is not certificates.Targets.ALL:
         raise ValueError(
             "What certifies nothing cannot be falsified. "
@@ -196,25 +198,22 @@ def _certifier(network, scope, options):
     return certificates.ReluCertifier(network, options)
 
 
+def _deciding_alone(options, epsilons):
+    """Returns options that refine no radius beyond what the epsilons take."""
+    if not epsilons:
+        raise ValueError(
+            "There is nothing to decide. "
+            f"Received: radii=False, epsilons={epsilons!r}."
+        )
+    return dataclasses.replace(
+        options, enough=max(epsilons), too_little=min(epsilons)
+    )
+
+
 def _curvature_bounds(network, scope) -> str:
     """Returns what a result says of its curvature bounds."""
     is_bent = not bounds.has_relu(network)
     return scope.value if is_bent else certificates.RELU_CURVATURE
-
-
-def _check_epsilons(epsilons: Sequence[float]) -> tuple[float, ...]:
-    if np.ndim(epsilons) != 1:
-        raise ValueError(
-            "The radii must be a sequence of numbers. "
-            f"Received: epsilons={epsilons!r}. Allowed: such as (0.5, 1.0)."
-        )
-    values = tuple(float(epsilon) for epsilon in epsilons)
-    if not all(0.0 < value < float("inf") for value in values):
-        raise ValueError(
-            "Every radius must be positive and finite. "
-            f"Received: epsilons={epsilons!r}."
-        )
-    return values
 
 
 def _check(choices: type[enum.Enum], name: str, value: str) -> enum.Enum:
@@ -239,8 +238,11 @@ class _Job:
         self._checkpoint = checkpoint
         self._verbose = verbose
         # Deep networks take a second a pair of classes before the first image.
-        self._pairs = keras.utils.Progbar(
-            None, unit_name="curvature bound", verbose=verbose
+        self._pairs = report.progress_bar(
+            None, "curvature bound", verbose=verbose
+        )
+        self._near = report.progress_bar(
+            None, "local curvature bound", verbose=verbose
         )
         self._saved = time.monotonic()
         known = checkpoint and checkpoint.load_curvature()
@@ -254,35 +256,34 @@ class _Job:
         self._refiner = None
         is_curved = bool(subject.network.activations)
         if is_curved and scope is not certificates.Curvature.GLOBAL:
-            near = keras.utils.Progbar(
-                None, unit_name="local curvature bound", verbose=verbose
-            )
             self._refiner = certificates.LocalRefiner(
-                subject.network, options, scope, near.add
+                subject.network, options, scope, self._near.update
             )
 
     def run(self, source: tfcurv_data.BatchSource) -> dict[str, Any]:
         """Returns the fields of the result that the data decide."""
         fingerprint = tfcurv_data.DataFingerprint()
-        # Keras' own averages forget all but the last batch at the end.
-        progress = keras.utils.Progbar(
-            source.num_examples,
-            unit_name="image",
-            verbose=self._verbose,
-            stateful_metrics=["clean", "mean_radius"],
-        )
         shards, count, sums = [], 0, np.zeros(2)
-        for index, batch in enumerate(source):
-            fingerprint.update(batch)
-            shards.append(self._shard(index, count, batch))
-            count += len(batch.labels)
-            sums += _sums(shards[-1])
-            right, radii = sums
-            means = {
-                "clean": right / count,
-                "mean_radius": radii / max(right, 1),
-            }
-            progress.add(len(batch.labels), values=means.items())
+        images = report.progress_bar(
+            source.num_examples,
+            "image",
+            verbose=self._verbose,
+            description="certifying",
+        )
+        with images, self._pairs, self._near:
+            for index, batch in enumerate(source):
+                fingerprint.update(batch)
+                with _says_how_to_go_on(count, self._checkpoint):
+                    shards.append(self._shard(index, count, batch))
+                count += len(batch.labels)
+                sums += _sums(shards[-1])
+                right, radii = sums
+                images.set_postfix(
+                    clean=right / count,
+                    mean_radius=radii / max(right, 1),
+                    refresh=False,
+                )
+                images.update(len(batch.labels))
         columns = {
             name: np.concatenate([shard[name] for shard in shards])
             for name in shards[0]
@@ -350,7 +351,7 @@ class _Job:
         return tf.constant(found)
 
     def _on_bound(self) -> None:
-        self._pairs.add(1)
+        self._pairs.update()
         # A killed run loses no more than this of its bounds.
         now = time.monotonic()
         if self._checkpoint is not None and now - self._saved > _SAVE_SECONDS:
@@ -362,6 +363,20 @@ def _sums(shard) -> np.ndarray:
     """Returns the number of right predictions and the sum of radii."""
     right = shard["predictions"] == shard["labels"]
     return np.array([np.sum(right), np.sum(shard["radii"])])
+
+
+@contextlib.contextmanager
+def _says_how_to_go_on(count: int, checkpoint: Any) -> Iterator[None]:
+    """Gives an interruption a text: what is kept, or how it would have been."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        kept = "Nothing is kept; with checkpoint= the same call would go on."
+        if checkpoint is not None:
+            kept = "The same call goes on from its checkpoint."
+        raise KeyboardInterrupt(
+            f"certify was interrupted after {count} images. {kept}"
+        ) from error
 
 
 def _versions() -> dict[str, str]:

@@ -13,6 +13,7 @@ from tfcurv import bounds
 from tfcurv import certificates
 from tfcurv import data as tfcurv_data
 from tfcurv import errors
+from tfcurv import report
 from tfcurv.nn.curvature_result import CurvatureReport
 from tfcurv.nn.subject import Subject
 from tfcurv.nn.subject import read_subject
@@ -50,7 +51,8 @@ def curvature_report(
         rigor: See `certify`.
         batch_size: Images at a time; memory grows with it.
         data_dir: Folder of tensorflow-datasets, for a name.
-        verbose: 0 for silence, 1 for a progress bar.
+        verbose: 0 for silence, 1 for a progress bar on stderr if that is a
+            terminal.
 
     Returns:
         A frozen report.
@@ -93,24 +95,26 @@ def curvature_report(
 
 def _attained(subject: Subject, probe, source, verbose) -> dict:
     """Returns the number of images and the maxima of each pair that occurs."""
-    progress = keras.utils.Progbar(
-        source.num_examples, unit_name="image", verbose=verbose
-    )
     found = collections.defaultdict(lambda: (0, None))
     seen = 0
-    for batch in source:
-        x = tf.constant(batch.inputs.reshape(len(batch.labels), -1), tf.float64)
-        y = tf.constant(batch.labels)
-        t = certificates.rival(subject.network.logits(x), y)
-        fields = [field.numpy() for field in probe(x, y, t)]
-        _check_finite(fields, seen)
-        for row, pair in enumerate(zip(y.numpy().tolist(), t.numpy().tolist())):
-            count, before = found[pair]
-            values = [field[row] for field in fields]
-            largest = map(np.maximum, before or values, values)
-            found[pair] = (count + 1, list(largest))
-        seen += len(batch.labels)
-        progress.add(len(batch.labels))
+    with report.progress_bar(
+        source.num_examples, "image", verbose=verbose
+    ) as progress:
+        for batch in source:
+            x = batch.inputs.reshape(len(batch.labels), -1)
+            x = tf.constant(x, tf.float64)
+            y = tf.constant(batch.labels)
+            t = certificates.rival(subject.network.logits(x), y)
+            fields = [field.numpy() for field in probe(x, y, t)]
+            _check_finite(fields, seen)
+            pairs = zip(y.numpy().tolist(), t.numpy().tolist())
+            for row, pair in enumerate(pairs):
+                count, before = found[pair]
+                values = [field[row] for field in fields]
+                largest = map(np.maximum, before or values, values)
+                found[pair] = (count + 1, list(largest))
+            seen += len(batch.labels)
+            progress.update(len(batch.labels))
     return found
 
 
@@ -128,9 +132,9 @@ def _check_finite(fields, first: int) -> None:
 
 def _proved(subject: Subject, pairs, verbose) -> Iterator:
     prover = bounds.CurvatureProver(subject.network)
-    progress = keras.utils.Progbar(
-        len(pairs), unit_name="curvature bound", verbose=verbose
-    )
-    for y, t in pairs:
-        yield prover(y, t)
-        progress.add(1)
+    with report.progress_bar(
+        len(pairs), "curvature bound", verbose=verbose
+    ) as progress:
+        for y, t in pairs:
+            yield prover(y, t)
+            progress.update()

@@ -37,8 +37,12 @@ class Attacker:
             subject: What was certified.
             options: How hard to try.
             folder: Where a counter-example is saved.
+
+        Raises:
+            OSError: Nothing can be saved there.
         """
         self._folder = pathlib.Path(folder)
+        report.require_writable(self._folder / "counterexample.npz")
         self._falsifier = certificates.Falsifier(
             subject.network,
             options or certificates.FalsifierOptions(),
@@ -91,7 +95,12 @@ class Attacker:
         buffer = io.BytesIO()
         np.savez(buffer, x0=x0, point=point, **facts)
         path = self._folder / f"counterexample-{facts['index']}.npz"
-        report.write_atomically(path, buffer.getvalue())
+        # A full disk must not hide that a certificate is false.
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            report.write_atomically(path, buffer.getvalue())
+        except OSError:
+            path = None
         return errors.FalseCertificateError(**facts, path=path)
 
 
@@ -131,7 +140,8 @@ def falsify(
         batch_size: Images at a time.
         data_dir: Folder of tensorflow-datasets, for a name.
         folder: Where a counter-example is saved.
-        verbose: 0 for silence, 1 for a progress bar.
+        verbose: 0 for silence, 1 for a progress bar on stderr if that is a
+            terminal.
 
     Returns:
         The result, with the number of evaluations added to `num_attacks`.
@@ -165,18 +175,19 @@ def falsify(
         fingerprint.update(batch)
         parts.append(fingerprint.hexdigest())
     _check_same("data", parts[-1], result.data_hash, result)
-    progress = keras.utils.Progbar(
-        result.num_images, unit_name="image", verbose=verbose
-    )
     count, first = 0, 0
-    for batch in tfcurv_data.read_again(source, parts):
-        x = tf.constant(batch.inputs.reshape(len(batch.labels), -1), tf.float64)
-        part = slice(first, first + len(batch.labels))
-        count += attacker(
-            x, batch.labels, result.radii[part], result.targets[part], first
-        )
-        first = part.stop
-        progress.add(len(batch.labels))
+    with report.progress_bar(
+        result.num_images, "image", verbose=verbose, description="attacking"
+    ) as progress:
+        for batch in tfcurv_data.read_again(source, parts):
+            x = batch.inputs.reshape(len(batch.labels), -1)
+            x = tf.constant(x, tf.float64)
+            part = slice(first, first + len(batch.labels))
+            count += attacker(
+                x, batch.labels, result.radii[part], result.targets[part], first
+            )
+            first = part.stop
+            progress.update(len(batch.labels))
     return dataclasses.replace(result, num_attacks=result.num_attacks + count)
 
 

@@ -7,7 +7,9 @@ from tfcurv.report.curves import Curve as Curve
 from tfcurv.report.curves import certified_accuracy as certified_accuracy
 from tfcurv.report.curves import curves_png as curves_png
 from tfcurv.report.curves import plot_curves as plot_curves
+from tfcurv.report.drawing import check_drawing as check_drawing
 from tfcurv.report.drawing import drawing_kind as drawing_kind
+from tfcurv.report.files import require_writable as require_writable
 from tfcurv.report.files import write_atomically as write_atomically
 from tfcurv.report.gaps import GapPanel as GapPanel
 from tfcurv.report.gaps import gaps_png as gaps_png
@@ -19,6 +21,8 @@ from tfcurv.report.pages import Section as Section
 from tfcurv.report.pages import TableSection as TableSection
 from tfcurv.report.pages import TextSection as TextSection
 from tfcurv.report.pages import write_page as write_page
+from tfcurv.report.progress import announce as announce
+from tfcurv.report.progress import progress_bar as progress_bar
 from tfcurv.report.tables import format_markdown_table as format_markdown_table
 from tfcurv.report.tables import format_table as format_table
 from tfcurv.report.tables import number as number

@@ -3,6 +3,9 @@
 import os
 import pathlib
 
+from tfcurv.report import files
+from tfcurv.report import optional
+
 #: Greys of text and of thin lines.
 INK, HAIRLINE = "#333333", "#8A8A8A"
 
@@ -31,3 +34,21 @@ def drawing_kind(path: str | os.PathLike[str]) -> str:
             "Allowed: a name ending in .png, .svg or .pdf."
         )
     return found
+
+
+def check_drawing(path: str | os.PathLike[str]) -> None:
+    """Raises unless a drawing could be written under this name right now.
+
+    For programs that draw at their end: what is wrong is said before the work.
+
+    Args:
+        path: The file; one that exists would be replaced.
+
+    Raises:
+        ValueError: The name asks for no kind of drawing.
+        ImportError: matplotlib is not installed.
+        OSError: Nothing can be written there.
+    """
+    drawing_kind(path)
+    optional.import_matplotlib()
+    files.require_writable(path)

@@ -1,9 +1,13 @@
 """Files that are either whole or absent."""
 
+from collections.abc import Iterator
 import contextlib
 import os
 import pathlib
 import secrets
+
+# No name that anybody else would give.
+_REHEARSED = f".{secrets.token_hex(8)}.rehearsed"
 
 
 def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
@@ -32,3 +36,43 @@ def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
+
+
+def require_writable(path: str | os.PathLike[str]) -> None:
+    """Raises unless a file could be made or replaced under this name.
+
+    By a rehearsal, since rights do not tell of read-only or full disks: makes
+    the folders above that are missing and a file there, and removes both.
+
+    Args:
+        path: The file.
+
+    Raises:
+        OSError: It is a folder, or nothing can be written there.
+    """
+    target = pathlib.Path(path).absolute()
+    try:
+        if target.is_dir():
+            raise IsADirectoryError("it is a folder")
+        with _folders_above(target):
+            write_atomically(target.with_name(_REHEARSED), b"rehearsed")
+            target.with_name(_REHEARSED).unlink()
+    except OSError as error:
+        raise OSError(
+            "Nothing can be written under this name. "
+            f"Received: path={os.fspath(path)!r} ({error}). "
+            "Remedy: a name in a folder that can be written."
+        ) from error
+
+
+@contextlib.contextmanager
+def _folders_above(target: pathlib.Path) -> Iterator[None]:
+    """Makes the folders that are missing above a file, for a while."""
+    missing = [each for each in target.parents if not each.exists()]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
+        for each in missing:  # From the lowest up.
+            with contextlib.suppress(OSError):
+                each.rmdir()

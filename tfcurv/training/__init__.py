@@ -2,6 +2,12 @@
 
 from tfcurv.training.config import ConvolutionSettings as ConvolutionSettings
 from tfcurv.training.config import TrainConfig as TrainConfig
+from tfcurv.training.folder import MODEL as MODEL
+from tfcurv.training.folder import (
+    check_training_folder as check_training_folder,
+)
+from tfcurv.training.folder import machine as machine
+from tfcurv.training.folder import train_in_folder as train_in_folder
 from tfcurv.training.recipes import RECIPES as RECIPES
 from tfcurv.training.recipes import recipe as recipe
 from tfcurv.training.trainer import TrainReport as TrainReport

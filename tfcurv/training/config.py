@@ -101,7 +101,8 @@ class TrainConfig:
         for name in ("epsilon", "gamma", "warmup_epochs"):
             value = getattr(self, name)
             self._require(name, 0.0 <= value < float("inf"), "at least 0")
-        self._require("learning_rate", self.learning_rate > 0.0, "positive")
+        is_rate = 0.0 < self.learning_rate < float("inf")
+        self._require("learning_rate", is_rate, "positive and finite")
 
     def _require(self, name: str, holds: bool, allowed: str) -> None:
         if not holds:

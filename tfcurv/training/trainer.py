@@ -10,7 +10,9 @@ import tensorflow as tf
 
 from tfcurv import data
 from tfcurv import nn
+from tfcurv.training.backup import Backup
 from tfcurv.training.config import TrainConfig
+from tfcurv.training.epoch_progress import EpochProgress
 
 # Shares of the epochs after which the learning rate drops by ten.
 _LEARNING_RATE_DROPS = (0.6, 0.85)
@@ -25,9 +27,9 @@ class TrainReport:
         config: The settings.
         model: The trained model, compiled, ready to be saved or trained on.
         history: Per epoch: loss and accuracy on attacked training images,
-            `val_loss` and `val_accuracy` on clean validation images. Of a
-            run that went on from a backup, only the epochs since.
-        seconds: Wall-clock time of the training, likewise.
+            `val_loss` and `val_accuracy` on clean validation images.
+        seconds: Wall-clock time of the training. Of a run that went on from a
+            backup, of all its parts.
     """
 
     config: TrainConfig
@@ -118,7 +120,7 @@ def train(
     *,
     adversary: nn.CurvatureAttack | None = None,
     backup: str | pathlib.Path | None = None,
-    verbose: int = 2,
+    verbose: int = 1,
 ) -> TrainReport:
     """Trains a network; the last epoch's weights are kept.
 
@@ -130,43 +132,58 @@ def train(
         train_split: Training images in [0, 1].
         validation_split: Other images.
         adversary: In place of the settings' own.
-        backup: Folder in which each epoch's end is kept until the last one.
-            The same call goes on where a killed one stopped; the images then
-            come in another order, so that the weights differ a little.
-        verbose: As `fit`: 0 silent, 1 a bar, 2 a line an epoch.
+        backup: Folder in which the end of the last epoch is kept, and the
+            best network on the validation images. The same call goes on where
+            a killed one stopped; the images then come in another order, so
+            that the weights differ a little. Delete it when the model is
+            saved.
+        verbose: 0 silent, 1 a bar on stderr if that is a terminal, 2 a line
+            an epoch on stderr.
+
+    Raises:
+        InvalidCheckpointError: The backup is damaged or of another model.
     """
     start = time.monotonic()
     keras.utils.set_random_seed(config.seed)
     model = build_model(config)
     dataset = _batches(train_split, config)
-    compile_model(model, config, int(dataset.cardinality()), adversary)
-    history = model.fit(
-        dataset,
-        validation_data=(validation_split.images, validation_split.labels),
-        validation_batch_size=_VALIDATION_BATCH,
-        epochs=config.epochs,
-        shuffle=False,  # The data set shuffles itself.
-        callbacks=_callbacks(config, backup),
-        verbose=verbose,
-    )
+    steps = int(dataset.cardinality())
+    compile_model(model, config, steps, adversary)
+    kept = None
+    if backup is not None:
+        kept = Backup(backup, config.warmup_epochs)
+    done = kept.restore(model) if kept else 0
+    history = {}
+    if done < config.epochs:
+        with EpochProgress(model.name, config.epochs, steps, verbose) as shown:
+            history = model.fit(
+                dataset,
+                validation_data=(
+                    validation_split.images,
+                    validation_split.labels,
+                ),
+                validation_batch_size=_VALIDATION_BATCH,
+                initial_epoch=done,
+                epochs=config.epochs,
+                shuffle=False,  # The data set shuffles itself.
+                callbacks=[*_warm_up(config), shown, *([kept] if kept else [])],
+                verbose=0,
+            ).history
+    if kept is not None:
+        names = kept.epochs[0]
+        history = {k: [each[k] for each in kept.epochs] for k in names}
     return TrainReport(
         config=config,
         model=model,
-        history={k: tuple(v) for k, v in history.history.items()},
-        seconds=time.monotonic() - start,
+        history={k: tuple(v) for k, v in history.items()},
+        seconds=kept.seconds if kept else time.monotonic() - start,
     )
 
 
-def _callbacks(config, backup) -> list[keras.callbacks.Callback]:
-    callbacks = []
+def _warm_up(config) -> list[keras.callbacks.Callback]:
     if config.warmup_epochs and (config.gamma or config.epsilon):
-        callbacks.append(nn.WarmUp(config.warmup_epochs))
-    if backup is not None:
-        # Double: a run may be killed while it writes.
-        callbacks.append(
-            keras.callbacks.BackupAndRestore(backup, double_checkpoint=True)
-        )
-    return callbacks
+        return [nn.WarmUp(config.warmup_epochs)]
+    return []
 
 
 def _batches(split: data.Split, config: TrainConfig) -> tf.data.Dataset:

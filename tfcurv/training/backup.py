@@ -1,0 +1,131 @@
+"""What a training has reached, in a folder, so that a killed one goes on.
+
+Not `keras.callbacks.BackupAndRestore`: weights and the number of their epoch
+are two files there, so that a kill between them trains an epoch twice, and one
+within the second leaves a backup that cannot be read; history and time of the
+epochs before are lost; and it is deleted before the model has been saved.
+"""
+
+from collections.abc import Mapping
+import json
+import os
+import pathlib
+import time
+from typing import Any
+
+import keras
+
+from tfcurv import errors
+from tfcurv import report
+
+#: Weights of the epoch with the highest `val_accuracy` after the warm-up.
+BEST = "best_val_accuracy.keras"
+
+_STATE = "state.json"
+
+
+class Backup(keras.callbacks.Callback):
+    """Keeps the end of each epoch: weights, optimizer, history and seconds.
+
+    `state.json` names the file of weights that belongs to it and is replaced
+    at once when that file is whole: a kill at any moment leaves the end of
+    an epoch, all of it.
+
+    Attributes:
+        epochs: What Keras logged, epoch by epoch, from the first on.
+        seconds: Wall-clock time up to the last of them, in all runs.
+    """
+
+    def __init__(self, folder: str | pathlib.Path, warmup_epochs: float):
+        """Opens a backup, or makes its folder.
+
+        Args:
+            folder: Where it is.
+            warmup_epochs: Epochs whose networks are not yet trained as they
+                shall be: `BEST` is none of theirs.
+        """
+        super().__init__()
+        self.epochs: list[dict[str, float]] = []
+        self.seconds = 0.0
+        self._folder = pathlib.Path(folder)
+        self._warmup_epochs = warmup_epochs
+        self._start = time.monotonic()
+
+    def restore(self, model: keras.Model) -> int:
+        """Takes a compiled model to where the backup is.
+
+        Args:
+            model: It, built as the one of the backup.
+
+        Returns:
+            The number of epochs that are done; 0 without a backup.
+
+        Raises:
+            InvalidCheckpointError: The backup is damaged or of another model.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._folder / _STATE
+        if not path.exists():
+            return 0
+        try:
+            state = json.loads(path.read_text(encoding="utf-8"))
+            model.optimizer.build(model.trainable_variables)
+            model.load_weights(self._folder / state["weights"])
+            self.epochs, self.seconds = state["epochs"], state["seconds"]
+        # json, h5py and Keras make all kinds of errors on files that are not
+        # what they were.
+        except Exception as error:
+            raise errors.InvalidCheckpointError(
+                "The backup of a training cannot be read. Received: "
+                f"backup={str(self._folder)!r} ({type(error).__name__}: "
+                f"{error!s:.200}). Remedy: delete this folder; the training "
+                "then starts anew."
+            ) from error
+        return len(self.epochs)
+
+    def on_epoch_end(
+        self, epoch: int, logs: Mapping[str, Any] | None = None
+    ) -> None:
+        """Writes the weights, then the state that names them."""
+        logged = {name: float(value) for name, value in (logs or {}).items()}
+        self.epochs.append(logged)
+        weights = f"epoch-{epoch + 1:04d}.weights.h5"
+        save_whole(self.model.save_weights, self._folder / weights)
+        if self._is_best():
+            save_whole(self.model.save, self._folder / BEST)
+        state = {
+            "weights": weights,
+            "epochs": self.epochs,
+            "seconds": self.seconds + time.monotonic() - self._start,
+        }
+        report.write_atomically(
+            self._folder / _STATE, json.dumps(state).encode()
+        )
+        for old in self._folder.glob("*.weights.h5"):
+            if old.name != weights:
+                old.unlink()
+
+    def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Counts the time of this run."""
+        del logs
+        self.seconds += time.monotonic() - self._start
+
+    def _is_best(self) -> bool:
+        """Whether no epoch after the warm-up was better than the last one."""
+        scores = [logged.get("val_accuracy", -1.0) for logged in self.epochs]
+        first = int(-(-self._warmup_epochs // 1))
+        scores = scores[first:]
+        return bool(scores) and scores[-1] >= max(scores)
+
+
+def save_whole(save: Any, path: pathlib.Path) -> None:
+    """Calls one of Keras' functions that save, so that a kill leaves no part.
+
+    Args:
+        save: Called with a path of the same ending.
+        path: Where the file shall be.
+    """
+    # Keras tells the format by the whole ending.
+    temporary = path.with_name(f".unfinished.{path.name}")
+    save(temporary)
+    os.replace(temporary, path)
