@@ -161,6 +161,16 @@ class WarmUpTest(parameterized.TestCase):
         loaded = keras.models.load_model(path)
         np.testing.assert_allclose(_finals(loaded), (0.7, 0.3), rtol=1e-6)
 
+    def test_rises_in_each_of_two_models_with_the_same_adversary(self):
+        first, second = _model(), _model()
+        second.compile(
+            "sgd", second.loss, adversary=first.adversary, run_eagerly=True
+        )
+        share = np.minimum(1.0, np.arange(12) / 10.0)
+        for model in (second, first, second):
+            found = _fit(model, tfcurv.WarmUp(2.5))
+            np.testing.assert_allclose(found.epsilons, 0.8 * share, rtol=1e-6)
+
     def test_rises_within_executions_of_several_steps(self):
         model, seen = _model(), []
 

@@ -131,6 +131,8 @@ class _CurvatureTraining:
 
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """Trains as Keras does; however it ends, no warm-up outlives it."""
+        # An adversary may have been in another model's training since.
+        self._follow_clock()
         try:
             return super().fit(*args, **kwargs)
         finally:
