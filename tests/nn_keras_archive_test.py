@@ -89,6 +89,17 @@ class ListTest(_FileTest):
                 kind = getattr(keras.layers, name)
                 self.assertTrue(issubclass(kind, keras.layers.Layer))
 
+    def test_holds_what_operators_between_tensors_are(self):
+        x = keras.Input((4,))
+        value = (x / 255.0 - 0.5) * np.array([1.0, 2.0, 3.0, 4.0], "float32")
+        value = -keras.ops.tanh(value) + keras.activations.gelu(value)
+        model = keras.Model(x, keras.layers.Dense(3)(value - x))
+        model.save(self.path)
+        points = np.random.default_rng(0).normal(0.0, 200.0, (5, 4))
+        np.testing.assert_array_equal(
+            nn.read_model(self.path)(points), model(points)
+        )
+
     def test_holds_nothing_that_takes_functions_or_paths(self):
         dangerous = set(
             "arguments call_endpoint file filepath fn function module path url "
@@ -160,7 +171,14 @@ class HostileConfigTest(_FileTest):
         ("file", _layer("StringLookup", vocabulary="/etc/hostname")),
         ("text", _layer("TextVectorization", vocabulary="/etc/hostname")),
         ("private", _layer("Dense", "keras.src.layers.core.dense", units=1)),
-        ("operation", _layer("Add", "keras.src.ops.numpy")),
+        ("operation", _layer("Matmul", "keras.src.ops.numpy")),
+        (
+            "loop",
+            _layer(
+                "Map", "keras.src.ops.core", function=_function("os", "system")
+            ),
+        ),
+        ("function_of_operations", _layer("add", "keras.src.ops.numpy")),
         ("unknown", _layer("Dense", "evil.layers", units=1)),
         ("no_module", {"class_name": "Dense", "config": {"units": 1}}),
     )

@@ -20,6 +20,7 @@ import h5py
 import keras
 
 from tfcurv.nn import layers
+from tfcurv.nn import operations
 from tfcurv.nn.attack import CurvatureAttack
 from tfcurv.nn.model import Model
 from tfcurv.nn.model import Sequential
@@ -44,7 +45,8 @@ SeparableConv1D SeparableConv2D
 MaxPooling1D MaxPooling2D AveragePooling1D AveragePooling2D
 GlobalMaxPooling1D GlobalMaxPooling2D GlobalAveragePooling1D
 GlobalAveragePooling2D ZeroPadding1D ZeroPadding2D Cropping1D Cropping2D
-UpSampling1D UpSampling2D
+UpSampling1D UpSampling2D CenterCrop Resizing RandomFlip RandomRotation
+RandomTranslation RandomZoom RandomContrast RandomBrightness
 BatchNormalization LayerNormalization GroupNormalization SpectralNormalization
 UnitNormalization Add Subtract Multiply Average Maximum Minimum Concatenate
 Dot Embedding
@@ -55,9 +57,9 @@ TruncatedNormal VarianceScaling GlorotNormal GlorotUniform HeNormal HeUniform
 LecunNormal LecunUniform
 """
 
-# Class names by module. A KerasTensor and an array come without a module.
-_KERAS_CLASSES = {
-    None: {"__keras_tensor__", "__numpy__"},
+# Class names by module. Tensors and arrays come without a module.
+_KERAS_CLASSES: dict[str | None, set[str]] = {
+    None: {"__keras_tensor__", "__numpy__", "__tensor__"},
     "keras": {"Sequential", "Model", "DTypePolicy"},
     "keras.models": {"Sequential", "Model"},
     "keras.src.models.functional": {"Functional"},
@@ -67,6 +69,10 @@ _KERAS_CLASSES = {
     "keras.regularizers": {"L1", "L2", "L1L2", "OrthogonalRegularizer"},
     "keras.constraints": {"MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm"},
 }
+# What `x / 255` and `x + y` are in a file: a name, and numbers.
+for _kind in operations.known_types():
+    _KERAS_CLASSES.setdefault(_kind.__module__, set()).add(_kind.__name__)
+
 # Class names by registered name, which Keras looks at first.
 _OWN_CLASSES = {
     keras.saving.get_registered_name(kind): kind.__name__

@@ -51,6 +51,11 @@ def role_of(operation: keras.Operation) -> str | None:
     return "function" if kind in _functions() else _arithmetic().get(kind)
 
 
+def known_types() -> tuple[type, ...]:
+    """Returns the types of all operations that are known."""
+    return *_arithmetic(), *_functions()
+
+
 def _class(function: Callable, name: str) -> type:
     """The class of an operation, which stands beside the public function.
 
