@@ -51,7 +51,6 @@ class ProgressBarTest(parameterized.TestCase):
     @parameterized.named_parameters(
         ("file", io.StringIO, {}),
         ("quiet_terminal", _Terminal, {"verbose": 0}),
-        ("closed", lambda: None, {}),
     )
     def test_writes_nothing_to(self, stream, settings):
         found = _written(stream(), lambda: _count(**settings))
@@ -64,6 +63,11 @@ class ProgressBarTest(parameterized.TestCase):
     def test_goes_on_with_what_an_earlier_run_has_done(self):
         begin = lambda: _count(total=104, done=100)
         self.assertIn("104/104", _written(_Terminal(), begin)[1])
+
+
+class ClosedTest(absltest.TestCase):
+    def test_a_closed_stderr_is_no_terminal(self):
+        self.assertEqual(_written(None, _count), ("", ""))
 
 
 class AnnounceTest(parameterized.TestCase):

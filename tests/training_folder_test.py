@@ -4,7 +4,7 @@ import functools
 import json
 import os
 import pathlib
-import shutil
+import tempfile
 from unittest import mock
 
 from absl.testing import absltest
@@ -58,9 +58,8 @@ def _train(folder, config=_CONFIG):
 
 @functools.cache
 def _whole():
-    folder = absltest.get_default_test_tmpdir() + "/whole"
-    shutil.rmtree(folder, ignore_errors=True)
-    return _train(folder), pathlib.Path(folder)
+    folder = pathlib.Path(tempfile.mkdtemp(dir=absltest.TEST_TMPDIR.value))
+    return _train(folder), folder
 
 
 class FolderTest(parameterized.TestCase):
