@@ -209,20 +209,23 @@ class Convolution(LinearMap):
     def _absolute_transpose(self, v):
         return self._spread(v, self._sizes(v.dtype))
 
+    @property
+    def _is_plain(self) -> bool:
+        """Whether TensorFlow has its gradients on a CPU."""
+        return self.groups == 1 and all(a.dilation == 1 for a in self.axes)
+
     def _correlated(self, x, kernel):
-        return self._pair(kernel)[0](x)
+        return self._with_gradient(self._forward, self._backward, kernel)(x)
 
     def _spread(self, v, kernel):
-        return self._pair(kernel)[1](v)
+        return self._with_gradient(self._backward, self._forward, kernel)(v)
 
-    def _pair(self, kernel):
-        """Returns the product with a kernel and its adjoint."""
-        forward = functools.partial(self._forward, kernel=kernel)
-        adjoint = functools.partial(self._backward, kernel=kernel)
-        return (
-            products.with_adjoint(forward, adjoint),
-            products.with_adjoint(adjoint, forward),
-        )
+    def _with_gradient(self, fn, adjoint, kernel):
+        fn = functools.partial(fn, kernel=kernel)
+        if self._is_plain:
+            return fn
+        adjoint = functools.partial(adjoint, kernel=kernel)
+        return products.with_adjoint(fn, adjoint)
 
     def _forward(self, x, kernel):
         rows, columns = self.axes
@@ -246,16 +249,14 @@ class Convolution(LinearMap):
         """Returns the adjoint of `_forward`."""
         rows, columns = self.axes
         v = tf.reshape(v, [-1, rows.outputs, columns.outputs, kernel.shape[-1]])
-        dilations = [rows.dilation, columns.dilation]
-        # On a CPU, TensorFlow has no gradient of the other kinds.
-        if self.groups == 1 and dilations == [1, 1]:
+        if self._is_plain:
             found = phases.adjoint(v, kernel, self.axes)
         else:
             around = [(a.reach - 1, _rest(a)) for a in self.axes]
             found = products.convolve(
                 _padded(_stretched(v, rows.stride, columns.stride), around),
                 _turned(kernel, self.groups),
-                dilations=dilations,
+                dilations=[rows.dilation, columns.dilation],
             )
         found = found[
             :,

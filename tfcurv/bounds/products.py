@@ -3,9 +3,13 @@
 from collections.abc import Callable
 from collections.abc import Sequence
 
+import numpy as np
 import tensorflow as tf
 
 _Map = Callable[[tf.Tensor], tf.Tensor]
+
+# Paddings of one sample at the end.
+_ONE_SAMPLE = np.array([[0, 1], [0, 0], [0, 0], [0, 0]], np.int32)
 
 
 def convolve(
@@ -28,16 +32,16 @@ def convolve(
     Returns:
         `[batch, new_height, new_width, filters]`.
     """
-    count = tf.shape(samples)[0]
+    settings = {"strides": strides, "padding": "VALID", "dilations": dilations}
+    if samples.dtype == tf.float64:
+        return tf.nn.conv2d(samples, kernel, **settings)
     # A slice or a reshape behind the convolution would not do: where shapes
     # look right already, the graph's optimizer takes it out.
+    count = tf.shape(samples)[0]
     extra = tf.cast(tf.equal(count, 0), tf.int32)
-    filled = tf.pad(samples, [[0, extra], [0, 0], [0, 0], [0, 0]])
+    filled = tf.pad(samples, extra * _ONE_SAMPLE)
     filled.set_shape([None, *samples.shape[1:]])
-    found = tf.nn.conv2d(
-        filled, kernel, strides=strides, padding="VALID", dilations=dilations
-    )
-    return found[:count]
+    return tf.nn.conv2d(filled, kernel, **settings)[:count]
 
 
 def with_adjoint(fn: _Map, adjoint: _Map) -> _Map:

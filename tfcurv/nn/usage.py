@@ -3,7 +3,6 @@
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from tfcurv import errors
 
@@ -19,7 +18,7 @@ def check_attacked(model: keras.Model, x: Any) -> None:
         UnsupportedModelError: The inputs are not one tensor, or the model has
             several inputs or outputs.
     """
-    if not tf.is_tensor(x):
+    if isinstance(x, dict | list | tuple):
         raise errors.UnsupportedModelError(
             "An adversary moves inputs that are one tensor. "
             f"Received: inputs as a {type(x).__name__} for model "
