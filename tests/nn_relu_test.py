@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 import compiled_once
+from redrawn import redrawn
 import tfcurv
 from tfcurv import bounds
 from tfcurv import certificates
@@ -19,9 +20,8 @@ _L = keras.layers
 
 
 def _model(*layers, shape=(4,), classes=3, seed=0):
-    keras.utils.set_random_seed(seed)
     last = _L.Dense(classes, bias_initializer="normal")
-    return keras.Sequential([keras.Input(shape), *layers, last])
+    return redrawn(keras.Sequential([keras.Input(shape), *layers, last]), seed)
 
 
 def _relu(units=12, **settings):

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 import compiled_once
+from redrawn import redrawn
 import tfcurv
 from tfcurv import bounds
 from tfcurv import certificates
@@ -29,8 +30,8 @@ _LIGHT = certificates.FalsifierOptions(restarts=1)
 
 
 def _built(*layers, shape=(8,), seed=0, dtype=None):
-    keras.utils.set_random_seed(seed)
-    model = keras.Sequential([keras.Input(shape, dtype=dtype), *layers])
+    inputs = keras.Input(shape, dtype=dtype)
+    model = redrawn(keras.Sequential([inputs, *layers]), seed)
     for layer in model.layers:
         if isinstance(layer, _L.Dense):
             layer.kernel.assign(2.0 * layer.kernel)
