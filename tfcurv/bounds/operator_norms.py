@@ -28,10 +28,21 @@ _CHUNK = 2**22
 class Operator(Protocol):
     """What the bounds need to know of a linear map; see `LinearMap`."""
 
-    inputs: int
-    outputs: int
-    terms: int
-    transposed_terms: int
+    @property
+    def inputs(self) -> int:
+        """The number of inputs."""
+
+    @property
+    def outputs(self) -> int:
+        """The number of outputs."""
+
+    @property
+    def terms(self) -> int:
+        """Roundings that an output suffers."""
+
+    @property
+    def transposed_terms(self) -> int:
+        """The same of the transpose."""
 
     def apply(self, x: tf.Tensor) -> tf.Tensor:
         """Returns x K."""
