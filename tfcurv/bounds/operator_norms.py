@@ -6,8 +6,10 @@ a matrix: |K| then stands for |K_1| |K_2| ..., which bounds both the absolute
 values of K and, times gamma_n, the rounding errors of a product with K.
 """
 
+from collections.abc import Callable
 import math
 from typing import Protocol
+from typing import TypeAlias
 
 import numpy as np
 import tensorflow as tf
@@ -23,6 +25,9 @@ _SMALLEST = 5e-324
 
 # Numbers in the rows that are handled at a time: 32 MB.
 _CHUNK = 2**22
+
+
+_Product: TypeAlias = Callable[[tf.Tensor], tf.Tensor]
 
 
 class Operator(Protocol):
@@ -156,7 +161,8 @@ def gram_norm_upper_bound(operator: Operator) -> float:
     schur = schur_norm_upper_bound(operator)
     if math.isinf(schur):
         return math.inf
-    there, back = operator.apply, operator.transpose
+    there: _Product = operator.apply
+    back: _Product = operator.transpose
     side, long = operator.inputs, operator.outputs
     if long < side:
         there, back, side, long = back, there, long, side

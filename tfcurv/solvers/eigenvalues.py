@@ -67,7 +67,8 @@ def largest_eigenvalue_estimate(
     vector = np.random.default_rng(0).standard_normal(size)
     vector /= np.linalg.norm(vector)
     basis = np.empty((min(max_steps, size), size))
-    diagonal, off_diagonal = [], []
+    diagonal: list[float] = []
+    off_diagonal: list[float] = []
     ritz = 0.0
     for step in range(len(basis)):
         basis[step] = vector
