@@ -292,7 +292,9 @@ class Composition(LinearMap):
         bound = last.column_norms
         if before:
             norm = Composition(maps=tuple(before)).norm_upper_bound()
-            bound = numerics.round_up(bound * norm, 1) + 1e-300
+            bound = (
+                numerics.round_up(bound * norm, 1) + numerics.PRODUCT_UNDERFLOW
+            )
         return _sharpened(self, bound)
 
     def _normalised(self):

@@ -33,8 +33,7 @@ from tfcurv.bounds.linear_maps import LinearMap
 from tfcurv.bounds.network import Network
 from tfcurv.bounds.pooling import AveragePooling
 
-# What products that underflow add up to in a map of 1e8 weights.
-_UNDERFLOW = 1e-290
+_UNDERFLOW = numerics.SUM_UNDERFLOW
 
 
 class Value(NamedTuple):

@@ -25,9 +25,6 @@ from tfcurv.bounds.linear_maps import scaled_up
 #: What can be folded: maps that hold their weights.
 _Weighted: TypeAlias = Dense | Diagonal | Convolution
 
-# What the products of a folded map that underflow add up to.
-_VANISHED = 1e-290
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Folded:
@@ -55,7 +52,7 @@ class Folded:
         error = operator_norms.schur_norm_upper_bound(self.sizes)
         bound = self.unit.norm_upper_bound(rigor) + self._slack * error
         # Weights near one: what has underflowed in their products is less.
-        bound = numerics.round_up(bound + _VANISHED, 2)
+        bound = numerics.round_up(bound + numerics.SUM_UNDERFLOW, 2)
         return operator_norms.scaled_back(bound, self.exponent)
 
     @property
@@ -67,7 +64,7 @@ class Folded:
     def column_norms(self) -> np.ndarray:
         """`[outputs]` upper bounds on the l2 norm of each output's weights."""
         error = self._slack * self.sizes.column_norms
-        bound = self.unit.column_norms + error + _VANISHED
+        bound = self.unit.column_norms + error + numerics.SUM_UNDERFLOW
         bound = numerics.round_up(bound, 2)
         return scaled_up(bound, self.exponent)
 

@@ -201,8 +201,8 @@ def scaled_up(norms: np.ndarray, exponent: int) -> np.ndarray:
     with np.errstate(over="ignore", under="ignore"):
         scaled = np.ldexp(norms, exponent)
     # Scaling to a subnormal number may round down.
-    smallest = np.finfo(np.float64).smallest_subnormal
-    return np.where(norms > 0.0, scaled + smallest, norms)
+    raised = scaled + numerics.SMALLEST_SUBNORMAL
+    return np.where(norms > 0.0, raised, norms)
 
 
 def _rows(rows: Any, size: int, name: str) -> tf.Tensor:

@@ -17,12 +17,6 @@ import tensorflow as tf
 from tfcurv import numerics
 from tfcurv import solvers
 
-# What sums of squares of numbers near one may lose by underflow.
-_TINY = 1e-140
-
-# Scaling back to a subnormal number rounds by up to half of this.
-_SMALLEST = 5e-324
-
 # Numbers in the rows that are handled at a time: 32 MB.
 _CHUNK = 2**22
 
@@ -88,7 +82,7 @@ def scaled_back(bound: float, exponent: int) -> float:
     if bound in (0.0, math.inf):
         return bound
     try:
-        return math.ldexp(bound, exponent) + _SMALLEST
+        return math.ldexp(bound, exponent) + numerics.SMALLEST_SUBNORMAL
     except OverflowError:
         return math.inf
 
@@ -99,7 +93,9 @@ def product(bounds: list[float]) -> float:
         return 0.0
     total = 1.0
     for bound in bounds:
-        total = numerics.round_up(total * bound, 1) + _SMALLEST
+        total = (
+            numerics.round_up(total * bound, 1) + numerics.SMALLEST_SUBNORMAL
+        )
     return math.inf if math.isnan(total) else total
 
 
@@ -115,7 +111,9 @@ def schur_norm_upper_bound(operator: Operator) -> float:
         return math.inf
     count = operator.terms + operator.transposed_terms + 8
     # Two roots, since the product might overflow.
-    bound = math.sqrt(rows.max() + _TINY) * math.sqrt(columns.max() + _TINY)
+    bound = math.sqrt(rows.max() + numerics.MATRIX_UNDERFLOW) * math.sqrt(
+        columns.max() + numerics.MATRIX_UNDERFLOW
+    )
     return numerics.round_up(bound, count)
 
 
@@ -175,7 +173,7 @@ def gram_norm_upper_bound(operator: Operator) -> float:
     gram = 0.5 * (gram + gram.T)
     squared = solvers.eigenvalue_upper_bound(gram)
     count = operator.terms + operator.transposed_terms + 2
-    error = numerics.gamma(count) * schur * schur + _TINY
+    error = numerics.gamma(count) * schur * schur + numerics.MATRIX_UNDERFLOW
     return numerics.round_up(math.sqrt(squared + error), 8)
 
 
@@ -210,7 +208,7 @@ def norm_of_rows(rows: np.ndarray) -> np.ndarray:
         squares = np.square(rows / units[:, np.newaxis])
         total = np.sqrt(np.sum(squares, axis=-1)) * units
     norms = numerics.round_up(total, rows.shape[-1] + 6)
-    norms += np.where(peaks > 0.0, _SMALLEST, 0.0)
+    norms += np.where(peaks > 0.0, numerics.SMALLEST_SUBNORMAL, 0.0)
     return np.where(np.isfinite(peaks) & ~np.isnan(norms), norms, np.inf)
 
 
