@@ -1,4 +1,4 @@
-"""BUILD, pyproject.toml, README.md and .ci/run say what is so.
+"""BUILD, pyproject.toml, the pages and .ci/run say what is so.
 
 Starlark parses as Python: BUILD is read here by itself, not by what wrote it.
 """
@@ -162,6 +162,36 @@ class PackageTest(absltest.TestCase):
         for command in re.findall(r"\.venv/bin/([^&]+)", _TEST_COMMAND):
             with self.subTest(command):
                 self.assertIn(command.strip(), lines)
+
+    def test_a_commit_is_checked_as_all_is(self):
+        lines = _read(".ci/run").splitlines()
+        entries = re.findall(
+            r"^ +entry: (.+)$", _read(".pre-commit-config.yaml"), re.M
+        )
+        self.assertContainsSubset(
+            ("ruff check", "ruff format --check", "mypy"), entries
+        )
+        self.assertContainsSubset(entries, lines)
+
+    def test_the_changelog_begins_with_this_version(self):
+        found = re.search(r"^## (\S+)", _read("CHANGELOG.md"), re.M)
+        self.assertEqual(f'__version__ = "{found[1]}"', self._version_line())
+
+    @staticmethod
+    def _version_line() -> str:
+        return _read("tfcurv/version.py").splitlines()[-1]
+
+    def test_contributing_names_files_that_there_are(self):
+        text = _read("CONTRIBUTING.md")
+        self.assertIn(_TEST_COMMAND, text)
+        names = re.findall(
+            r"\b((?:tfcurv|tests|benchmarks|examples|docs)/[\w*/]*(?:\.\w+)?)",
+            text,
+        )
+        self.assertNotEmpty(names)
+        for name in names:
+            with self.subTest(name):
+                self.assertNotEmpty(source_tree.files(name.rstrip("/")))
 
 
 if __name__ == "__main__":
