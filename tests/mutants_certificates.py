@@ -324,4 +324,20 @@ MUTANTS = (
         new='if not arrays.pop("data_hash", ""):',
         tests=("tests/certificates_shards_test.py",),
     ),
+    Mutant(
+        name="ball_bound_of_exact_arithmetic",
+        fault="A lower bound over a ball without the rounding of its terms.",
+        file="tfcurv/certificates/safe_ball.py",
+        old="missed = 2.0 * numerics.gamma(count, f.dtype) * terms",
+        new="missed = 0.0 * terms",
+        tests=("tests/certificates_safe_ball_test.py",),
+    ),
+    Mutant(
+        name="ball_bound_of_an_exact_gradient",
+        fault="The gradient's error left out of a lower bound over a ball.",
+        file="tfcurv/certificates/safe_ball.py",
+        old="(error.margin + error.gradient * reach)",
+        new="error.margin",
+        tests=("tests/certificates_safe_ball_test.py",),
+    ),
 )

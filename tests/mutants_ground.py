@@ -118,4 +118,20 @@ MUTANTS = (
         new="disable=not verbose",
         tests=("tests/report_progress_test.py::ProgressBarTest",),
     ),
+    Mutant(
+        name="inflation_too_small",
+        fault="A factor for a million roundings taken for nine million.",
+        file="tfcurv/numerics.py",
+        old="STEP_INFLATION = 1.0 + 1e-9",
+        new="STEP_INFLATION = 1.0 + 1e-10",
+        tests=("tests/numerics_test.py::ConstantsTest",),
+    ),
+    Mutant(
+        name="underflow_of_one_product",
+        fault="What one product loses by underflow taken for a sum's loss.",
+        file="tfcurv/numerics.py",
+        old="SUM_UNDERFLOW = 1e-290",
+        new="SUM_UNDERFLOW = 1e-307",
+        tests=("tests/numerics_test.py::ConstantsTest",),
+    ),
 )
