@@ -1,7 +1,6 @@
-"""BUILD, pyproject.toml, README.md and .ci/run say what is so.
+"""BUILD, pyproject.toml, the pages and .ci/run say what is so.
 
-Starlark parses as Python. Where a target's `deps` are wrong, the message is
-the list that belongs there.
+Starlark parses as Python: BUILD is read here by itself, not by what wrote it.
 """
 
 import ast
@@ -9,28 +8,13 @@ from collections.abc import Iterator
 import dataclasses
 import pathlib
 import re
-import sys
 
 from absl.testing import absltest
 
+import build_rules
 import source_tree
 
 _LIBRARY, _BINARY, _TEST = "py_library", "py_binary", "py_test"
-
-# Where the name of a distribution is not that of the module it holds.
-_DISTRIBUTIONS = {
-    "absl": "absl-py",
-    "sklearn": "scikit-learn",
-    "tensorflow_datasets": "tensorflow-datasets",
-}
-
-# The modules that are no packages, in one target.
-_GROUND = (
-    "tfcurv.errors",
-    "tfcurv.numerics",
-    "tfcurv.startup",
-    "tfcurv.version",
-)
 
 _DEMO_COMMAND = (
     "python3 -m venv .venv && .venv/bin/pip install -q '.[demo]' "
@@ -82,44 +66,13 @@ def _targets() -> Iterator[Target]:
         if rule in (_LIBRARY, _BINARY, _TEST):
             values = {each.arg: each.value for each in call.keywords}
             deps = values["deps"].elts if "deps" in values else []
+            deps = [ast.unparse(each).replace("'", '"') for each in deps]
             yield Target(
                 rule=rule,
                 name=ast.literal_eval(values["name"]),
                 srcs=tuple(_sources(values["srcs"])),
-                deps=tuple(ast.unparse(each) for each in deps),
+                deps=tuple(deps),
             )
-
-
-def _label(module: str) -> str | None:
-    """Returns the dependency that holds a module; None if Python does."""
-    top, *rest = module.split(".")
-    if module in _GROUND:
-        return "':numerics'"
-    if top == "tfcurv":
-        return f"':{rest[0] if rest else top}'"
-    if top in ("examples", "benchmarks", "tests") and rest:
-        return f"':{rest[0]}'"
-    for folder in ("tests", "examples"):  # A helper beside its users.
-        if source_tree.is_module(f"{folder}.{top}"):
-            return f"':{top}'"
-    if top in sys.stdlib_module_names:
-        return None
-    return f"requirement('{_DISTRIBUTIONS.get(top, top)}')"
-
-
-def _expected_deps(target: Target) -> list[str]:
-    """Returns what the sources import, labels before requirements."""
-    deps = {
-        _label(module)
-        for path in target.srcs
-        for module in source_tree.imports(source_tree.parse(path))
-    }
-    return sorted(deps - {None, f"':{target.name}'"})
-
-
-def _as_starlark(deps: list[str]) -> str:
-    lines = "".join(f"        {dep},\n" for dep in deps).replace("'", '"')
-    return f"    deps = [\n{lines}    ],"
 
 
 class BuildFileTest(absltest.TestCase):
@@ -130,20 +83,23 @@ class BuildFileTest(absltest.TestCase):
                 for path in target.srcs:
                     self.assertTrue(path.is_file(), path.name)
 
+    def test_is_what_the_tool_writes(self):
+        self.assertEqual(
+            _read("BUILD"),
+            build_rules.text(),
+            "Run `python tests/build_rules.py --write`.",
+        )
+
     def test_deps_are_what_the_sources_import(self):
         for target in _targets():
             with self.subTest(target.name):
-                expected = _expected_deps(target)
-                if list(target.deps) != expected:
-                    self.fail(
-                        f"BUILD, {target.rule} {target.name!r}, must have\n"
-                        + _as_starlark(expected)
-                    )
+                found = build_rules.dependencies(target.name, target.srcs)
+                self.assertEqual(list(target.deps), found)
 
     def test_every_dependency_is_a_target_above_its_user(self):
         known = set()
         for target in _targets():
-            labels = {dep.strip("':") for dep in target.deps if ":" in dep}
+            labels = {dep.strip('":') for dep in target.deps if ":" in dep}
             with self.subTest(target.name):
                 self.assertNotIn(target.name, known)
                 self.assertEmpty(labels - known)
@@ -177,7 +133,7 @@ class PackageTest(absltest.TestCase):
         declared = _distributions(_read("pyproject.toml"))
         for target in _targets():
             for dep in target.deps:
-                if match := re.fullmatch(r"requirement\('(.+)'\)", dep):
+                if match := re.fullmatch(r'requirement\("(.+)"\)', dep):
                     with self.subTest(f"{target.name}: {match[1]}"):
                         self.assertIn(match[1], declared)
 
@@ -191,10 +147,10 @@ class PackageTest(absltest.TestCase):
                 source_tree.parse(path)
             ):
                 for module in source_tree.imports_of(node):
-                    label = _label(module) or ""
+                    label = build_rules.label(module) or ""
                     if label.startswith("requirement"):
                         with self.subTest(f"{path.name}: {module}"):
-                            self.assertIn(label.split("'")[1], declared)
+                            self.assertIn(label.split('"')[1], declared)
 
     def test_the_readme_gives_the_commands(self):
         for command in (_DEMO_COMMAND, _TEST_COMMAND):
@@ -206,6 +162,36 @@ class PackageTest(absltest.TestCase):
         for command in re.findall(r"\.venv/bin/([^&]+)", _TEST_COMMAND):
             with self.subTest(command):
                 self.assertIn(command.strip(), lines)
+
+    def test_a_commit_is_checked_as_all_is(self):
+        lines = _read(".ci/run").splitlines()
+        entries = re.findall(
+            r"^ +entry: (.+)$", _read(".pre-commit-config.yaml"), re.M
+        )
+        self.assertContainsSubset(
+            ("ruff check", "ruff format --check", "mypy"), entries
+        )
+        self.assertContainsSubset(entries, lines)
+
+    def test_the_changelog_begins_with_this_version(self):
+        found = re.search(r"^## (\S+)", _read("CHANGELOG.md"), re.M)
+        self.assertEqual(f'__version__ = "{found[1]}"', self._version_line())
+
+    @staticmethod
+    def _version_line() -> str:
+        return _read("tfcurv/version.py").splitlines()[-1]
+
+    def test_contributing_names_files_that_there_are(self):
+        text = _read("CONTRIBUTING.md")
+        self.assertIn(_TEST_COMMAND, text)
+        names = re.findall(
+            r"\b((?:tfcurv|tests|benchmarks|examples|docs)/[\w*/]*(?:\.\w+)?)",
+            text,
+        )
+        self.assertNotEmpty(names)
+        for name in names:
+            with self.subTest(name):
+                self.assertNotEmpty(source_tree.files(name.rstrip("/")))
 
 
 if __name__ == "__main__":

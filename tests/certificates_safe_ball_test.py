@@ -44,11 +44,15 @@ def _proved(f, g, d, a, e_f=0.0, e_g=0.0) -> float:
     return float(found[0])
 
 
-def _ball_bound(f, g, d, a, epsilon) -> float:
+def _ball_bound(f, g, d, a, epsilon, error=None) -> float:
     evaluation, d, a = _tensors(f, g, d, a)
+    if error is not None:
+        error = bounds.EvaluationError(
+            *(tf.constant([each], tf.float64) for each in error)
+        )
     return float(
         certificates.ball_lower_bound(
-            evaluation, d, a, tf.constant(epsilon, tf.float64)
+            evaluation, d, a, tf.constant(epsilon, tf.float64), error
         )[0]
     )
 
@@ -56,6 +60,16 @@ def _ball_bound(f, g, d, a, epsilon) -> float:
 def _quadratic(f, g, a, v):
     """The lower bound on the margin at c + v."""
     return f + g @ v - 0.5 * a * v @ v
+
+
+def _exact_minimum(f, g, d, a, epsilon):
+    """The least value of the quadratic on the ball around c + d."""
+    with mpmath.workdps(_DIGITS):
+        f, a, epsilon = map(mpmath.mpf, (f, a, epsilon))
+        g, d = [list(map(mpmath.mpf, each)) for each in (g, d)]
+        slope = mpmath.norm([w - a * v for v, w in zip(d, g)])
+        at_centre = f + mpmath.fdot(g, d) - a * mpmath.fdot(d, d) / 2
+        return at_centre - epsilon * slope - a * epsilon**2 / 2
 
 
 def _exact_radius(f, g, d, a):
@@ -356,6 +370,28 @@ class BallLowerBoundTest(parameterized.TestCase):
                 self.assertGreaterEqual(
                     _quadratic(f, g, a, d + step), bound - 1e-12
                 )
+
+    def test_is_below_the_minimum_to_the_last_digit(self):
+        rng = np.random.default_rng(5)
+        for dim in (2, 40):
+            for scale in (1e-9, 1.0, 1e9):
+                f, a, epsilon = rng.normal(), scale * rng.uniform(0, 2), 0.7
+                g, d = scale * rng.normal(size=dim), rng.normal(size=dim)
+                bound = _ball_bound(f, g, d, a, epsilon)
+                least = _exact_minimum(f, g, d, a, epsilon)
+                self.assertLessEqual(mpmath.mpf(bound), least)
+                size = 1.0 + abs(f) + np.linalg.norm(g) + a
+                self.assertGreater(bound, float(least) - 1e-11 * dim * size)
+
+    def test_covers_what_the_evaluation_errs_by(self):
+        rng = np.random.default_rng(6)
+        for _ in range(20):
+            f, a, epsilon = rng.normal(), rng.uniform(0, 2), rng.uniform(0, 2)
+            g, d, wrong = rng.normal(size=(3, 3))
+            wrong *= 0.1 / np.linalg.norm(wrong)
+            bound = _ball_bound(f, g, d, a, epsilon, error=(0.2, 0.1))
+            least = _exact_minimum(f - 0.2, g + wrong, d, a, epsilon)
+            self.assertLess(bound, least)
 
     def test_is_positive_exactly_inside_the_safe_ball(self):
         rng = np.random.default_rng(3)

@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+import importlib
 import io
 import json
 import pathlib
@@ -68,6 +69,18 @@ class TableTest(absltest.TestCase):
                 planted = mutant.planted_in(source)
                 changed = ast.dump(ast.parse(planted))
                 self.assertNotEqual(changed, ast.dump(ast.parse(source)))
+
+    def test_each_is_in_the_list_of_its_room(self):
+        for path in source_tree.files("tests/mutants_*.py"):
+            room = path.stem.removeprefix("mutants_")
+            found = getattr(importlib.import_module(path.stem), "MUTANTS", ())
+            folder = f"tfcurv/{room}/"
+            for mutant in found:
+                with self.subTest(f"{path.name}: {mutant.name}"):
+                    self.assertIn(mutant, mutant_list.MUTANTS)
+                    # The others hold what no room of its own has.
+                    is_room = (source_tree.ROOT / folder).is_dir()
+                    self.assertEqual(is_room, mutant.file.startswith(folder))
 
     def test_each_names_tests_that_there_are(self):
         for mutant in mutant_list.MUTANTS:

@@ -146,5 +146,41 @@ class FloatingTensorTest(parameterized.TestCase):
             numerics.floating_tensor(value, "margin")
 
 
+class ConstantsTest(parameterized.TestCase):
+    @parameterized.parameters(
+        (numerics.STEP_INFLATION, 9 * 10**6),
+        (numerics.CHAIN_INFLATION, 9 * 10**9),
+    )
+    def test_inflations_cover_the_roundings_that_they_claim(self, factor, n):
+        roundoffs = n * Fraction(numerics.unit_roundoff("float64"))
+        # One more for the product with the factor.
+        covered = Fraction(factor) * (1 - Fraction(1, 2**53)) - 1
+        self.assertGreaterEqual(covered, roundoffs / (1 - roundoffs))
+
+    @parameterized.parameters(
+        (numerics.PRODUCT_UNDERFLOW, 10**7),
+        (numerics.SUM_UNDERFLOW, 10**17),
+        (numerics.MATRIX_UNDERFLOW, 10**17),
+        (numerics.MATRIX_UNDERFLOW**2, 10**17),
+        (numerics.NORM_FLOOR**2, 10**8),
+    )
+    def test_underflows_cover_the_products_that_they_claim(self, loss, count):
+        flushed = Fraction(numerics.smallest_normal("float64"))
+        self.assertGreaterEqual(Fraction(loss), count * flushed)
+
+    def test_nothing_lies_between_zero_and_the_smallest(self):
+        smallest = numerics.SMALLEST_SUBNORMAL
+        self.assertGreater(smallest, 0.0)
+        self.assertEqual(smallest, math.nextafter(0.0, 1.0))
+        self.assertEqual(smallest / 2.0, 0.0)
+
+    @parameterized.parameters(*_DTYPES)
+    def test_tensorflow_keeps_the_smallest_normal_number(self, dtype):
+        normal = tf.constant(numerics.smallest_normal(dtype), dtype)
+        self.assertGreater(float(normal * 1.0), 0.0)
+        self.assertLess(np.nextafter(normal.numpy(), 0.0), normal.numpy())
+        self.assertEqual(normal.numpy(), np.finfo(dtype).smallest_normal)
+
+
 if __name__ == "__main__":
     absltest.main()

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import numpy as np
 import scipy.linalg
 
+from tfcurv import numerics
 from tfcurv import solvers
 from tfcurv.solvers import eigenvalues
 
@@ -21,7 +22,6 @@ _SHARPNESS = 1e-7
 _BOUNDS = (
     solvers.spectral_norm_upper_bound,
     solvers.frobenius_norm_upper_bound,
-    solvers.gram_iteration_upper_bound,
 )
 _named_bounds = parameterized.named_parameters(
     (fn.__name__, fn) for fn in _BOUNDS
@@ -250,6 +250,25 @@ class NonFiniteTest(parameterized.TestCase):
 
 
 class EigenvalueTest(parameterized.TestCase):
+    @parameterized.parameters(1, 100, 2121)
+    def test_the_first_proposal_is_sure_to_factorise_as_claimed(self, size):
+        rounding = 2.0 * size * numerics.gamma(size + 1)
+        self.assertLess(rounding, eigenvalues._MARGINS[0])
+
+    def test_beyond_that_later_proposals_are(self):
+        rounding = 2.0 * 2122 * numerics.gamma(2123)
+        self.assertGreater(rounding, eigenvalues._MARGINS[0])
+        rounding = 2.0 * 21_000 * numerics.gamma(21_001)
+        self.assertLess(rounding, eigenvalues._MARGINS[1])
+
+    @parameterized.parameters(((1e-17,),), ((-1e-3, 1e-7),), ((),))
+    def test_holds_whatever_is_proposed(self, margins):
+        root = np.random.default_rng(4).standard_normal((30, 12))
+        matrix = root @ root.T
+        with mock.patch.object(eigenvalues, "_MARGINS", margins):
+            bound = solvers.eigenvalue_upper_bound(matrix)
+        self.assertGreaterEqual(bound, np.linalg.eigvalsh(matrix)[-1])
+
     @hypothesis.given(
         _seeds, st.integers(1, 24), st.sampled_from(_KINDS), _exponents
     )
@@ -352,50 +371,6 @@ class FrobeniusTest(parameterized.TestCase):
         for shape in ((16,), (4, 4), (2, 2, 4)):
             found = solvers.frobenius_norm_upper_bound(np.ones(shape))
             self.assertAlmostEqual(found, 4.0, delta=1e-13)
-
-
-class GramIterationTest(parameterized.TestCase):
-    @hypothesis.given(
-        _seeds, _sides, _sides, st.integers(0, 12), st.floats(-290.0, 290.0)
-    )
-    @hypothesis.settings(max_examples=200)
-    def test_encloses_the_svd_within_the_documented_factor(
-        self, seed, m, n, num_iterations, exponent
-    ):
-        matrix = np.random.default_rng(seed).standard_normal((m, n))
-        matrix *= 10.0**exponent
-        oracle = np.linalg.norm(matrix, 2)
-        bound = solvers.gram_iteration_upper_bound(
-            matrix, num_iterations=num_iterations
-        )
-        factor = min(m, n) ** 2.0 ** -(num_iterations + 1)
-        self.assertGreaterEqual(bound, oracle * (1.0 - 1e-14))
-        self.assertLessEqual(bound, oracle * factor * (1.0 + 1e-10))
-
-    @parameterized.product(num_iterations=(*range(8),), size=(2, 8, 30))
-    def test_an_orthogonal_matrix_needs_the_whole_factor(
-        self, num_iterations, size
-    ):
-        matrix = _orthogonal(np.random.default_rng(0), size)
-        bound = solvers.gram_iteration_upper_bound(
-            matrix, num_iterations=num_iterations
-        )
-        factor = size**2.0 ** -(num_iterations + 1)
-        self.assertAlmostEqual(bound, factor, delta=1e-10)
-
-    def test_every_squaring_tightens_it(self):
-        matrix = np.random.default_rng(1).standard_normal((9, 7))
-        found = [
-            solvers.gram_iteration_upper_bound(matrix, num_iterations=k)
-            for k in range(12)
-        ]
-        self.assertEqual(found, sorted(found, reverse=True))
-        exact = np.linalg.norm(matrix)
-        self.assertAlmostEqual(found[0], exact, delta=1e-12 * exact)
-
-    def test_refuses_a_negative_number_of_squarings(self):
-        with self.assertRaisesRegex(ValueError, "num_iterations=-1"):
-            solvers.gram_iteration_upper_bound(np.eye(2), num_iterations=-1)
 
 
 if __name__ == "__main__":

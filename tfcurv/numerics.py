@@ -21,12 +21,42 @@ SEARCH_DTYPE = tf.float32
 #: Found by a property test: 1e-200 ** 2 == 0 once doubled a radius.
 NORM_FLOOR = 1e-149
 
+#: Widens what a formula of positive terms gives, itself evaluated in float64:
+#: n roundings err by gamma_n, relative. For one step of a recursion, whose sums
+#: and norms are of up to 9e6 terms: gamma_n <= 1e-9 up to there.
+STEP_INFLATION = 1.0 + 1e-9
+
+#: The same for a recursion as a whole, through any number of layers, with norms
+#: of up to 1e9 terms in each: gamma_n <= 1e-6 up to n = 9e9.
+CHAIN_INFLATION = 1.0 + 1e-6
+
+#: The least float64 number above zero. Scaling a number into the subnormal ones
+#: rounds by up to half of it.
+SMALLEST_SUBNORMAL = 5e-324
+
+#: What a product may lose by underflow, and what a few may, multiplied: below
+#: 2.3e-308 TensorFlow takes numbers for zero, and 1e7 times that is still less.
+PRODUCT_UNDERFLOW = 1e-300
+
+#: What a sum of products may lose by underflow: 2.3e-308 each of 1e17.
+SUM_UNDERFLOW = 1e-290
+
+#: What underflow may take from the norm of a matrix whose largest entry is
+#: about one, and from its square. Entries below 1.5e-154 square to nothing:
+#: 1e17 of them are 2e-291, of which the root is 2e-146.
+MATRIX_UNDERFLOW = 1e-140
+
 _FLOATING = (tf.float32, tf.float64)
 
 
 def unit_roundoff(dtype: Any) -> float:
     """Returns `u = 2**-p`, half the distance from 1 to the next number."""
     return float(np.finfo(tf.as_dtype(dtype).as_numpy_dtype).eps) / 2.0
+
+
+def smallest_normal(dtype: Any) -> float:
+    """Returns the least number that is never flushed to zero."""
+    return float(np.finfo(tf.as_dtype(dtype).as_numpy_dtype).tiny)
 
 
 def gamma(count: float, dtype: Any = PROOF_DTYPE) -> float:

@@ -47,14 +47,14 @@ class Affine:
                 `kernel` and `linear` are given.
             TypeError: An array is not float64.
         """
-        if (kernel is None) == (linear is None):
+        if kernel is not None and linear is None:
+            _check_kernel(kernel, bias)
+            linear = Dense(kernel=kernel)
+        elif kernel is not None or linear is None:
             raise ValueError(
                 "An affine map needs a kernel or a linear map, and one of "
                 f"them alone. Received: kernel={kernel!r}, linear={linear!r}."
             )
-        if kernel is not None:
-            _check_kernel(kernel, bias)
-            linear = Dense(kernel=kernel)
         if bias.dtype != np.float64 or bias.shape != (linear.outputs,):
             raise ValueError(
                 "An affine map needs a float64 bias for each output. "

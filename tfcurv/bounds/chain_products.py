@@ -115,13 +115,14 @@ class ChainProducts:
         rows = None if all_inputs or not j else self.centres[j - 1].bent
         root = np.sqrt(density[active])
         peak = float(np.max(root))
-        if not _is_small(product.kernel, rows, active):
+        kernel = product.kernel
+        if kernel is None or not _is_small(kernel, rows, active):
             norm = product.norm if all_inputs else self._plain(j, k)
             linear_too = self.centres[k].bent
             if linear_too is not None and np.any(active & ~linear_too):
                 norm = product.norm
             return numerics.round_up(peak * norm, 2)
-        matrix = product.kernel[:, active]
+        matrix = kernel[:, active]
         scaled = (matrix if rows is None else matrix[rows]) * root
         found = self._spectral_norm(scaled)
         # The square root and the scaling are two more roundings an entry.
@@ -168,8 +169,9 @@ class ChainProducts:
             peak = centre.steepest
         norm = numerics.round_up(norm * peak, 4)
         before = product.kernel
-        too_large = before is None or not affine.is_written
-        if too_large or len(before) * affine.linear.outputs > MAX_WRITTEN:
+        if before is None or not affine.is_written:
+            return _Product(None, math.inf, norm)
+        if len(before) * affine.linear.outputs > MAX_WRITTEN:
             return _Product(None, math.inf, norm)
         if centre.middles is not None:
             before = before * centre.middles
@@ -188,10 +190,8 @@ class ChainProducts:
 
 
 def _is_small(kernel, rows, active) -> bool:
-    if kernel is None:
-        return False
-    height = len(kernel) if rows is None else np.count_nonzero(rows)
-    return min(height, np.count_nonzero(active)) <= _MAX_SIDE
+    height = len(kernel) if rows is None else int(np.count_nonzero(rows))
+    return min(height, int(np.count_nonzero(active))) <= _MAX_SIDE
 
 
 def chain_norm_bound(

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfcurv import numerics
+from tfcurv import solvers
 from tfcurv.bounds import operator_norms
 from tfcurv.bounds.folding import folded
 from tfcurv.bounds.linear_maps import LinearMap
@@ -48,11 +49,11 @@ class _Parallel(LinearMap):
         """That of every map."""
         return self.maps[0].input_shape
 
-    def _parallel_norm(self, of_parts: float) -> float:
+    def _parallel_norm(self, of_parts: float, rigor: solvers.Rigor) -> float:
         """Returns the least of a bound from the parts and what is proved."""
         if not math.isfinite(of_parts) or of_parts == 0.0:
             return of_parts
-        return operator_norms.least(of_parts, super()._norm(None))
+        return operator_norms.least(of_parts, super()._norm(rigor))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -99,7 +100,8 @@ class Sum(_Parallel):
 
     def _norm(self, rigor):
         norms = [each.norm_upper_bound(rigor) for each in self.maps]
-        return self._parallel_norm(numerics.round_up(sum(norms), len(norms)))
+        of_parts = numerics.round_up(sum(norms), len(norms))
+        return self._parallel_norm(of_parts, rigor)
 
     def _column_norms(self):
         norms = sum(each.column_norms for each in self.maps)
@@ -194,7 +196,7 @@ class Stack(_Parallel):
     def _norm(self, rigor):
         norms = [each.norm_upper_bound(rigor) for each in self.maps]
         total = numerics.round_up(math.hypot(*norms), len(norms) + 4)
-        return self._parallel_norm(total)
+        return self._parallel_norm(total, rigor)
 
     def _column_norms(self):
         samples = [
@@ -219,7 +221,7 @@ class Composition(LinearMap):
     maps: tuple[LinearMap, ...]
 
     def __post_init__(self) -> None:
-        flat = []
+        flat: list[LinearMap] = []
         for each in _checked(self.maps, "composition"):
             flat += each.maps if isinstance(each, Composition) else [each]
         object.__setattr__(self, "maps", tuple(flat))
@@ -290,7 +292,9 @@ class Composition(LinearMap):
         bound = last.column_norms
         if before:
             norm = Composition(maps=tuple(before)).norm_upper_bound()
-            bound = numerics.round_up(bound * norm, 1) + 1e-300
+            bound = (
+                numerics.round_up(bound * norm, 1) + numerics.PRODUCT_UNDERFLOW
+            )
         return _sharpened(self, bound)
 
     def _normalised(self):

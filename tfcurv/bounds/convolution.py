@@ -62,7 +62,7 @@ def axes_of(
         geometry = zip(sizes, kernel, strides, dilations)
         pairs = [_named_padding(padding, *each) for each in geometry]
     else:
-        pairs = [tuple(pair) for pair in padding]
+        pairs = list(padding)
     if len(pairs) != len(sizes) or any(
         len(pair) != 2 or min(pair) < 0 for pair in pairs
     ):
@@ -165,7 +165,8 @@ class Convolution(LinearMap):
             self.padding,
             self.dilations,
         )
-        return axes if len(axes) == 2 else (Axis(1, 1, 1, 0, 0, 1), *axes)
+        *above, last = axes
+        return (above[0] if above else Axis(1, 1, 1, 0, 0, 1)), last
 
     @functools.cached_property
     def output_shape(self) -> tuple[int, ...]:

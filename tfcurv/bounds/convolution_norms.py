@@ -182,8 +182,8 @@ def _matrices_of_rows(
             seen = np.flatnonzero((places >= 0) & (places < rows.size))
             # Both indices move to the front.
             whole[:, :, places[seen], :, seen] = mixed[:, tap]
-        whole = whole.reshape(2, groups, rows.size * channels, -1)
-        yield solvers.ComplexMatrices(*whole)
+        flat = whole.reshape(2, groups, rows.size * channels, -1)
+        yield solvers.ComplexMatrices(*flat)
 
 
 def frequency_norm_upper_bound(

@@ -66,7 +66,7 @@ class CurvatureBounder:
         self._lipschitz: list[float] = []
         for k in range(len(network.activations)):
             self._lipschitz.append(
-                self._chain(k, lambda j, k=k: products.norm(j, k))
+                self._chain(k, functools.partial(products.norm, k=k))
             )
         self._jacobians = jacobian_constants(network, self._lipschitz)
 
@@ -172,7 +172,7 @@ class CurvatureBounder:
     def _weighted_chains(self, weighted: _WeightedNorm) -> list[float]:
         """Bounds ||diag(sqrt D_I) B_I|| for I = 1, ..., L - 1."""
         return [
-            self._chain(k, lambda j, k=k: weighted(j, k))
+            self._chain(k, functools.partial(weighted, k=k))
             for k in range(len(self._lipschitz))
         ]
 

@@ -6,6 +6,7 @@ Estimates from below, to hold proved bounds against: see `CurvatureBounder`.
 from collections.abc import Callable
 from collections.abc import Sequence
 import functools
+from typing import Any
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -50,7 +51,8 @@ class AttainedCurvature(NamedTuple):
 class ProvedCurvature(NamedTuple):
     """What is proved for one f = z_y - z_t, for all x.
 
-    In logits per squared input unit, zero or more.
+    In logits per squared input unit, zero or more. Numbers of one pair; of
+    several, arrays with an axis more in front.
 
     Attributes:
         convexity_bound: M(y, t), on lambda_max(H).
@@ -60,11 +62,11 @@ class ProvedCurvature(NamedTuple):
         layer_concavity_bound: `[L - 1]` `layer_terms(y, t)`.
     """
 
-    convexity_bound: float
-    concavity_bound: float
-    theorem4_bound: float
-    layer_convexity_bound: tuple[float, ...]
-    layer_concavity_bound: tuple[float, ...]
+    convexity_bound: Any
+    concavity_bound: Any
+    theorem4_bound: Any
+    layer_convexity_bound: Any
+    layer_concavity_bound: Any
 
 
 class CurvatureProver:

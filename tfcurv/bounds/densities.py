@@ -12,6 +12,7 @@ Attacks", ICML 2020.
 from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
+from typing import Protocol
 
 import numpy as np
 
@@ -33,8 +34,20 @@ class Range(NamedTuple):
     upper: Any
 
 
+class Ends(Protocol):
+    """What any kind of closed intervals has."""
+
+    @property
+    def lower(self) -> Any:
+        """The left ends."""
+
+    @property
+    def upper(self) -> Any:
+        """The right ends."""
+
+
 def negative_densities(
-    outer: Sequence[Range], curvatures: Sequence[Range]
+    outer: Sequence[Range], curvatures: Sequence[Ends]
 ) -> list[np.ndarray]:
     """Bounds max(-F_I * s''(z_I), 0) from above, layer by layer.
 
@@ -52,7 +65,7 @@ def outer_ranges(
     network: Network,
     low: np.ndarray,
     high: np.ndarray,
-    slopes: Sequence[Range],
+    slopes: Sequence[Ends],
 ) -> list[Range]:
     """Encloses F_I for I = 1, ..., L - 1.
 
@@ -71,7 +84,7 @@ def outer_ranges(
     return found[::-1]
 
 
-def negative_part(values: Range, interval: Range) -> np.ndarray:
+def negative_part(values: Range, interval: Ends) -> np.ndarray:
     """Bounds max(-v q, 0) for v in `values` and q in the interval."""
     smallest, _ = _interval_product(values.lower, values.upper, interval)
     return np.maximum(-smallest, 0.0)

@@ -33,10 +33,10 @@ _ROUNDOFF = numerics.unit_roundoff(_DTYPE)
 
 # Everything here is evaluated in float64, whose errors obey the same
 # recursion as float32's with a roundoff 2**29 times smaller.
-_INFLATION = 1.0 + 1e-6
+_INFLATION = numerics.CHAIN_INFLATION
 
 # Above this a partial sum might overflow; below that one, flush to zero.
-_LARGEST, _SMALLEST = 1e37, 2.0**-126
+_LARGEST, _SMALLEST = 1e37, numerics.smallest_normal(_DTYPE)
 
 # Roundings of a scaling: of scale, offset, root and each operation on them.
 _SCALING_OPERATIONS = 8

@@ -7,6 +7,7 @@ affine map, which computes what the next step bends and carries along,
 unchanged, what later steps still need; see `Blocks`.
 """
 
+from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -32,8 +33,7 @@ from tfcurv.bounds.linear_maps import LinearMap
 from tfcurv.bounds.network import Network
 from tfcurv.bounds.pooling import AveragePooling
 
-# What products that underflow add up to in a map of 1e8 weights.
-_UNDERFLOW = 1e-290
+_UNDERFLOW = numerics.SUM_UNDERFLOW
 
 
 class Value(NamedTuple):
@@ -191,8 +191,8 @@ class Flow:
         for step in range(1, self._last_step(logits) + 1):
             bent = self._needed(logits, step, step)
             kept = self._kept(logits, step)
-            sources = [self._atoms[atom].source for atom in bent]
             carried = [self._value_of(atom) for atom in kept]
+            sources = self._sources(bent)
             affines.append(self._affine(layout, [*carried, *sources]))
             activations.append(self._activation(kept, bent))
             layout = [*kept, *bent]
@@ -209,27 +209,34 @@ class Flow:
             for atom in pending.pop().terms:
                 if atom not in found:
                     found.add(atom)
-                    source = self._atoms[atom].source
-                    pending += [] if source is None else [source]
+                    pending += self._sources([atom])
         steps = range(first, last + 1)
         return sorted(a for a in found if self._atoms[a].step in steps)
+
+    def _sources(self, atoms: Iterable[int]) -> list[Value]:
+        """Returns what is bent to give the atoms; the input has none."""
+        sources = (self._atoms[atom].source for atom in atoms)
+        return [each for each in sources if each is not None]
 
     def _kept(self, logits: Value, step: int) -> list[int]:
         """Returns the atoms of earlier steps that later ones read."""
         last = self._last_step(logits)
         later = self._needed(logits, step + 1, last)
-        readers = [logits, *(self._atoms[atom].source for atom in later)]
+        readers = [logits, *self._sources(later)]
         read = {atom for reader in readers for atom in reader.terms}
         return sorted(a for a in read if self._atoms[a].step < step)
 
-    def _activation(self, kept: list[int], bent: list[int]):
-        kinds = [self._atoms[atom].activation for atom in bent]
-        if not kept and all(kind is kinds[0] for kind in kinds):
-            return kinds[0]
+    def _activation(
+        self, kept: list[int], bent: list[int]
+    ) -> Activation | Blocks:
         straight = activation_named("linear")
         blocks = [Block(straight, self._atoms[atom].size) for atom in kept]
-        for atom, kind in zip(bent, kinds):
+        for atom in bent:
+            kind = self._atoms[atom].activation or straight
             blocks.append(Block(kind, self._atoms[atom].size))
+        only = blocks[0].activation
+        if not kept and all(each.activation is only for each in blocks):
+            return only
         return Blocks(blocks)
 
     def _affine(self, layout: list[int], values: list[Value]) -> Affine:

@@ -8,6 +8,7 @@ error. What is applied to samples is never folded.
 from collections.abc import Sequence
 import dataclasses
 import functools
+from typing import TypeAlias
 
 import numpy as np
 
@@ -21,8 +22,8 @@ from tfcurv.bounds.linear_maps import Identity
 from tfcurv.bounds.linear_maps import LinearMap
 from tfcurv.bounds.linear_maps import scaled_up
 
-# What the products of a folded map that underflow add up to.
-_VANISHED = 1e-290
+#: What can be folded: maps that hold their weights.
+_Weighted: TypeAlias = Dense | Diagonal | Convolution
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -39,8 +40,8 @@ class Folded:
         exponent: Of the power of two that was taken out.
     """
 
-    unit: LinearMap
-    sizes: LinearMap
+    unit: _Weighted
+    sizes: _Weighted
     count: int
     exponent: int
 
@@ -51,7 +52,7 @@ class Folded:
         error = operator_norms.schur_norm_upper_bound(self.sizes)
         bound = self.unit.norm_upper_bound(rigor) + self._slack * error
         # Weights near one: what has underflowed in their products is less.
-        bound = numerics.round_up(bound + _VANISHED, 2)
+        bound = numerics.round_up(bound + numerics.SUM_UNDERFLOW, 2)
         return operator_norms.scaled_back(bound, self.exponent)
 
     @property
@@ -63,7 +64,7 @@ class Folded:
     def column_norms(self) -> np.ndarray:
         """`[outputs]` upper bounds on the l2 norm of each output's weights."""
         error = self._slack * self.sizes.column_norms
-        bound = self.unit.column_norms + error + _VANISHED
+        bound = self.unit.column_norms + error + numerics.SUM_UNDERFLOW
         bound = numerics.round_up(bound, 2)
         return scaled_up(bound, self.exponent)
 
@@ -77,7 +78,7 @@ def folded(maps: Sequence[LinearMap]) -> list[LinearMap | Folded]:
     Args:
         maps: The first to be applied first.
     """
-    found = []
+    found: list[LinearMap | Folded] = []
     for each in maps:
         if type(each) is Identity:
             continue
@@ -90,64 +91,67 @@ def folded(maps: Sequence[LinearMap]) -> list[LinearMap | Folded]:
 
 
 def _merged(first: LinearMap | Folded, second: LinearMap) -> Folded | None:
-    if not (_is_foldable(first) and _is_foldable(second)):
-        return None
     before, after = _as_folded(first), _as_folded(second)
+    if before is None or after is None:
+        return None
     unit = _product(before.unit, after.unit)
-    if unit is None:
+    sizes = _product(before.sizes, after.sizes)
+    if unit is None or sizes is None:
         return None
     return Folded(
         unit=unit,
-        sizes=_product(before.sizes, after.sizes),
+        sizes=sizes,
         count=before.count + before.unit.output_shape[-1] + 1,
         exponent=before.exponent + after.exponent,
     )
 
 
-def _is_foldable(each: LinearMap | Folded) -> bool:
-    """Whether there are weights, finite and not all zero."""
-    if isinstance(each, Folded):
-        return True
-    if type(each) not in (Dense, Diagonal, Convolution):
-        return False
-    weights = _weights(each)
-    return bool(np.all(np.isfinite(weights)) and np.any(weights))
+def _as_folded(each: LinearMap | Folded) -> Folded | None:
+    """Returns one map as folded; None if its weights cannot be folded.
 
-
-def _weights(each: LinearMap) -> np.ndarray:
-    return each.scale if type(each) is Diagonal else each.kernel
-
-
-def _as_folded(each: LinearMap | Folded) -> Folded:
+    They can where there are some, finite and not all zero.
+    """
     if isinstance(each, Folded):
         return each
+    # `type`, not isinstance: a subclass may compute something else.
+    if type(each) not in (Dense, Diagonal, Convolution):
+        return None
     unit, exponent = each._normalised()
-    name = "scale" if type(each) is Diagonal else "kernel"
-    sizes = dataclasses.replace(unit, **{name: np.abs(_weights(unit))})
+    if isinstance(unit, Diagonal):
+        weights, name = unit.scale, "scale"
+    elif isinstance(unit, Dense | Convolution):
+        weights, name = unit.kernel, "kernel"
+    else:
+        return None
+    if not (np.all(np.isfinite(weights)) and np.any(weights)):
+        return None
+    sizes = dataclasses.replace(unit, **{name: np.abs(weights)})
     return Folded(unit=unit, sizes=sizes, count=0, exponent=exponent)
 
 
-def _product(first: LinearMap, second: LinearMap) -> LinearMap | None:
+def _product(first: _Weighted, second: _Weighted) -> _Weighted | None:
     """Returns the product of two maps as one of them; None if it is none."""
-    kinds = type(first), type(second)
-    if kinds == (Dense, Dense):
-        return Dense(kernel=first.kernel @ second.kernel)
-    if kinds == (Dense, Diagonal):
-        return Dense(kernel=first.kernel * _elements(second))
-    if kinds == (Diagonal, Dense):
-        return Dense(kernel=_elements(first)[:, np.newaxis] * second.kernel)
-    if first.output_shape != second.input_shape or Dense in kinds:
+    match first, second:
+        case Dense(), Dense():
+            return Dense(kernel=first.kernel @ second.kernel)
+        case Dense(), Diagonal():
+            return Dense(kernel=first.kernel * _elements(second))
+        case Diagonal(), Dense():
+            return Dense(kernel=_elements(first)[:, np.newaxis] * second.kernel)
+    if first.output_shape != second.input_shape:
         return None
-    if kinds == (Diagonal, Diagonal):
-        return dataclasses.replace(first, scale=first.scale * second.scale)
-    if kinds == (Convolution, Diagonal) and _scales_channels(second):
-        return dataclasses.replace(first, kernel=first.kernel * second.scale)
-    if kinds == (Diagonal, Convolution) and _scales_channels(first):
-        return _scaled_before(first, second)
-    if kinds == (Convolution, Convolution) and _is_pointwise(second):
-        mixing = _ungrouped(second).reshape(second.input_shape[-1], -1)
-        kernel = _ungrouped(first) @ mixing
-        return dataclasses.replace(first, kernel=kernel, groups=1)
+    match first, second:
+        case Diagonal(), Diagonal():
+            return dataclasses.replace(first, scale=first.scale * second.scale)
+        case Convolution(), Diagonal() if _scales_channels(second):
+            kernel = first.kernel * second.scale
+            return dataclasses.replace(first, kernel=kernel)
+        case Diagonal(), Convolution() if _scales_channels(first):
+            return _scaled_before(first, second)
+        case Convolution(), Convolution() if _is_pointwise(second):
+            mixing = _ungrouped(second).reshape(second.input_shape[-1], -1)
+            kernel = _ungrouped(first) @ mixing
+            return dataclasses.replace(first, kernel=kernel, groups=1)
     return None
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import dataclasses
 import functools
 import math
+from typing import TYPE_CHECKING
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ class Constants:
             array: Any float64 array.
         """
         self._array = array
-        self._made = {}
+        self._made: dict[tf.DType, tf.Tensor] = {}
 
     def __call__(self, dtype: Any) -> tf.Tensor:
         """Returns the array in one dtype."""
@@ -58,8 +59,13 @@ class LinearMap(abc.ABC):
         output_shape: Shape of one sample after it.
     """
 
-    input_shape: tuple[int, ...]
-    output_shape: tuple[int, ...]
+    if TYPE_CHECKING:  # Some kinds are given their shapes, some work them out.
+
+        @property
+        def input_shape(self) -> tuple[int, ...]: ...
+
+        @property
+        def output_shape(self) -> tuple[int, ...]: ...
 
     @property
     def inputs(self) -> int:
@@ -195,8 +201,8 @@ def scaled_up(norms: np.ndarray, exponent: int) -> np.ndarray:
     with np.errstate(over="ignore", under="ignore"):
         scaled = np.ldexp(norms, exponent)
     # Scaling to a subnormal number may round down.
-    smallest = np.finfo(np.float64).smallest_subnormal
-    return np.where(norms > 0.0, scaled + smallest, norms)
+    raised = scaled + numerics.SMALLEST_SUBNORMAL
+    return np.where(norms > 0.0, raised, norms)
 
 
 def _rows(rows: Any, size: int, name: str) -> tf.Tensor:

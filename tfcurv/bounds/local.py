@@ -41,8 +41,7 @@ from tfcurv.bounds.threads import in_threads
 # 0.51 with 64, in balls of radius 0.6; the factorisation costs more than these.
 _PIECES = 16
 
-# Sums of positive terms, computed in any order; some hundred operations.
-_INFLATION = 1.0 + 1e-9
+_INFLATION = numerics.STEP_INFLATION
 
 
 class Ball(NamedTuple):

@@ -6,8 +6,10 @@ a matrix: |K| then stands for |K_1| |K_2| ..., which bounds both the absolute
 values of K and, times gamma_n, the rounding errors of a product with K.
 """
 
+from collections.abc import Callable
 import math
 from typing import Protocol
+from typing import TypeAlias
 
 import numpy as np
 import tensorflow as tf
@@ -15,23 +17,31 @@ import tensorflow as tf
 from tfcurv import numerics
 from tfcurv import solvers
 
-# What sums of squares of numbers near one may lose by underflow.
-_TINY = 1e-140
-
-# Scaling back to a subnormal number rounds by up to half of this.
-_SMALLEST = 5e-324
-
 # Numbers in the rows that are handled at a time: 32 MB.
 _CHUNK = 2**22
+
+
+_Product: TypeAlias = Callable[[tf.Tensor], tf.Tensor]
 
 
 class Operator(Protocol):
     """What the bounds need to know of a linear map; see `LinearMap`."""
 
-    inputs: int
-    outputs: int
-    terms: int
-    transposed_terms: int
+    @property
+    def inputs(self) -> int:
+        """The number of inputs."""
+
+    @property
+    def outputs(self) -> int:
+        """The number of outputs."""
+
+    @property
+    def terms(self) -> int:
+        """Roundings that an output suffers."""
+
+    @property
+    def transposed_terms(self) -> int:
+        """The same of the transpose."""
 
     def apply(self, x: tf.Tensor) -> tf.Tensor:
         """Returns x K."""
@@ -72,7 +82,7 @@ def scaled_back(bound: float, exponent: int) -> float:
     if bound in (0.0, math.inf):
         return bound
     try:
-        return math.ldexp(bound, exponent) + _SMALLEST
+        return math.ldexp(bound, exponent) + numerics.SMALLEST_SUBNORMAL
     except OverflowError:
         return math.inf
 
@@ -83,7 +93,9 @@ def product(bounds: list[float]) -> float:
         return 0.0
     total = 1.0
     for bound in bounds:
-        total = numerics.round_up(total * bound, 1) + _SMALLEST
+        total = (
+            numerics.round_up(total * bound, 1) + numerics.SMALLEST_SUBNORMAL
+        )
     return math.inf if math.isnan(total) else total
 
 
@@ -99,7 +111,9 @@ def schur_norm_upper_bound(operator: Operator) -> float:
         return math.inf
     count = operator.terms + operator.transposed_terms + 8
     # Two roots, since the product might overflow.
-    bound = math.sqrt(rows.max() + _TINY) * math.sqrt(columns.max() + _TINY)
+    bound = math.sqrt(rows.max() + numerics.MATRIX_UNDERFLOW) * math.sqrt(
+        columns.max() + numerics.MATRIX_UNDERFLOW
+    )
     return numerics.round_up(bound, count)
 
 
@@ -145,7 +159,8 @@ def gram_norm_upper_bound(operator: Operator) -> float:
     schur = schur_norm_upper_bound(operator)
     if math.isinf(schur):
         return math.inf
-    there, back = operator.apply, operator.transpose
+    there: _Product = operator.apply
+    back: _Product = operator.transpose
     side, long = operator.inputs, operator.outputs
     if long < side:
         there, back, side, long = back, there, long, side
@@ -158,7 +173,7 @@ def gram_norm_upper_bound(operator: Operator) -> float:
     gram = 0.5 * (gram + gram.T)
     squared = solvers.eigenvalue_upper_bound(gram)
     count = operator.terms + operator.transposed_terms + 2
-    error = numerics.gamma(count) * schur * schur + _TINY
+    error = numerics.gamma(count) * schur * schur + numerics.MATRIX_UNDERFLOW
     return numerics.round_up(math.sqrt(squared + error), 8)
 
 
@@ -193,7 +208,7 @@ def norm_of_rows(rows: np.ndarray) -> np.ndarray:
         squares = np.square(rows / units[:, np.newaxis])
         total = np.sqrt(np.sum(squares, axis=-1)) * units
     norms = numerics.round_up(total, rows.shape[-1] + 6)
-    norms += np.where(peaks > 0.0, _SMALLEST, 0.0)
+    norms += np.where(peaks > 0.0, numerics.SMALLEST_SUBNORMAL, 0.0)
     return np.where(np.isfinite(peaks) & ~np.isnan(norms), norms, np.inf)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 import dataclasses
 import functools
+from typing import Literal
 
 import numpy as np
 import tensorflow as tf
@@ -36,7 +37,7 @@ class AveragePooling(LinearMap):
     input_shape: tuple[int, ...]
     pool_size: int | tuple[int, ...]
     strides: int | tuple[int, ...] | None = None
-    padding: str = "valid"
+    padding: Literal["valid", "same"] = "valid"
 
     def __post_init__(self) -> None:
         shape = checked_shape(self.input_shape, "input_shape")
@@ -114,8 +115,10 @@ class AveragePooling(LinearMap):
 
     def _column_norms(self):
         # A column holds 1 / n, n times: its norm is n**(-1/2).
-        counts = [np.count_nonzero(matrix, axis=0) for matrix in self._matrices]
-        counts = functools.reduce(np.multiply.outer, counts)
+        counts = np.ones((), np.int64)
+        for matrix in self._matrices:
+            each = np.count_nonzero(matrix, axis=0)
+            counts = np.multiply.outer(counts, each)
         norms = numerics.round_up(1.0 / np.sqrt(counts), 2)
         return np.repeat(norms.ravel(), self.input_shape[-1])
 

@@ -32,9 +32,8 @@ from tfcurv.bounds.rounding import EvaluationError
 from tfcurv.bounds.rounding import affine_error
 from tfcurv.bounds.threads import in_threads
 
-# Sums of positive terms, computed in any order; some hundred operations.
-_INFLATION = 1.0 + 1e-9
-_UNDERFLOW = 1e-290
+_INFLATION = numerics.STEP_INFLATION
+_UNDERFLOW = numerics.SUM_UNDERFLOW
 
 
 class _PiecewiseLinear(Activation):

@@ -30,15 +30,6 @@ from tfcurv.bounds.activations import EVALUATION_ROUNDOFFS
 from tfcurv.bounds.network import ForwardPass
 from tfcurv.bounds.network import Network
 
-# The formulas above are themselves evaluated in floating point: sums of
-# positive terms, some hundred operations and norms of up to 1e8 entries.
-_INFLATION = 1.0 + 1e-6
-
-# Products below the smallest number vanish; TensorFlow also flushes
-# subnormal numbers, in and out. A layer of 1e8 weights so loses less than
-# this beside 1 and the sizes of what it multiplies.
-_UNDERFLOW = 1e-290
-
 
 class EvaluationError(NamedTuple):
     """Bounds on the distance of an evaluation to the exact one.
@@ -112,7 +103,7 @@ def logit_error(
     last = network.num_layers - 1
     return (
         affine_error(network, last, forward.features, errors.features, roundoff)
-        * _INFLATION
+        * numerics.CHAIN_INFLATION
     )
 
 
@@ -143,7 +134,9 @@ def affine_error(
         + affine.kernel_error * size
         + affine.bias_error
         + growth * products
-        + _UNDERFLOW * network.underflow_growths[index] * (1.0 + norm + size)
+        + numerics.SUM_UNDERFLOW
+        * network.underflow_growths[index]
+        * (1.0 + norm + size)
     )
 
 
@@ -176,7 +169,7 @@ def evaluation_error(
         + numerics.gamma(last.linear.inputs + 4)
         * (weight_size * feature_size + bias_size)
         + 2.0 * last.bias_error
-        + _UNDERFLOW * (1.0 + weight_size + feature_size)
+        + numerics.SUM_UNDERFLOW * (1.0 + weight_size + feature_size)
     )
     error = weight_error
     hidden = len(forward.slopes)
@@ -188,7 +181,9 @@ def evaluation_error(
             backward[hidden - 1 - index],
             error,
         )
-    return EvaluationError(margin * _INFLATION, error * _INFLATION)
+    return EvaluationError(
+        margin * numerics.CHAIN_INFLATION, error * numerics.CHAIN_INFLATION
+    )
 
 
 def _backward_error(network, index, z_error, outer, outer_error):
@@ -208,5 +203,7 @@ def _backward_error(network, index, z_error, outer, outer_error):
         norm * error
         + affine.kernel_error * size
         + rounding * network.absolute_norms[index] * size
-        + _UNDERFLOW * network.underflow_growths[index] * (1.0 + norm + size)
+        + numerics.SUM_UNDERFLOW
+        * network.underflow_growths[index]
+        * (1.0 + norm + size)
     )

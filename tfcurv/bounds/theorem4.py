@@ -16,10 +16,6 @@ from tfcurv.bounds.affine import Affine
 from tfcurv.bounds.blocks import bent_neurons
 from tfcurv.bounds.network import Network
 
-# A product below the smallest number vanishes, which is less than this, and
-# may meet any number of the network's norms on its way into the bound.
-_UNDERFLOW = 1e-300
-
 
 def theorem4_bound(
     network: Network, weights: np.ndarray, error: float = 0.0
@@ -136,8 +132,11 @@ def or_infinite(value: float) -> float:
 
 
 def vanished(network: Network) -> float:
-    """Bounds what underflow may have taken from a curvature bound."""
+    """Bounds what underflow may have taken from a curvature bound.
+
+    What vanishes may meet any number of the network's norms on its way there.
+    """
     growth = 1.0
     for norm in network.norms:
         growth *= max(norm, 1.0)
-    return _UNDERFLOW * growth * growth * growth
+    return numerics.PRODUCT_UNDERFLOW * growth * growth * growth

@@ -292,8 +292,7 @@ def is_misclassified(
     forward = network.forward(x)
     margin = least_margin(network.logits_of(forward), y)
     margin += 2.0 * bounds.logit_error(network, forward)
-    if network.execution is not None:
-        margin += execution_error(network, x, y)
+    margin += execution_error(network, x, y)
     return margin <= 0.0
 
 
@@ -303,10 +302,12 @@ def execution_error(
     """Bounds the execution's error of the margin to the likeliest rival.
 
     Args:
-        network: The network, with an execution.
+        network: The network; without an execution there is no error.
         x: `[batch, dim]` float64 points.
         y: `[batch]` int32 labels.
     """
+    if network.execution is None:
+        return tf.zeros_like(x[:, 0])
     trace = network.execution.trace(x)
     nowhere = tf.zeros_like(x[:, 0])
     t = rival(network.logits(x), y)

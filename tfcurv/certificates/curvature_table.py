@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from collections.abc import Mapping
 import functools
+import itertools
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,6 +15,18 @@ from tfcurv.bounds import Network
 # Up to this many classes every pair gets a bound of its own. Beyond, 2 C
 # bounds serve all C^2 pairs and only the closest get their own.
 _MANY_CLASSES = 32
+
+
+class _Filled(NamedTuple):
+    """What a table holds once it is in use.
+
+    Attributes:
+        values: `[classes, classes]` bounds.
+        known: `[classes, classes]` whether a pair has a bound of its own.
+    """
+
+    values: np.ndarray
+    known: np.ndarray
 
 
 class CurvatureTable:
@@ -34,14 +48,14 @@ class CurvatureTable:
         self._network = network
         self._on_bound = on_bound
         self._many = network.num_classes > _MANY_CLASSES
-        self._values, self._known = None, None
+        self._filled: _Filled | None = None
         if known is not None:
-            self._values, self._known = known["values"], known["known"]
+            self._filled = _Filled(known["values"], known["known"])
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Returns copies of what the table holds, for `known`."""
-        self._fill()
-        return {"values": self._values.copy(), "known": self._known.copy()}
+        table = self._fill()
+        return {"values": table.values.copy(), "known": table.known.copy()}
 
     @property
     def covers_all_pairs(self) -> bool:
@@ -51,7 +65,7 @@ class CurvatureTable:
     @property
     def num_known(self) -> int:
         """The number of pairs that have a bound of their own."""
-        return 0 if self._known is None else int(np.sum(self._known))
+        return 0 if self._filled is None else int(np.sum(self._filled.known))
 
     def bounds(self, labels: np.ndarray, runners_up: np.ndarray) -> np.ndarray:
         """Returns `[classes, classes]` bounds that are proved for these rows.
@@ -62,37 +76,38 @@ class CurvatureTable:
             runners_up: `[batch]` the most likely other classes, which get
                 the tightest bounds; any where all pairs are covered.
         """
-        self._fill()
-        if self._many:
-            self._improve(zip(labels.tolist(), runners_up.tolist()))
-        else:
-            classes = range(len(self._values))
-            self._improve((y, t) for y in set(labels.tolist()) for t in classes)
-        return self._values
+        table = self._fill()
+        pairs = set(zip(labels.tolist(), runners_up.tolist()))
+        if not self._many:
+            pairs = set(
+                itertools.product(labels.tolist(), range(len(table.values)))
+            )
+        self._improve(table, pairs)
+        return table.values
 
     @functools.cached_property
     def _bounder(self) -> CurvatureBounder:
         # Late: a table that knows everything needs none.
         return CurvatureBounder(self._network)
 
-    def _fill(self) -> None:
-        """Makes the table before its first use."""
-        if self._values is not None:
-            return
-        classes = self._network.num_classes
-        self._values = np.zeros((classes, classes))
-        self._known = np.eye(classes, dtype=bool)
-        if self._many:
-            plus, minus = self._bounder.class_concavity_upper_bounds()
-            self._values = numerics.round_up(plus[:, np.newaxis] + minus, 1)
+    def _fill(self) -> _Filled:
+        """Returns the table, made before its first use."""
+        if self._filled is None:
+            classes = self._network.num_classes
+            values = np.zeros((classes, classes))
+            if self._many:
+                plus, minus = self._bounder.class_concavity_upper_bounds()
+                values = numerics.round_up(plus[:, np.newaxis] + minus, 1)
+            self._filled = _Filled(values, np.eye(classes, dtype=bool))
+        return self._filled
 
-    def _improve(self, pairs) -> None:
-        for y, t in sorted(set(pairs)):
-            if self._known[y, t]:
+    def _improve(self, table: _Filled, pairs: set[tuple[int, int]]) -> None:
+        for y, t in sorted(pairs):
+            if table.known[y, t]:
                 continue
             bound = self._bounder.pair_concavity_upper_bound(y, t)
             if self._many:
-                bound = min(bound, float(self._values[y, t]))
-            self._values[y, t] = bound
-            self._known[y, t] = True
+                bound = min(bound, float(table.values[y, t]))
+            table.values[y, t] = bound
+            table.known[y, t] = True
             self._on_bound()

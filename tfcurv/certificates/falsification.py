@@ -277,13 +277,20 @@ def _count(ball: _Ball, state: Attempt, evaluations: int) -> Attempt:
 
 
 def _pick(state: Attempt, rows: tf.Tensor) -> Attempt:
-    picked = (tf.gather(field, rows) for field in state[:3])
-    return Attempt(*picked, state.num_evaluations)
+    return state._replace(
+        found=tf.gather(state.found, rows),
+        point=tf.gather(state.point, rows),
+        distance=tf.gather(state.distance, rows),
+    )
 
 
 def _put(state: Attempt, rows: tf.Tensor, part: Attempt) -> Attempt:
-    fields = (
-        tf.tensor_scatter_nd_update(old, rows[:, tf.newaxis], new)
-        for old, new in zip(state[:3], part[:3])
+    def put(old, new):
+        return tf.tensor_scatter_nd_update(old, rows[:, tf.newaxis], new)
+
+    return Attempt(
+        found=put(state.found, part.found),
+        point=put(state.point, part.point),
+        distance=put(state.distance, part.distance),
+        num_evaluations=part.num_evaluations,
     )
-    return Attempt(*fields, part.num_evaluations)

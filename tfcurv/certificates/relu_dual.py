@@ -59,7 +59,17 @@ def compiled(dtype: tf.DType) -> Dual:
     flags = tf.TensorSpec([None], tf.bool)
     margin = Margin(vector, vector, number)
     shape = Shape(vector, flags, flags, flags, vector, vector)
-    point = Point(*[vector] * 7, number, number)._replace(eta=number)
+    point = Point(
+        bend=vector,
+        eta=number,
+        alpha=vector,
+        z=vector,
+        spread=vector,
+        direction=vector,
+        leading=vector,
+        value=number,
+        log_det=number,
+    )
     count = tf.TensorSpec([], tf.int32)
     problem = [matrix, margin, shape]
     steps = [point, number, number, count]

@@ -13,15 +13,16 @@ gives a true, perhaps weaker, certificate: nothing rests on convergence.
 Attacks", ICML 2020.
 """
 
+import math
+
 import tensorflow as tf
 
 from tfcurv import bounds
 from tfcurv import numerics
 
+# More than the terms of an inner product, 2.3e-308 each, lose by underflow. The
+# other factors are above their floors, so that their products do not vanish.
 _PRODUCT_FLOOR = 1e-280
-
-# TensorFlow reads numbers below 2.3e-308 as zero, a curvature among them.
-_CURVATURE_FLOOR = 1e-300
 
 
 def dot(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
@@ -102,7 +103,8 @@ def safe_ball_radius_bound(
     scale = tf.clip_by_value(scale, 1e-100, 1e100)
     f_low = f - (error.margin + 0.5 * error.gradient * scale) * (1.0 + 1e-9)
     a = (curvature + error.gradient / scale) * (1.0 + 1e-15)
-    a += _CURVATURE_FLOOR
+    # TensorFlow takes what is too small for zero, a curvature, too.
+    a += numerics.PRODUCT_UNDERFLOW
 
     # 2 f + 2 g.d - a ||d||^2, less what its terms and d may err by.
     terms = 2.0 * tf.abs(f) + 2.0 * size * reach + a * reach * reach
@@ -132,24 +134,43 @@ def ball_lower_bound(
     displacement: tf.Tensor,
     curvature: tf.Tensor,
     epsilon: tf.Tensor,
+    error: bounds.EvaluationError | None = None,
 ) -> tf.Tensor:
-    """Returns a lower bound on min f over ||x - x0|| <= epsilon.
+    """Returns a proved lower bound on min f over ||x - x0|| <= epsilon.
 
     The minimum over the ball of the quadratic bound at c, with d = x0 - c:
 
         f + g.d - a/2 ||d||^2 - epsilon ||g - a d|| - a/2 epsilon^2,
 
     which at the optimum of the attack dual of [SF20, Theorem 2] is the dual
-    value. In exact arithmetic: for measurement, not for proof.
+    value; less what its evaluation errs by, and less what f and g do, which is
+    e_f + e_g (||d|| + epsilon).
 
     Args:
         evaluation: Margin `[batch]` and gradient `[batch, dim]` at c.
         displacement: `[batch, dim]` x0 - c.
         curvature: `[batch]` a >= 0.
         epsilon: `[]` or `[batch]` radius of the ball.
+        error: Bounds on the errors of the evaluation. Default: it is exact.
+
+    Returns:
+        `[batch]`, of the dtype of the evaluation.
     """
     f, g = evaluation
     d, a = displacement, curvature
     slope = tf.norm(g - a[:, tf.newaxis] * d, axis=-1)
     at_centre = f + dot(g, d) - 0.5 * a * dot(d, d)
-    return at_centre - epsilon * slope - 0.5 * a * epsilon**2
+    value = at_centre - epsilon * slope - 0.5 * a * epsilon**2
+
+    # Each term errs by gamma_{dim + 16} of the sizes of its factors, rounding
+    # of d and of the sizes themselves included; a norm by the root of what
+    # vanished, for each entry.
+    count = g.shape[-1] + 16
+    size, reach = tf.norm(g, axis=-1), tf.norm(d, axis=-1) + epsilon
+    terms = tf.abs(f) + 2.0 * size * reach + 2.0 * a * reach * reach
+    vanished = count * math.sqrt(numerics.smallest_normal(f.dtype))
+    missed = 2.0 * numerics.gamma(count, f.dtype) * terms
+    missed += vanished * (1.0 + size + (1.0 + a) * (1.0 + reach))
+    if error is not None:
+        missed += 1.01 * (error.margin + error.gradient * reach)
+    return value - missed

@@ -118,7 +118,9 @@ class Checkpoint:
         self, path: pathlib.Path, arrays: Mapping[str, np.ndarray]
     ) -> None:
         buffer = io.BytesIO()
-        np.savez(buffer, identity=np.array(self._identity), **arrays)
+        sealed = {"identity": np.array(self._identity), **arrays}
+        # NumPy's own types have any further argument as `allow_pickle`.
+        np.savez(buffer, **sealed)  # type: ignore[arg-type]
         content = buffer.getvalue()
         seal = hashlib.sha256(content).hexdigest().encode()
         report.write_atomically(path, seal + b"\n" + content)

@@ -33,10 +33,11 @@ class WorstCase(NamedTuple):
     Attributes:
         point: `[batch, dim]` x, at distance at most rho from x0.
         margin: `[batch]` f(x).
-        lower_bound: `[batch]` lower bound on f over the ball, in exact
-            arithmetic.
-        is_worst: `[batch]` whether no point of the ball has a smaller
-            margin: x lies on the sphere and the bound meets the margin.
+        lower_bound: `[batch]` lower bound on f over the ball, proved of what
+            the network gave for f and its gradient at x.
+        is_worst: `[batch]` whether no point of the ball has a margin smaller
+            by more than 1e-6 of it: x lies on the sphere and the bound meets
+            the margin.
     """
 
     point: tf.Tensor

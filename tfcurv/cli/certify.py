@@ -162,7 +162,7 @@ def _check_paths() -> None:
 
 
 @contextlib.contextmanager
-def _kept() -> Iterator[str | None]:
+def _kept() -> Iterator[str | pathlib.Path | None]:
     """Yields the folder that keeps what is done; deletes the program's own."""
     own = None
     if _REPORT.value and not _CHECKPOINT.value:

@@ -129,7 +129,8 @@ def batches(
     if isinstance(data, tf.data.Dataset):
         return _dataset_source(data, request, pixel_check)
     if isinstance(data, (tuple, list)) and len(data) == 2:
-        return _array_source("arrays", *data, request, pixel_check)
+        inputs, labels = data
+        return _array_source("arrays", inputs, labels, request, pixel_check)
     raise DataError(
         "Data of this form cannot be read. "
         f"Received: data of type {type(data).__name__}. Allowed: a batched "

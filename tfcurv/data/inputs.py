@@ -1,5 +1,6 @@
 """Checks that inputs are what the network takes. Casts, never rescales."""
 
+from collections.abc import Sequence
 import math
 import warnings
 
@@ -104,8 +105,8 @@ def fit_image_shape(
     return images
 
 
-def _without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(length for length in shape if length != 1)
+def _without_ones(shape: Sequence[int | None]) -> tuple[int, ...]:
+    return tuple(size for size in shape if size is not None and size != 1)
 
 
 class PixelRangeCheck:

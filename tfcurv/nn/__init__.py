@@ -10,7 +10,6 @@ from tfcurv.nn.callbacks import WarmUp as WarmUp
 from tfcurv.nn.certify import DEFAULT_EPSILONS as DEFAULT_EPSILONS
 from tfcurv.nn.certify import certify as certify
 from tfcurv.nn.check import check as check
-from tfcurv.nn.checkpoint import read_model as read_model
 from tfcurv.nn.conversion import copy_weights as copy_weights
 from tfcurv.nn.conversion import from_keras as from_keras
 from tfcurv.nn.curvature_report import curvature_report as curvature_report
@@ -19,6 +18,7 @@ from tfcurv.nn.falsify import falsify as falsify
 from tfcurv.nn.linear_step import LinearMapSpec as LinearMapSpec
 from tfcurv.nn.model import Model as Model
 from tfcurv.nn.model import Sequential as Sequential
+from tfcurv.nn.model_files import read_model as read_model
 from tfcurv.nn.problems import Problem as Problem
 from tfcurv.nn.problems import Problems as Problems
 from tfcurv.nn.regularizer import CurvatureRegularizer as CurvatureRegularizer

@@ -50,7 +50,7 @@ def read_activation(layer) -> bounds.Activation | None:
     for known, activation in _functions():
         if fn is known:
             return activation
-    raise refusals.unknown_activation(layer, name_of(layer), _reason(fn))
+    raise refusals.unknown_activation(layer, str(name_of(layer)), _reason(fn))
 
 
 @functools.cache

@@ -110,18 +110,22 @@ def _network(found: graph.Graph, **settings) -> bounds.Network:
     values = [flow.input]
     for node in nodes:
         sources = [values[source] for source in node.sources]
-        if node.kind is graph.Kind.LINEAR:
+        if node.step is not None:
             linear, bias, roundings, error = node.step
             value = flow.linear(
-                *sources, linear, bias, roundings=roundings, bias_error=error
+                sources[0],
+                linear,
+                bias,
+                roundings=roundings,
+                bias_error=error,
             )
-        elif node.kind is graph.Kind.ACTIVATION:
-            value = flow.activate(*sources, node.activation)
-        elif node.kind is graph.Kind.ADD:
-            value = flow.add(sources)
-        else:
+        elif node.activation is not None:
+            value = flow.activate(sources[0], node.activation)
+        elif node.axis is not None:
             shapes = [found.nodes[source].shape for source in node.sources]
             value = flow.concatenate(sources, shapes, node.axis)
+        else:
+            value = flow.add(sources)
         values.append(value)
     return flow.network(values[-1], **settings)
 

@@ -90,7 +90,7 @@ class CurvatureAttack:
                 "The fraction must lie in [0, 1]. "
                 f"Received: curvature_fraction={curvature_fraction!r}."
             )
-        self._config = {
+        self._config: dict[str, Any] = {
             "num_steps": int(num_steps),
             "constraint": constraint,
             "curvature_fraction": curvature_fraction,
@@ -132,7 +132,7 @@ class CurvatureAttack:
             return _margin_gradient(model, points, y, lambda _: t)[0]
 
         least = tf.zeros_like(y, x.dtype)
-        if self.needs_curvature:
+        if self.needs_curvature and graph is not None:
             curvature = tf.stop_gradient(graph.curvature_estimate(y, t))
             least = self._fraction(graph) * tf.cast(curvature, x.dtype)
         column = [-1] + [1] * (x.shape.rank - 1)

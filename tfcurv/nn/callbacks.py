@@ -119,7 +119,10 @@ class CertifiedAccuracy(keras.callbacks.Callback):
                 f"Received: epsilon={epsilon!r}, every={every!r}."
             )
         self._data, self._epsilon, self._every = data, epsilon, every
-        self._options = {"limit": limit, "batch_size": batch_size}
+        self._options: dict[str, Any] = {
+            "limit": limit,
+            "batch_size": batch_size,
+        }
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Refuses, before the first epoch, what cannot be certified after it.

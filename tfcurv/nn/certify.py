@@ -11,6 +11,7 @@ import pathlib
 import platform
 import time
 from typing import Any
+from typing import TypeVar
 
 import keras
 import numpy as np
@@ -216,7 +217,10 @@ def _curvature_bounds(network, scope) -> str:
     return scope.value if is_bent else certificates.RELU_CURVATURE
 
 
-def _check(choices: type[enum.Enum], name: str, value: str) -> enum.Enum:
+_Choice = TypeVar("_Choice", bound=enum.Enum)
+
+
+def _check(choices: type[_Choice], name: str, value: str) -> _Choice:
     try:
         return choices(value)
     except ValueError as error:
@@ -247,7 +251,7 @@ class _Job:
         self._saved = time.monotonic()
         known = checkpoint and checkpoint.load_curvature()
         # Bounds for pairs of classes; those of ReLU are made for each image.
-        self._table = None
+        self._table: Any = None
         if not bounds.has_relu(subject.network):
             self._table = certificates.CurvatureTable(
                 subject.network, self._on_bound, known
@@ -295,7 +299,10 @@ class _Job:
     def _shard(self, index, first, batch) -> dict[str, np.ndarray]:
         """Returns the arrays of one batch, computed at most once."""
         if self._checkpoint is None:
-            return {**self._compute(first, batch), "seconds_before": [0.0]}
+            return {
+                **self._compute(first, batch),
+                "seconds_before": np.zeros(1),
+            }
         one = tfcurv_data.DataFingerprint()
         one.update(batch)
         found = self._checkpoint.load_shard(index, one.hexdigest())

@@ -1,6 +1,5 @@
 """`tfcurv.curvature_report`: true curvature beside proved curvature."""
 
-import collections
 from collections.abc import Iterator
 import time
 from typing import Any
@@ -95,7 +94,7 @@ def curvature_report(
 
 def _attained(subject: Subject, probe, source, verbose) -> dict:
     """Returns the number of images and the maxima of each pair that occurs."""
-    found = collections.defaultdict(lambda: (0, None))
+    found: dict[tuple[int, int], tuple[int, list[np.ndarray]]] = {}
     seen = 0
     with report.progress_bar(
         source.num_examples, "image", verbose=verbose
@@ -109,9 +108,9 @@ def _attained(subject: Subject, probe, source, verbose) -> dict:
             _check_finite(fields, seen)
             pairs = zip(y.numpy().tolist(), t.numpy().tolist())
             for row, pair in enumerate(pairs):
-                count, before = found[pair]
                 values = [field[row] for field in fields]
-                largest = map(np.maximum, before or values, values)
+                count, before = found.get(pair, (0, values))
+                largest = map(np.maximum, before, values)
                 found[pair] = (count + 1, list(largest))
             seen += len(batch.labels)
             progress.update(len(batch.labels))

@@ -313,7 +313,7 @@ def _sections(study: CurvatureReport) -> Iterator[report.Section]:
         yield report.TableSection(heading=heading, headers=headers, rows=rows)
 
 
-def _compared(attained: np.ndarray, proved: np.ndarray) -> list[str]:
+def _compared(attained: Any, proved: Any) -> list[str]:
     """Returns two means and their ratio, as text."""
     low, high = float(np.mean(attained)), float(np.mean(proved))
     return [report.number(x) for x in (low, high, _ratio(low, high))]

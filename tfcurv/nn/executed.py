@@ -54,7 +54,7 @@ def _stage(node: Node):
         return None  # Nothing says in which precision.
     if node.kind is Kind.ACTIVATION:
         return node.activation
-    if node.kind is not Kind.LINEAR:
+    if node.step is None:
         return None
     linear, kind = node.step.map, type(node.layer)
     if type(linear) is bounds.Identity:

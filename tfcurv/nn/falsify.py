@@ -94,22 +94,26 @@ class Attacker:
     def _false_certificate(self, *, x0, point, **facts):
         buffer = io.BytesIO()
         np.savez(buffer, x0=x0, point=point, **facts)
-        path = self._folder / f"counterexample-{facts['index']}.npz"
+        name = f"counterexample-{facts['index']}.npz"
+        path = self._folder / name
         # A full disk must not hide that a certificate is false.
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             report.write_atomically(path, buffer.getvalue())
         except OSError:
-            path = None
+            return errors.FalseCertificateError(**facts, path=None)
         return errors.FalseCertificateError(**facts, path=path)
 
 
 def _execution(subject: Subject) -> Callable[[tf.Tensor], tf.Tensor] | None:
-    """Returns the model as Keras runs it, where that was certified, too."""
-    if subject.network.execution is None:
+    """Returns the model as Keras runs it, where that was certified, too.
+
+    None of a network alone: nobody runs it.
+    """
+    model, shape = subject.model, (-1, *subject.input_shape)
+    if subject.network.execution is None or model is None:
         return None
-    shape = (-1, *subject.input_shape)
-    return lambda x: subject.model(tf.reshape(x, shape), training=False)
+    return lambda x: model(tf.reshape(x, shape), training=False)
 
 
 def falsify(

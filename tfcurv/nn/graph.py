@@ -1,6 +1,7 @@
 """Reads a Keras model as a graph of linear maps, activations and joins."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import keras
 
@@ -41,7 +42,7 @@ class Survey:
             TypeError: As `read_graph`.
         """
         model_calls.check_model(model)
-        trained = {}
+        trained: Mapping[int, Any] = {}
         if not in_training:
             trained = training_mode.trained_when_called(model)
         reader = Reader(model, dict(assume), trained)
@@ -96,7 +97,7 @@ class Survey:
 
 def _bends(node: Node) -> str | None:
     """Returns the name of the activation that a node is, known or refused."""
-    if node.kind is Kind.ACTIVATION:
+    if node.activation is not None:
         return node.activation.name
     if isinstance(node.refusal, errors.UnsupportedActivationError):
         return activation_layers.name_of(node.layer)

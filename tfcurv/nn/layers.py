@@ -1,5 +1,6 @@
 """Keras layers that carry what curvature-based training needs."""
 
+from typing import TYPE_CHECKING
 from typing import Any
 
 import keras
@@ -38,7 +39,13 @@ class Dense(keras.layers.Dense):
         self.spectral_norm.build(tuple(self.kernel.shape))
 
 
-class _TrackedConvolution:
+if TYPE_CHECKING:
+    from keras.layers import Conv2D as _KerasConvolution
+else:  # Each class names its own.
+    _KerasConvolution = object
+
+
+class _TrackedConvolution(_KerasConvolution):
     """What the convolution layers add to Keras' own."""
 
     def __init__(self, *args: Any, **kwargs: Any):
@@ -53,13 +60,14 @@ class _TrackedConvolution:
         Raises:
             UnsupportedLayerError: The shape of a sample is not known.
         """
-        shape = tuple(input_shape[1:])
-        if None in shape:
+        shape = tuple(size for size in input_shape[1:] if size is not None)
+        if len(shape) < len(input_shape) - 1:
+            known = (None, *(size or 28 for size in input_shape[1:]))
             raise errors.UnsupportedLayerError(
                 "The norm of a convolution depends on the shape of a sample, "
                 "which must be known. "
                 f"Received: layer {self.name!r}, input_shape={input_shape}. "
-                f"Allowed: such as {(None, *(s or 28 for s in shape))}; give "
+                f"Allowed: such as {known}; give "
                 "the model a keras.Input of a known shape."
             )
         super().build(input_shape)

@@ -38,6 +38,7 @@ class LinearMapSpec:
 
     map: bounds.LinearMap | np.ndarray = dataclasses.field(repr=False)
     bias: np.ndarray | None = dataclasses.field(default=None, repr=False)
+    _step: LinearStep = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         kernel = self.map
@@ -47,6 +48,7 @@ class LinearMapSpec:
         bias = np.zeros(kernel.outputs) if self.bias is None else self.bias
         bias = _array(bias, "bias", 1)
         object.__setattr__(self, "bias", bias)
+        object.__setattr__(self, "_step", LinearStep(kernel, bias))
         if bias.shape != (kernel.outputs,):
             raise ValueError(
                 "The bias must have one entry for each output of the map. "
@@ -57,7 +59,7 @@ class LinearMapSpec:
     @property
     def step(self) -> LinearStep:
         """The map and its bias."""
-        return LinearStep(self.map, self.bias)
+        return self._step
 
 
 def _array(value: Any, name: str, rank: int) -> np.ndarray:

@@ -1,5 +1,6 @@
 """`keras.Sequential` and `keras.Model` with curvature-based training."""
 
+from typing import TYPE_CHECKING
 from typing import Any
 
 import keras
@@ -19,7 +20,13 @@ from tfcurv.nn.trained_graph import TrainedGraph
 _EXTRAS = "tfcurv"
 
 
-class _CurvatureTraining:
+if TYPE_CHECKING:
+    from keras import Model as _KerasModel
+else:  # Each class names its own.
+    _KerasModel = object
+
+
+class _CurvatureTraining(_KerasModel):
     """What both model classes add to Keras' own.
 
     `add_loss` takes a `CurvatureRegularizer`, `compile` an `adversary`; both
@@ -274,10 +281,9 @@ class _CurvatureTraining:
             self.optimizer.build(self.trainable_variables)
 
     def _needs_graph(self) -> bool:
-        attacks = self._adversary is not None
-        return bool(self._regularizers) or (
-            attacks and self._adversary.needs_curvature
-        )
+        adversary = self._adversary
+        attacks = adversary is not None and adversary.needs_curvature
+        return bool(self._regularizers) or attacks
 
     def _follow_clock(self) -> None:
         if self._clock is not None:

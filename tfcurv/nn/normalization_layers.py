@@ -12,10 +12,8 @@ from tfcurv.nn.linear_step import LinearStep
 # gamma_3 of it, whichever of the two is taken as the reference.
 _SCALE_ROUNDINGS = 4
 
-# The scale, a product and a difference; 300 digits below everything else is
-# what may have vanished.
+# The scale, a product and a difference.
 _BIAS_ROUNDINGS = 6
-_VANISHED = 1e-300
 
 
 def read_rescaling(layer, shape: tuple[int, ...]) -> LinearStep:
@@ -121,7 +119,7 @@ def read_batch_normalization(layer, shape: tuple[int, ...]) -> LinearStep:
     with np.errstate(all="ignore"):  # Refused below, by name.
         spread = along_axis(layer.moving_variance) + layer.epsilon
         scale = gamma / np.sqrt(spread)
-    if np.any((np.abs(scale) < _VANISHED) & (gamma != 0.0)):
+    if np.any((np.abs(scale) < numerics.PRODUCT_UNDERFLOW) & (gamma != 0.0)):
         raise refusals.unsupported(
             layer, "its scale underflows", "train it anew, without underflow"
         )
@@ -142,7 +140,7 @@ def _centred(layer, shape, scale, mean, beta) -> LinearStep:
         beta - shift,
         roundings=_SCALE_ROUNDINGS,
         bias_error=numerics.round_up(float(error), size.size + 8)
-        + _VANISHED * size.size,
+        + numerics.PRODUCT_UNDERFLOW * size.size,
     )
 
 

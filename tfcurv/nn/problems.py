@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 import dataclasses
 
+from tfcurv.errors import UnsupportedModelError
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Problem:
@@ -36,7 +38,7 @@ class Problems(tuple[Problem, ...]):
         return "\n".join(map(str, self)) or "The model can be certified."
 
 
-def of_errors(found: Iterable[Exception]) -> tuple[Problem, ...]:
+def of_errors(found: Iterable[UnsupportedModelError]) -> tuple[Problem, ...]:
     """Returns the problems that errors are about, each layer's first alone.
 
     Args:

@@ -66,7 +66,7 @@ class Reader:
 
     def walk(self, model, start: int) -> int:
         """Reads a model that is called on one node; returns its output's."""
-        places = []
+        places: list[int] = []
         calls = model_calls.calls_of(model)
         model_calls.check_input(model, self.nodes[start].shape)
         for call in calls:
@@ -229,11 +229,13 @@ class Reader:
             fits = call.shape == before
             needed = "an activation keeps the shape"
         else:
-            fits = None not in call.shape and (
-                (said.map.inputs, said.map.outputs)
-                == (math.prod(before), math.prod(call.shape))
+            linear = said.step.map
+            after = [size for size in call.shape if size is not None]
+            fits = len(after) == len(call.shape) and (
+                (linear.inputs, linear.outputs)
+                == (math.prod(before), math.prod(after))
             )
-            needed = f"a map {said.map.inputs} -> {said.map.outputs}"
+            needed = f"a map {linear.inputs} -> {linear.outputs}"
         if not fits:
             raise ValueError(
                 "The assumption about a layer does not fit its shapes. "

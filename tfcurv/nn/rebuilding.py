@@ -9,7 +9,7 @@ from tfcurv.nn import layers as tfcurv_layers
 from tfcurv.nn import model_calls
 
 #: tfcurv's layers, by Keras' own that compute the same.
-TRACKED = {
+TRACKED: dict[type, type] = {
     keras.layers.Dense: tfcurv_layers.Dense,
     keras.layers.Conv1D: tfcurv_layers.Conv1D,
     keras.layers.Conv2D: tfcurv_layers.Conv2D,
@@ -172,8 +172,7 @@ def check_same_weights(
 
 def _weights(layer: keras.layers.Layer) -> list[keras.Variable]:
     """Returns the weights that decide what a layer computes."""
-    tracker = getattr(layer, "spectral_norm", None)
     kept = set()
     if type(layer) in TRACKED.values():
-        kept = {id(weight) for weight in tracker.weights}
+        kept = {id(weight) for weight in layer.spectral_norm.weights}
     return [weight for weight in layer.weights if id(weight) not in kept]

@@ -150,7 +150,8 @@ class ConvolutionNormTracker(SpectralNormTracker):
         super().__init__(**kwargs)
         self.convolution = convolution
 
-    def build(
+    # A layer that is called on kernels is built with whatever it is made for.
+    def build(  # type: ignore[override]
         self, input_shape: tuple[int, ...], output_shape: tuple[int, ...]
     ) -> None:
         """Makes u and v, in the shapes of samples without the batch."""

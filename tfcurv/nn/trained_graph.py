@@ -43,7 +43,7 @@ class TrainedGraph:
         """
         _check_precision(model)
         self._nodes = graph.read_graph(model, in_training=True).nodes
-        self._tracked = []
+        self._tracked: list[keras.layers.Layer] = []
         for node in self._nodes:
             if node.kind is graph.Kind.LINEAR:
                 self._check(node.layer)
@@ -135,12 +135,12 @@ class TrainedGraph:
     def _operation(self, node: graph.Node, converged: bool):
         if node.kind is graph.Kind.INPUT:
             return None
-        if node.kind is graph.Kind.ACTIVATION:
+        if node.activation is not None:
             return node.activation
         shapes = tuple(self._nodes[source].shape for source in node.sources)
         if node.kind is graph.Kind.ADD:
             return bounds.TrainedAdd()
-        if node.kind is graph.Kind.CONCATENATE:
+        if node.axis is not None:
             return bounds.TrainedConcatenate(shapes, node.axis)
         return self._map(node, shapes[0], converged)
 
@@ -148,7 +148,7 @@ class TrainedGraph:
         layer = node.layer
         if _is_normalization(layer):
             return _normalization(layer, shape)
-        if type(layer) not in _TRACKED:
+        if type(layer) not in _TRACKED and node.step is not None:
             return bounds.FixedMap(node.step.map)
         kernel = tf.cast(layer.kernel, self._dtype)
         tracker = layer.spectral_norm

@@ -112,7 +112,7 @@ def _check_order(certified: np.ndarray, attacked: np.ndarray) -> None:
 
 
 def certified_accuracy(
-    radii: np.ndarray, epsilons: Sequence[float] | np.ndarray
+    radii: np.ndarray, epsilons: float | Sequence[float] | np.ndarray
 ) -> np.ndarray:
     """Returns the share of radii strictly greater than each epsilon.
 

@@ -147,8 +147,8 @@ def _drawable(values: np.ndarray) -> np.ndarray:
 
 def _decades(panels: Sequence[GapPanel]) -> tuple[float, float]:
     """Returns the powers of ten that enclose what is drawn."""
-    values = [a for panel in panels for a in (panel.estimates, panel.bounds)]
-    values = _drawable(np.concatenate(values))
+    parts = [a for panel in panels for a in (panel.estimates, panel.bounds)]
+    values = _drawable(np.concatenate(parts))
     values = values[np.isfinite(values)]
     if not values.size:
         return 1.0, 10.0

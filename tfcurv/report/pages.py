@@ -1,10 +1,12 @@
 """One HTML file that explains itself, and that nothing else has to go with."""
 
 import base64
+from collections.abc import Callable
 from collections.abc import Sequence
 import dataclasses
 import html
 import os
+from typing import Any
 
 import numpy as np
 
@@ -254,7 +256,7 @@ def _note(note: str) -> str:
     return f'\n<p class="note">{html.escape(note)}</p>' if note else ""
 
 
-_BODIES = {
+_BODIES: dict[type, Callable[[Any], str]] = {
     TextSection: _text_body,
     TableSection: _table_body,
     FigureSection: _figure_body,

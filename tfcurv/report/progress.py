@@ -15,6 +15,8 @@ _USUAL_COLUMNS, _USUAL_ROWS = 80, 24
 class _Bar(tqdm.tqdm):
     """Is drawn at its end where all was over before it was drawn at all."""
 
+    last_print_t: float
+
     def close(self) -> None:
         if not self.disable and self.n > self.initial:
             drawn = self.start_t + self.delay

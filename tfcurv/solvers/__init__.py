@@ -15,9 +15,6 @@ from tfcurv.solvers.eigenvalues import (
     frobenius_norm_upper_bound as frobenius_norm_upper_bound,
 )
 from tfcurv.solvers.eigenvalues import (
-    gram_iteration_upper_bound as gram_iteration_upper_bound,
-)
-from tfcurv.solvers.eigenvalues import (
     spectral_norm_upper_bound as spectral_norm_upper_bound,
 )
 from tfcurv.solvers.lanczos import RitzValues as RitzValues

@@ -4,8 +4,11 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-# Relative to the trace of the normal equations, in square roots of roundoffs:
-# their condition number is the square of the least-squares problem's.
+# Relative to the trace of the normal equations: some 17 roundoffs of float32,
+# some 9,000 of float64, so that rounding seldom makes Cholesky's algorithm
+# break down; where it does, the plain step is taken. The condition number of
+# the normal equations is the square of the problem's, so that differences count
+# if they are independent by about the root of this: 1e-3 and 1e-6.
 _REGULARISATION = {tf.float32: 1e-6, tf.float64: 1e-12}
 
 

@@ -22,18 +22,16 @@ _RITZ_TOLERANCE = 1e-8
 _NOISE = 1e-12
 _MAX_LANCZOS_STEPS = 160
 
-# Proposals above the Ritz value, relative to it, tried in turn. The first
-# exceeds the rounding term of the proof for matrices up to 10,000 rows.
+# Proposals above the Ritz value, relative to it, tried in turn. A factorisation
+# is sure to succeed where the proposal exceeds the largest eigenvalue by the
+# rounding term of the proof, 2 n gamma_{n+1}: the first does so up to 2,121
+# rows, the second up to 21,000. Beyond, it usually succeeds all the same, for
+# rounding errors cancel; where it does not, the next is tried. What is proved
+# holds whatever was proposed.
 _MARGINS = (1e-9, 1e-7, 1e-5, 1e-3, 1e-1)
 
-# No sum of squares is smaller than this without having underflowed.
-_TINY = 1e-140
-
-# Scaling back to a subnormal number rounds by up to half of this.
-_SMALLEST = 5e-324
-
-# LAPACK's singular values err by p(n) u ||A||, p "a modest function" of n.
-_LAPACK_GROWTH = 16.0
+#: LAPACK's singular values err by p(n) u ||A||, p "a modest function" of n.
+LAPACK_GROWTH = 16.0
 
 
 class Rigor(enum.Enum):
@@ -67,7 +65,8 @@ def largest_eigenvalue_estimate(
     vector = np.random.default_rng(0).standard_normal(size)
     vector /= np.linalg.norm(vector)
     basis = np.empty((min(max_steps, size), size))
-    diagonal, off_diagonal = [], []
+    diagonal: list[float] = []
+    off_diagonal: list[float] = []
     ritz = 0.0
     for step in range(len(basis)):
         basis[step] = vector
@@ -101,8 +100,8 @@ def eigenvalue_upper_bound(matrix: np.ndarray, tolerance: float = 0.0) -> float:
     If Cholesky's algorithm runs to completion on S = c I - A in floating
     point, then lambda_min(S) >= -gamma_{n+1} / (1 - gamma_{n+1}) trace(S)
     (Rump, "Verification of positive definiteness", BIT 46, 2006, Theorem
-    2.3), so lambda_max(A) <= c + that term. Typically within 1e-8 of the
-    truth, relative.
+    2.3), so lambda_max(A) <= c + that term. Typically within 1e-9 + 2 n^2 u
+    of the truth, relative: 2e-9 for 2,000 rows, 2.4e-8 for 10,000.
 
     Args:
         matrix: `[n, n]` symmetric positive semidefinite float64 matrix.
@@ -128,9 +127,11 @@ def eigenvalue_upper_bound(matrix: np.ndarray, tolerance: float = 0.0) -> float:
             # trace(S) <= n c; forming S errs by at most u (c + a_ii) on the
             # diagonal, 2 u c with a_ii <= c, which growth's 2 covers.
             bound = numerics.round_up(bound * (1.0 + size * growth), 4)
-            return bound * scale + _SMALLEST
+            return bound * scale + numerics.SMALLEST_SUBNORMAL
     # No proposal could be proved; the Frobenius norm needs no proof.
-    return frobenius_norm_upper_bound(matrix) * scale + _SMALLEST
+    return (
+        frobenius_norm_upper_bound(matrix) * scale + numerics.SMALLEST_SUBNORMAL
+    )
 
 
 def _with_peak(matrix: np.ndarray) -> tuple[np.ndarray, float]:
@@ -186,7 +187,7 @@ def spectral_norm_upper_bound(
     scale = _power_of_two_near(peak)
     scaled = matrix / scale
     if rigor is Rigor.FLOAT64:
-        return _lapack_norm(scaled) * scale + _SMALLEST
+        return _lapack_norm(scaled) * scale + numerics.SMALLEST_SUBNORMAL
     long = max(scaled.shape)
     gram = (
         scaled @ scaled.T
@@ -197,8 +198,11 @@ def spectral_norm_upper_bound(
     # trace(gram) is ||A||_F^2, here rounded up; entries below 1e-154 square
     # to nothing, which the tiny term covers.
     frobenius = numerics.round_up(float(np.trace(gram)), 2 * long)
-    squared += numerics.gamma(long + 2) * frobenius + _TINY
-    return numerics.round_up(math.sqrt(squared), 8) * scale + _SMALLEST
+    squared += numerics.gamma(long + 2) * frobenius + numerics.MATRIX_UNDERFLOW
+    return (
+        numerics.round_up(math.sqrt(squared), 8) * scale
+        + numerics.SMALLEST_SUBNORMAL
+    )
 
 
 def _lapack_norm(matrix: np.ndarray) -> float:
@@ -206,8 +210,8 @@ def _lapack_norm(matrix: np.ndarray) -> float:
         largest = float(np.linalg.svd(matrix, compute_uv=False)[0])
     except np.linalg.LinAlgError:  # It did not converge.
         return frobenius_norm_upper_bound(matrix)
-    error = numerics.gamma(_LAPACK_GROWTH * max(matrix.shape))
-    return largest * (1.0 + error) + _TINY
+    error = numerics.gamma(LAPACK_GROWTH * max(matrix.shape))
+    return largest * (1.0 + error) + numerics.MATRIX_UNDERFLOW
 
 
 def frobenius_norm_upper_bound(matrix: np.ndarray) -> float:
@@ -219,53 +223,7 @@ def frobenius_norm_upper_bound(matrix: np.ndarray) -> float:
     if peak in (0.0, math.inf):
         return peak
     total = float(np.sum(np.square(matrix / peak)))
-    root = numerics.round_up(math.sqrt(total + _TINY), matrix.size + 4)
-    return root * peak + _SMALLEST
-
-
-def gram_iteration_upper_bound(
-    matrix: np.ndarray, *, num_iterations: int = 6
-) -> float:
-    """Returns an upper bound on the largest singular value by squaring.
-
-    With G_0 = A and G_{i+1} = G_i^T G_i,
-
-        ||A||_2 <= ||G_k||_F^(2^-k),
-
-    too large by at most the factor rank^(2^-(k+1)) (Delattre et al.,
-    "Efficient Bound of Lipschitz Constant for Convolutional Layers by Gram
-    Iteration", ICML 2023). For many small matrices, or where a Cholesky
-    factorisation is not to be had; for one matrix
-    `spectral_norm_upper_bound` is both tighter and cheaper.
-
-    Args:
-        matrix: `[m, n]` float64 matrix.
-        num_iterations: k, the number of squarings.
-
-    Raises:
-        ValueError: `num_iterations` is negative.
-    """
-    if num_iterations < 0:
-        raise ValueError(
-            "The number of squarings must not be negative. "
-            f"Received: num_iterations={num_iterations!r}."
-        )
-    matrix, peak = _with_peak(matrix)
-    if peak in (0.0, math.inf):
-        return peak
-    gram, log_scale = matrix / peak, 0.0
-    if gram.shape[0] < gram.shape[1]:
-        gram = gram.T
-    for _ in range(num_iterations):
-        norm = np.linalg.norm(gram)
-        gram, log_scale = gram / norm, 2.0 * (log_scale + np.log(norm))
-        gram = gram.T @ gram
-    log_norm = np.log(np.linalg.norm(gram)) + log_scale
-    bound = float(np.exp(log_norm / 2.0**num_iterations)) * peak
-    # With n = max(shape), the first product errs by at most n u ||G||_F^2 <=
-    # n^1.5 u ||G^T G||_F and enters the bound with the exponent 2^-1, later
-    # ones with less: together n^1.5 u. The 64 covers scales, logarithms and
-    # powers; the 2, second-order terms.
-    n = max(matrix.shape)
-    error = 2.0 * (n**1.5 + 64.0) * numerics.unit_roundoff("float64")
-    return bound * (1.0 + error) + _SMALLEST
+    root = numerics.round_up(
+        math.sqrt(total + numerics.MATRIX_UNDERFLOW), matrix.size + 4
+    )
+    return root * peak + numerics.SMALLEST_SUBNORMAL

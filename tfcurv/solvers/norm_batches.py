@@ -7,16 +7,11 @@ from typing import NamedTuple
 import numpy as np
 
 from tfcurv import numerics
+from tfcurv.solvers.eigenvalues import LAPACK_GROWTH
 from tfcurv.solvers.eigenvalues import Rigor
 
 # Proposals above the largest eigenvalue that LAPACK finds, tried in turn.
 _MARGINS = (1e-9, 1e-7, 1e-5, 1e-3, 1e-1)
-
-# LAPACK's singular values err by p(n) u ||A||, p "a modest function" of n.
-_LAPACK_GROWTH = 16.0
-
-# What sums of squares may lose by underflow.
-_TINY = 1e-140
 
 
 class ComplexMatrices(NamedTuple):
@@ -67,13 +62,19 @@ def largest_norm_upper_bound(
         trace = max(trace, float(_traces(gram).max(initial=0.0)))
         proved = _raised(proved, gram)
     if rigor is Rigor.FLOAT64:
-        return proved * (1.0 + numerics.gamma(_LAPACK_GROWTH * long)) + _TINY
+        return (
+            proved * (1.0 + numerics.gamma(LAPACK_GROWTH * long))
+            + numerics.MATRIX_UNDERFLOW
+        )
     # As in `eigenvalue_upper_bound`, for matrices of 2 size rows.
     rows = 2 * size
     proved *= 1.0 + rows * 2.0 * numerics.gamma(rows + 1)
     # The computed Gram matrix errs by at most gamma ||A||_F^2 in each of P
     # and Q, sums of 2 long products; the trace is that of P alone.
-    error = 4.0 * numerics.gamma(2 * long + size + 4) * trace + _TINY
+    error = (
+        4.0 * numerics.gamma(2 * long + size + 4) * trace
+        + numerics.MATRIX_UNDERFLOW
+    )
     return numerics.round_up(math.sqrt(proved + error), 8)
 
 
@@ -101,7 +102,8 @@ def _raised(proved: float, gram: ComplexMatrices) -> float:
     squares = np.square(gram.real).sum((1, 2))
     squares += np.square(gram.imaginary).sum((1, 2))
     norms = numerics.round_up(
-        np.sqrt(squares + _TINY**2), 2 * gram.real[0].size + 4
+        np.sqrt(squares + numerics.MATRIX_UNDERFLOW**2),
+        2 * gram.real[0].size + 4,
     )
     if gram.real.shape[1] == 1:  # A number is its own norm.
         return max(proved, float(norms.max(initial=0.0)))

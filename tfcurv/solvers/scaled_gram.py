@@ -12,12 +12,6 @@ from tfcurv.solvers.eigenvalues import spectral_norm_upper_bound
 # Lanczos' iteration, where eigenvalues cluster.
 _TOLERANCE = 1e-5
 
-# What the squares of a scaled matrix may lose by underflow.
-_TINY = 1e-140
-
-# Scaling back to a subnormal number rounds by up to half of this.
-_SMALLEST = 5e-324
-
 
 class ScaledGram:
     """Bounds ||A diag(s)||_2 for one A and many s.
@@ -69,9 +63,14 @@ class ScaledGram:
         # Else squares, or products of scales, may have left the range.
         if not (1e-100 < trace and self._largest < 1e100):
             norm = spectral_norm_upper_bound(self._matrix[:, active])
-            return numerics.round_up(norm * peak, 1) + _SMALLEST
+            return (
+                numerics.round_up(norm * peak, 1) + numerics.SMALLEST_SUBNORMAL
+            )
         length = sum(self._matrix.shape)
         squared = eigenvalue_upper_bound(scaled, _TOLERANCE)
         squared += numerics.gamma(length + 8) * numerics.round_up(trace, length)
-        squared += _TINY
-        return numerics.round_up(math.sqrt(squared) * unit, 8) + _SMALLEST
+        squared += numerics.MATRIX_UNDERFLOW
+        return (
+            numerics.round_up(math.sqrt(squared) * unit, 8)
+            + numerics.SMALLEST_SUBNORMAL
+        )

@@ -32,7 +32,7 @@ class EpochProgress(keras.callbacks.Callback):
         super().__init__()
         self._name, self._epochs, self._steps = name, epochs, steps
         self._verbose = verbose
-        self._bar = None
+        self._bar: Any = None
 
     def __enter__(self) -> "EpochProgress":
         return self
@@ -60,7 +60,8 @@ class EpochProgress(keras.callbacks.Callback):
     ) -> None:
         """Counts a batch."""
         del batch, logs
-        self._bar.update()
+        if self._bar is not None:
+            self._bar.update()
 
     def on_epoch_end(
         self, epoch: int, logs: Mapping[str, Any] | None = None
@@ -69,7 +70,8 @@ class EpochProgress(keras.callbacks.Callback):
         figures = {name: float(value) for name, value in (logs or {}).items()}
         shown = f"{epoch + 1}/{self._epochs}"
         few = {k: v for k, v in figures.items() if k in _SHOWN}
-        self._bar.set_postfix(few, epoch=shown, refresh=False)
+        if self._bar is not None:
+            self._bar.set_postfix(few, epoch=shown, refresh=False)
         if self._verbose == _LINES:
             text = ", ".join(f"{k} {v:.4g}" for k, v in figures.items())
             report.announce(f"training {self._name}: epoch {shown}: {text}")

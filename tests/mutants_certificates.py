@@ -1,0 +1,343 @@
+"""Faults in proofs, searches, attacks and results; see `mutant_list`."""
+
+from mutant import Mutant
+
+MUTANTS = (
+    Mutant(
+        name="ball_left_behind",
+        fault=("A radius beyond the ball in which the curvature was bounded."),
+        file="tfcurv/certificates/local.py",
+        old="certified = np.minimum(radius[rows], proved)",
+        new="certified = proved",
+        tests=("tests/certificates_local_test.py::TruthTest",),
+    ),
+    Mutant(
+        name="bound_of_another_point",
+        fault=(
+            "An evaluation at one point proved with the bound for segments "
+            "from another."
+        ),
+        file="tfcurv/certificates/local.py",
+        old="ball = x[rows], radius[rows], centre",
+        new="ball = x[rows], radius[rows], x[rows]",
+        tests=("tests/certificates_local_test.py::TruthTest",),
+    ),
+    Mutant(
+        name="multiplier_beyond_its_limit",
+        fault=(
+            "A multiplier of up to twice 1/|m|, beyond which the dual is no "
+            "bound: the curvature halved."
+        ),
+        file="tfcurv/certificates/safe_ball.py",
+        old="a = (curvature + error.gradient / scale)",
+        new="a = (0.5 * curvature + error.gradient / scale)",
+        tests=("tests/certificates_safe_ball_test.py::ProvedRadiusTest",),
+    ),
+    Mutant(
+        name="correction_dropped",
+        fault=(
+            "The dual taken at a point that is no minimiser without the "
+            "correction -a ||d||^2 that it then needs."
+        ),
+        file="tfcurv/certificates/safe_ball.py",
+        old="2.0 * along - a * reach * reach",
+        new="2.0 * along",
+        tests=("tests/certificates_safe_ball_test.py::ProvedRadiusTest",),
+    ),
+    Mutant(
+        name="tied_logits_are_safe",
+        fault=(
+            "A margin without a gradient certified without end, also where "
+            "it is zero: gloro gives tied logits an infinite radius."
+        ),
+        file="tfcurv/certificates/safe_ball.py",
+        old="    sound = tf.math.is_finite(radius)",
+        new=(
+            "    radius = tf.where(size <= 1e-140, 0.0 * f + 1e200, radius)\n"
+            "    sound = tf.math.is_finite(radius)"
+        ),
+        tests=("tests/certificates_safe_ball_test.py::ProvedRadiusTest",),
+    ),
+    Mutant(
+        name="nan_is_robust",
+        fault=(
+            "The radius compared so that NaN passes: in BCP a NaN in the "
+            "optimum becomes robust."
+        ),
+        file="tfcurv/certificates/safe_ball.py",
+        old="sound & (radius > 0.0), radius, tf.zeros_like(radius)",
+        new="radius <= 0.0, tf.zeros_like(radius), radius",
+        tests=("tests/certificates_safe_ball_test.py::ProvedRadiusTest",),
+    ),
+    Mutant(
+        name="margin_error_ignored",
+        fault="The radius proved without the error of the margin.",
+        file="tfcurv/certificates/safe_ball.py",
+        old="(error.margin + 0.5 * error.gradient * scale)",
+        new="(0.5 * error.gradient * scale)",
+        tests=("tests/certificates_safe_ball_test.py::ProvedRadiusTest",),
+    ),
+    Mutant(
+        name="gradient_error_ignored",
+        fault="The curvature not raised by the error of the gradient.",
+        file="tfcurv/certificates/safe_ball.py",
+        old="(curvature + error.gradient / scale)",
+        new="curvature",
+        tests=("tests/certificates_safe_ball_test.py::ProvedRadiusTest",),
+    ),
+    Mutant(
+        name="vanished_products_ignored",
+        fault="Products that underflow taken for zero where they decide.",
+        file="tfcurv/certificates/safe_ball.py",
+        old="* terms + _PRODUCT_FLOOR",
+        new="* terms",
+        tests=("tests/certificates_sharpness_test.py",),
+    ),
+    Mutant(
+        name="vanished_norm_ignored",
+        fault="The norm of a gradient whose squares underflow taken as it is.",
+        file="tfcurv/certificates/safe_ball.py",
+        old="* (1.0 + rounding) + numerics.NORM_FLOOR",
+        new="",
+        tests=("tests/certificates_sharpness_test.py",),
+    ),
+    Mutant(
+        name="runner_up_claims_all",
+        fault=(
+            "Only the runner-up examined and all classes claimed, as by "
+            "[SF20]'s authors: 60.2 % where attacks leave 53.5 %."
+        ),
+        file="tfcurv/certificates/certifier.py",
+        old="if options.targets is Targets.ALL:",
+        new="if options.targets is None:",
+        tests=("tests/certificates_certifier_test.py::LinearTest",),
+    ),
+    Mutant(
+        name="last_class_skipped",
+        fault="A loop over the classes that stops one short of the last.",
+        file="tfcurv/certificates/certifier.py",
+        old="return ~own",
+        new="return ~own & (tf.range(classes) < classes - 1)",
+        tests=("tests/certificates_certifier_test.py::LinearTest",),
+    ),
+    Mutant(
+        name="tie_won",
+        fault="A tie counted as a win: a radius of zero that certifies.",
+        file="tfcurv/certificates/certifier.py",
+        old="tf.reduce_all(radii > 0.0, axis=-1)",
+        new="tf.reduce_all(radii >= 0.0, axis=-1)",
+        tests=("tests/certificates_certifier_test.py::ReasonTest",),
+    ),
+    Mutant(
+        name="misclassified_certified",
+        fault="The predicted class certified, whatever the label says.",
+        file="tfcurv/certificates/certifier.py",
+        old="curvatures = tf.gather(curvature, y)",
+        new="y = prediction\n    curvatures = tf.gather(curvature, y)",
+        tests=("tests/certificates_certifier_test.py::RunnerUpTest",),
+    ),
+    Mutant(
+        name="infinite_input_accepted",
+        fault="An infinite input judged by logits that saturate.",
+        file="tfcurv/certificates/certifier.py",
+        old="finite = tf.reduce_all(tf.math.is_finite(x), axis=-1)",
+        new="finite = tf.fill([tf.shape(x)[0]], True)",
+        tests=("tests/certificates_sharpness_test.py",),
+    ),
+    Mutant(
+        name="nan_logits_accepted",
+        fault="Logits that are NaN or infinite given a prediction.",
+        file="tfcurv/certificates/certifier.py",
+        old="finite &= tf.reduce_all(tf.math.is_finite(logits), axis=-1)",
+        new="pass",
+        tests=("tests/certificates_sharpness_test.py",),
+    ),
+    Mutant(
+        name="proof_in_float32",
+        fault=(
+            "The margin of a proof added up in float32, with the error bound "
+            "of float64: a certificate worth 24 bits."
+        ),
+        file="tfcurv/certificates/proof.py",
+        old="margin = tf.reduce_sum(features * weights, axis=-1) + bias",
+        new=(
+            "products = tf.cast(features * weights, tf.float32)\n"
+            "    total = tf.reduce_sum(products, axis=-1)\n"
+            "    margin = tf.cast(total, features.dtype) + bias"
+        ),
+        tests=("tests/certificates_certifier_test.py::LinearTest",),
+    ),
+    Mutant(
+        name="search_trusted",
+        fault="The radius that the search reports taken for a proof.",
+        file="tfcurv/certificates/certifier.py",
+        old="prove(network, x0, centre, label, t, a)",
+        new="tf.cast(found.radius, x.dtype)",
+        tests=("tests/certificates_certifier_test.py::LinearTest",),
+    ),
+    Mutant(
+        name="bounds_of_another_label",
+        fault="Curvature bounds taken from the row of another image's label.",
+        file="tfcurv/certificates/certifier.py",
+        old="curvatures = tf.gather(curvature, y)",
+        new="curvatures = tf.gather(curvature, y[::-1])",
+        tests=("tests/certificates_metamorphic_test.py::BatchTest",),
+    ),
+    Mutant(
+        name="radii_of_other_rows",
+        fault="Radii scattered back into a batch in the wrong order.",
+        file="tfcurv/certificates/certifier.py",
+        old="tensor_scatter_nd_update(state.radii, where, proved)",
+        new="tensor_scatter_nd_update(state.radii, where, proved[::-1])",
+        tests=("tests/certificates_metamorphic_test.py::BatchTest",),
+    ),
+    Mutant(
+        name="labels_of_other_rows",
+        fault="The labels of a part of a batch gathered in the wrong order.",
+        file="tfcurv/certificates/certifier.py",
+        old="tf.gather(x, rows), tf.gather(y, rows)",
+        new="tf.gather(x, rows), tf.gather(y, rows[::-1])",
+        tests=("tests/certificates_metamorphic_test.py::BatchTest",),
+    ),
+    Mutant(
+        name="examples_of_other_rows",
+        fault="Adversarial examples given to other images of the batch.",
+        file="tfcurv/certificates/certifier.py",
+        old="rows[:, tf.newaxis], found\n",
+        new="rows[:, tf.newaxis], found[::-1]\n",
+        tests=("tests/certificates_sharpness_test.py",),
+    ),
+    Mutant(
+        name="one_logit_errs",
+        fault="The error of one logit counted where a margin has two.",
+        file="tfcurv/certificates/certifier.py",
+        old="_SURE, _PROVABLE = 2.0, 10.0",
+        new="_SURE, _PROVABLE = 1.0, 10.0",
+        tests=("tests/certificates_sharpness_test.py",),
+    ),
+    Mutant(
+        name="exactness_claimed",
+        fault="Every certified radius called exact, whatever the gap.",
+        file="tfcurv/certificates/certifier.py",
+        old="exact=certified & (gap <= EXACTNESS_TOLERANCE * radius)",
+        new="exact=certified",
+        tests=("tests/certificates_certifier_test.py::PlaneTest",),
+    ),
+    Mutant(
+        name="guard_not_applied",
+        fault="The rounding of a float32 execution computed and left out.",
+        file="tfcurv/certificates/proof.py",
+        old="return tf.minimum(radius, guarded)",
+        new="return tf.maximum(radius, guarded)",
+        tests=("tests/nn_rigor_test.py::GuardTest",),
+    ),
+    Mutant(
+        name="centre_taken_for_the_point",
+        fault="A proof at the centre of the search as if it were x0.",
+        file="tfcurv/certificates/proof.py",
+        old="None if x is x0 else x0 - x",
+        new="None",
+        tests=("tests/certificates_certifier_test.py",),
+    ),
+    Mutant(
+        name="closed_form_of_flat_pairs",
+        fault="Every pair of the closed form with the label's own curvature.",
+        file="tfcurv/certificates/proof.py",
+        old="a = tf.gather(curvatures, t, batch_dims=1)",
+        new="a = tf.gather(curvatures, y, batch_dims=1)",
+        tests=("tests/certificates_sandwich_test.py",),
+    ),
+    Mutant(
+        name="closed_forms_shifted",
+        fault="The radii of the closed form given to the class beside theirs.",
+        file="tfcurv/certificates/proof.py",
+        old="shifts = (tf.range(classes) - y[:, tf.newaxis]) % classes",
+        new=(
+            "shifts = (tf.range(classes) - y[:, tf.newaxis]) % classes\n"
+            "    shifts = tf.where(\n"
+            "        shifts == 0, 0, 1 + shifts % (classes - 1)\n"
+            "    )"
+        ),
+        tests=("tests/certificates_sandwich_test.py",),
+    ),
+    Mutant(
+        name="pair_transposed",
+        fault="The bound of (t, y) entered for the pair (y, t).",
+        file="tfcurv/certificates/curvature_table.py",
+        old="pair_concavity_upper_bound(y, t)",
+        new="pair_concavity_upper_bound(t, y)",
+        tests=("tests/certificates_curvature_table_test.py::FewClassesTest",),
+    ),
+    Mutant(
+        name="half_of_a_pair",
+        fault="The larger of two logits' curvatures taken for their sum.",
+        file="tfcurv/certificates/curvature_table.py",
+        old="plus[:, np.newaxis] + minus",
+        new="np.maximum(plus[:, np.newaxis], minus)",
+        tests=("tests/certificates_curvature_table_test.py::ManyClassesTest",),
+    ),
+    Mutant(
+        name="unproved_example",
+        fault="The last point of an attack reported, misclassified or not.",
+        file="tfcurv/certificates/adversary.py",
+        old="wrong = tf.where(is_misclassified(network, x, label))[:, 0]",
+        new="wrong = tf.where(label >= 0)[:, 0]",
+        tests=("tests/certificates_adversary_test.py::CrossBoundaryTest",),
+    ),
+    Mutant(
+        name="example_within_rounding",
+        fault="A point called misclassified that rounding has made so.",
+        file="tfcurv/certificates/adversary.py",
+        old="margin += 2.0 * bounds.logit_error(network, forward)",
+        new="margin += 1.0 * bounds.logit_error(network, forward)",
+        tests=("tests/certificates_sharpness_test.py",),
+    ),
+    Mutant(
+        name="attack_sees_half",
+        fault="A falsifier that overlooks what lies close to the radius.",
+        file="tfcurv/certificates/falsification.py",
+        old="new = flipped & (distance < ball.radius)",
+        new="new = flipped & (distance < 0.9 * ball.radius)",
+        tests=("tests/certificates_falsification_test.py",),
+    ),
+    Mutant(
+        name="runner_up_is_a_certificate",
+        fault="A result against the runner-up alone that calls itself proved.",
+        file="tfcurv/certificates/result.py",
+        old='return self.targets_protocol == "all"',
+        new="return True",
+        tests=("tests/certificates_result_test.py::SummaryTest",),
+    ),
+    Mutant(
+        name="arrays_unverified",
+        fault="The arrays of a saved result read without their hash.",
+        file="tfcurv/certificates/storage.py",
+        old="if hashlib.sha256(packed).hexdigest() != expected:",
+        new="if not expected:",
+        tests=("tests/certificates_storage_test.py::ReadResultTest",),
+    ),
+    Mutant(
+        name="other_data_resumed",
+        fault="A checkpoint continued with other data than it was begun with.",
+        file="tfcurv/certificates/shards.py",
+        old='if str(arrays.pop("data_hash", "")) != data_hash:',
+        new='if not arrays.pop("data_hash", ""):',
+        tests=("tests/certificates_shards_test.py",),
+    ),
+    Mutant(
+        name="ball_bound_of_exact_arithmetic",
+        fault="A lower bound over a ball without the rounding of its terms.",
+        file="tfcurv/certificates/safe_ball.py",
+        old="missed = 2.0 * numerics.gamma(count, f.dtype) * terms",
+        new="missed = 0.0 * terms",
+        tests=("tests/certificates_safe_ball_test.py",),
+    ),
+    Mutant(
+        name="ball_bound_of_an_exact_gradient",
+        fault="The gradient's error left out of a lower bound over a ball.",
+        file="tfcurv/certificates/safe_ball.py",
+        old="(error.margin + error.gradient * reach)",
+        new="error.margin",
+        tests=("tests/certificates_safe_ball_test.py",),
+    ),
+)

@@ -1,0 +1,293 @@
+"""Faults in the floor with Keras; see `mutant_list`."""
+
+from mutant import Mutant
+
+MUTANTS = (
+    Mutant(
+        name="unknown_layer_ignored",
+        fault=(
+            "An unknown layer taken for the identity: gloro counts "
+            "unknown layers as 1-Lipschitz."
+        ),
+        file="tfcurv/nn/reader.py",
+        old="raise refusals.unknown(layer, len(sources))",
+        new="return sources[0]",
+        tests=("tests/nn_graph_refusals_test.py::LayerTest",),
+    ),
+    Mutant(
+        name="subclass_trusted",
+        fault="A subclass of Dense taken for Dense, whatever its `call` does.",
+        file="tfcurv/nn/reader.py",
+        old="layer, kind = call.operation, type(call.operation)",
+        new=(
+            "layer, kind = call.operation, type(call.operation)\n"
+            "        if kind not in _LAYERS:\n"
+            "            _LAYERS.add(kind)\n"
+            "            readers = linear_layers.READERS\n"
+            "            readers[kind] = readers.get(kind.__mro__[1])"
+        ),
+        tests=("tests/nn_graph_refusals_test.py::LayerTest",),
+    ),
+    Mutant(
+        name="softmax_head_accepted",
+        fault="Probabilities certified as if they were logits.",
+        file="tfcurv/nn/activation_layers.py",
+        old="        if fn is known:\n",
+        new=(
+            "        if fn is keras.activations.softmax:\n"
+            "            return None\n"
+            "        if fn is known:\n"
+        ),
+        tests=("tests/nn_graph_refusals_test.py",),
+    ),
+    Mutant(
+        name="precision_ignored",
+        fault="A layer of mixed precision read as if it were float32.",
+        file="tfcurv/nn/layer_checks.py",
+        old=(
+            "        raise refusals.unsupported(\n"
+            "            layer,\n"
+            '            f"its dtype policy is {policy.name!r}",\n'
+        ),
+        new=(
+            "        refusals.unsupported(\n"
+            "            layer,\n"
+            '            f"its dtype policy is {policy.name!r}",\n'
+        ),
+        tests=("tests/nn_graph_refusals_test.py",),
+    ),
+    Mutant(
+        name="branches_ignored",
+        fault="A layer that joins branches read as if it had the first alone.",
+        file="tfcurv/nn/layer_checks.py",
+        old="if len(sources) != 1:",
+        new="if not sources:",
+        tests=("tests/nn_graph_refusals_test.py",),
+    ),
+    Mutant(
+        name="batch_epsilon_forgotten",
+        fault="A BatchNormalization folded without its epsilon.",
+        file="tfcurv/nn/normalization_layers.py",
+        old="along_axis(layer.moving_variance) + layer.epsilon",
+        new="along_axis(layer.moving_variance)",
+        tests=("tests/nn_normalization_layers_test.py",),
+    ),
+    Mutant(
+        name="assumption_unnamed",
+        fault=(
+            "A result that rests on what the caller said, and does not say so."
+        ),
+        file="tfcurv/nn/subject.py",
+        old="assumptions=found.assumptions",
+        new="assumptions=()",
+        tests=("tests/nn_assume_test.py",),
+    ),
+    Mutant(
+        name="rescaling_ignored",
+        fault=(
+            "A Rescaling layer passed over, so that radii come in "
+            "units of something else than the model's input."
+        ),
+        file="tfcurv/nn/normalization_layers.py",
+        old="return _step(layer, shape, scale, offset)",
+        new="return _step(layer, shape, np.ones(()), np.zeros(()))",
+        tests=("tests/nn_adapter_test.py::LogitsTest",),
+    ),
+    Mutant(
+        name="attribute_taken_for_activation",
+        fault="An attribute that Keras never looks at read as an activation.",
+        file="tfcurv/nn/linear_layers.py",
+        old="isinstance(layer, _WITH_ACTIVATION) and layer.activation",
+        new='getattr(layer, "activation", None)',
+        tests=("tests/nn_graph_test.py",),
+    ),
+    Mutant(
+        name="agreement_unchecked",
+        fault="A model that computes something else than its layers say.",
+        file="tfcurv/nn/adapter.py",
+        old="_check_agreement(model, network, found)\n    return",
+        new="return",
+        tests=("tests/nn_adapter_test.py::RefusalTest",),
+    ),
+    Mutant(
+        name="diverged_weights_accepted",
+        fault="NaN among the weights not refused by name.",
+        file="tfcurv/nn/adapter.py",
+        old="        *_not_finite(model),\n",
+        new="",
+        tests=("tests/nn_adapter_test.py::RefusalTest",),
+    ),
+    Mutant(
+        name="function_known_by_its_name",
+        fault="A user's function taken for the one of Keras that it is named.",
+        file="tfcurv/nn/activation_layers.py",
+        old="        if fn is known:\n",
+        new='        if getattr(fn, "__name__", "") == known.__name__:\n',
+        tests=("tests/nn_operations_test.py::FunctionTest",),
+    ),
+    Mutant(
+        name="settings_of_an_operation_ignored",
+        fault="The approximation of gelu taken for gelu.",
+        file="tfcurv/nn/operations.py",
+        old="if (found := getattr(operation, name)) != value:",
+        new="if (found := getattr(operation, name)) is ...:",
+        tests=("tests/nn_operations_test.py::FunctionTest",),
+    ),
+    Mutant(
+        name="constant_varies_in_the_batch",
+        fault="A constant with an axis of samples taken for that of one.",
+        file="tfcurv/nn/operations.py",
+        old="whole = (1, *shape)",
+        new="whole = (*number.shape[:1], *shape)",
+        tests=("tests/nn_operations_test.py::RefusalTest",),
+    ),
+    Mutant(
+        name="constant_taken_as_float32_holds_it",
+        fault="A number that Keras rounds to float32 read as if it did not.",
+        file="tfcurv/nn/operations.py",
+        old="exact = held and np.array_equal(number.astype(np.float32), array)",
+        new="exact = held",
+        tests=("tests/nn_operations_test.py::AffineTest",),
+    ),
+    Mutant(
+        name="sum_along_another_axis",
+        fault="A sum that Keras takes for a bias read as broadcasting has it.",
+        file="tfcurv/nn/operations.py",
+        old="if taken != where or",
+        new="if",
+        tests=("tests/nn_operations_test.py::RefusalTest",),
+    ),
+    Mutant(
+        name="divided_by_what_depends_on_the_input",
+        fault="A quotient by the input, 255 / x, read as x / 255.",
+        file="tfcurv/nn/operations.py",
+        old='if role == "/" and not is_first:',
+        new='if role == "/" and is_first is None:',
+        tests=("tests/nn_operations_test.py::RefusalTest",),
+    ),
+    Mutant(
+        name="refused_layer_passed_over",
+        fault="A model certified although a layer of it was refused.",
+        file="tfcurv/nn/graph.py",
+        old="        if self.refusals:\n            raise",
+        new="        if len(self.refusals) > 1:\n            raise",
+        tests=("tests/nn_graph_refusals_test.py::LayerTest",),
+    ),
+    Mutant(
+        name="exported_weights_left_behind",
+        fault="A plain model that is exported with weights of its own.",
+        file="tfcurv/nn/rebuilding.py",
+        old="        target.assign(source)",
+        new="        target.assign(target)",
+        tests=("tests/nn_conversion_test.py::ConversionTest",),
+    ),
+    Mutant(
+        name="random_when_called",
+        fault="A layer that is random when called taken for an identity.",
+        file="tfcurv/nn/reader.py",
+        old="        training_mode.check(layer, self._trained)\n",
+        new="",
+        tests=("tests/nn_training_mode_test.py::DeployedModelTest",),
+    ),
+    Mutant(
+        name="training_mode_not_handed_on",
+        fault="The mode of a layer that ran before taken for its own affair.",
+        file="tfcurv/nn/training_mode.py",
+        old="            elif self._mode is not None:\n",
+        new="            elif False:\n",
+        tests=("tests/nn_training_mode_test.py",),
+    ),
+    Mutant(
+        name="called_model_not_looked_at",
+        fault="Only `predict` compared with what was read, not `model(x)`.",
+        file="tfcurv/nn/adapter.py",
+        old="    if not found.trained_assumptions:\n",
+        new="    if False:\n",
+        tests=("tests/nn_training_mode_test.py::DeployedModelTest",),
+    ),
+    Mutant(
+        name="float64_constants_as_given",
+        fault="A number that Keras rounds to float32 read without rounding.",
+        file="tfcurv/nn/normalization_layers.py",
+        old='    return layer.backend.cast(value, "float64")\n',
+        new="    return value\n",
+        tests=("tests/nn_normalization_layers_test.py::RescalingTest",),
+    ),
+    Mutant(
+        name="penalty_outside_the_loss",
+        fault="A penalty that neither replicas nor weights of examples scale.",
+        file="tfcurv/nn/model.py",
+        old="""reduce_as_compiled(
+            penalties, self.loss, y, y_pred, sample_weight
+        )""",
+        new="tf.reduce_mean(penalties)",
+        tests=(
+            "tests/nn_example_losses_test.py::TrainingTest",
+            "tests/nn_replicas_test.py",
+        ),
+    ),
+    Mutant(
+        name="ignored_class_penalised",
+        fault="Examples that the loss ignores among those of the mean.",
+        file="tfcurv/nn/example_losses.py",
+        old='own = getattr(values, "_keras_mask", None)',
+        new="own = None",
+        tests=("tests/nn_example_losses_test.py",),
+    ),
+    Mutant(
+        name="labels_in_32_bits",
+        fault="A label beyond 32 bits taken for a class.",
+        file="tfcurv/nn/targets.py",
+        old="tf.cast(column[:, 0], tf.int64)",
+        new="tf.cast(column[:, 0], tf.int32)",
+        tests=("tests/nn_targets_test.py::ClassIndicesTest",),
+    ),
+    Mutant(
+        name="gradient_norm_underflows",
+        fault="An attack that squares gradients that have no squares.",
+        file="tfcurv/nn/attack.py",
+        old="unit = tf.where(usable, largest, tf.ones_like(largest))",
+        new="unit = tf.ones_like(largest)",
+        tests=("tests/nn_attack_test.py::PerturbTest",),
+    ),
+    Mutant(
+        name="loss_added_too_late",
+        fault="A regularizer without effect until the model is compiled.",
+        file="tfcurv/nn/model.py",
+        old="        self._follow_clock()\n        self._trace_again()\n",
+        new="        self._follow_clock()\n",
+        tests=("tests/nn_stale_state_test.py::ChangeTest",),
+    ),
+    Mutant(
+        name="model_read_once",
+        fault="A penalty of the model as it was when it was first read.",
+        file="tfcurv/nn/model.py",
+        old="if known is None or not known.reads_as(self._trained_graph):",
+        new="if known is None:",
+        tests=("tests/nn_stale_state_test.py::ChangeTest",),
+    ),
+    Mutant(
+        name="interrupted_warm_up_kept",
+        fault="An epsilon that stays where an interruption found it.",
+        file="tfcurv/nn/model.py",
+        old="                strength.settle()\n",
+        new="                pass\n",
+        tests=("tests/nn_callbacks_test.py::WarmUpTest",),
+    ),
+    Mutant(
+        name="new_kernel_followed_as_an_old_one",
+        fault="One step of power iteration on a kernel never seen.",
+        file="tfcurv/nn/spectral_norm.py",
+        old="_COLD = 0.1",
+        new='_COLD = float("inf")',
+        tests=("tests/nn_spectral_norm_test.py::StateTest",),
+    ),
+    Mutant(
+        name="unsaved_example_said_to_be_saved",
+        fault="A counter-example that a full disk took, said to be saved.",
+        file="tfcurv/nn/falsify.py",
+        old="        return errors.FalseCertificateError(**facts, path=None)",
+        new="        pass",
+        tests=("tests/nn_rigor_test.py::FalsifyTest",),
+    ),
+)
