@@ -25,6 +25,7 @@ from tfcurv.certificates.falsification import (
     FalsifierOptions as FalsifierOptions,
 )
 from tfcurv.certificates.local import LocalRefiner as LocalRefiner
+from tfcurv.certificates.methods import AUTO as AUTO
 from tfcurv.certificates.methods import METHODS as METHODS
 from tfcurv.certificates.methods import check_method as check_method
 from tfcurv.certificates.methods import choose as choose

@@ -7,6 +7,7 @@ also tell where to stop.
 """
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -129,7 +130,12 @@ def refine(standing: Standing, stage: Stage, options: CertifierOptions) -> bool:
 
 
 class Decider:
-    """Certifies batches of points of one network by one method."""
+    """Certifies batches of points of one network by one method.
+
+    Attributes:
+        method: What proves the radii.
+        threat: What they hold against.
+    """
 
     def __init__(self, method: Method, threat: Threat = Threat()):
         """Prepares; nothing is traced yet.
@@ -158,6 +164,7 @@ class Decider:
                 f"Allowed: threat={Threat()}."
             )
         self.method = method
+        self.threat = threat
         self._options = options
         self._witness = Witness(network, options.attack_steps)
 
@@ -168,6 +175,17 @@ class Decider:
         """
         self._witness.trace()
         self.method.trace()
+
+    def facts(self) -> dict[str, Any]:
+        """Returns what a result says of threat and method, by field."""
+        return {
+            "norm": self.threat.norm,
+            "domain": self.threat.domain,
+            "method_names": (self.method.name,),
+            "rigor": self.method.rigor,
+            "curvature": self.method.curvature,
+            "grounds": self.method.grounds,
+        }
 
     def __call__(self, x: np.ndarray, y: np.ndarray) -> Certificates:
         """Certifies the rows of x.

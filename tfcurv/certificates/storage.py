@@ -151,7 +151,9 @@ def read_result(folder: pathlib.Path) -> dict[str, Any]:
     names = ARRAYS
     if found == _FORMER_FORMAT:
         names = tuple(name for name in ARRAYS if name != "methods")
-        method = _FORMER_METHODS.get(document.get("curvature"), "curvature")
+        method = _FORMER_METHODS.get(
+            str(document.get("curvature")), "curvature"
+        )
         document["method_names"] = [method]
     expected = document.pop("arrays_sha256", None)
     if hashlib.sha256(packed).hexdigest() != expected:

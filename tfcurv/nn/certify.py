@@ -130,9 +130,9 @@ def certify(
             f"Received: falsify={falsify!r}, targets={targets!r}."
         )
     subject = read_subject(model, guard=guard, rigor=rigor, assume=assume)
-    threat = certificates.Threat()
-    proves = certificates.choose(method, subject.network, threat, options)
-    decider = certificates.Decider(proves, threat)
+    decider = certificates.Decider(
+        certificates.choose(method, subject.network, options=options)
+    )
     # Tracing takes a second or two; data and curvature bounds take as long.
     with futures.ThreadPoolExecutor(max_workers=1) as meanwhile:
         meanwhile.submit(decider.trace)
@@ -149,13 +149,8 @@ def certify(
             "targets_protocol": options.targets.value,
             "model_hash": subject.model_hash,
             "guard": guard,
-            "norm": threat.norm,
-            "domain": threat.domain,
             "method": method,
-            "method_names": (proves.name,),
-            "rigor": proves.rigor,
-            "curvature": proves.curvature,
-            "grounds": proves.grounds,
+            **decider.facts(),
             "decisions_only": not radii,
             "assumptions": subject.assumptions,
             "versions": _versions(),
