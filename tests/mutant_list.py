@@ -645,7 +645,10 @@ _CERTIFIER = (
         fault="The predicted class certified, whatever the label says.",
         file="tfcurv/certificates/deciding.py",
         old="classes = np.arange(self.method.network.num_classes)",
-        new="y = look.prediction\n        classes = np.arange(self.method.network.num_classes)",
+        new=(
+            "y = look.prediction\n"
+            "        classes = np.arange(self.method.network.num_classes)"
+        ),
         tests=("tests/certificates_certifier_test.py::RunnerUpTest",),
     ),
     Mutant(

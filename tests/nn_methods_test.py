@@ -1,5 +1,6 @@
 """Tests of certify(method=): a method goes through the whole pipeline."""
 
+import dataclasses
 import functools
 import pathlib
 from unittest import mock
@@ -150,9 +151,7 @@ class NamedMethodTest(parameterized.TestCase):
     def test_a_result_against_another_threat_is_not_attacked(self):
         result = _certify("curvature")
         for change in ({"norm": "linf"}, {"domain": (0.0, 1.0)}):
-            other = certificates.CertificationResult(
-                **{**vars(result), **change}
-            )
+            other = dataclasses.replace(result, **change)
             with self.assertRaisesRegex(ValueError, "threat=.*Allowed"):
                 tfcurv.falsify(_model(), other, _data(), verbose=0)
 
