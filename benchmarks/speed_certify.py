@@ -61,9 +61,7 @@ class _Case:
         self.right = np.argmax(logits, axis=-1) == self.y
         self.runner_up = certificates.rival(logits, self.y).numpy()
         self.table = certificates.CurvatureTable(self.network)
-        self.curvature = tf.constant(
-            self.table.bounds(self.y, self.runner_up), tf.float64
-        )
+        self.curvature = self.table.bounds(self.y, self.runner_up)
 
 
 def _published(case: _Case, jit: bool):
@@ -96,9 +94,8 @@ def _certifier(case: _Case, count: int, **options):
         radii = []
         for first in range(0, count, data.DEFAULT_BATCH_SIZE):
             rows = slice(first, min(first + data.DEFAULT_BATCH_SIZE, count))
-            x = tf.constant(case.x[rows], tf.float64)
-            found = certifier(x, tf.constant(case.y[rows]), case.curvature)
-            radii.append(found.radius.numpy())
+            found = certifier(case.x[rows], case.y[rows], case.curvature)
+            radii.append(found.radius)
         return np.concatenate(radii)
 
     return solve
@@ -148,7 +145,7 @@ def _search(case: _Case) -> dict:
     y, t = case.y[:rows], case.runner_up[:rows]
     weights, bias = case.network.pair(y, t, tf.float32)
     infinite = tf.fill([rows], float("inf"))
-    curvature = tf.cast(case.curvature.numpy()[y, t], tf.float32)
+    curvature = tf.cast(case.curvature[y, t], tf.float32)
     problem = certificates.Problem(
         tf.constant(case.x[:rows], tf.float32),
         weights,

@@ -244,7 +244,7 @@ def with_theorem4(
         certifier = certificates.Certifier(network, options)
         for name, table in tables.items():
             radii = certifier(x, labels, table).radius
-            share = float(np.mean(radii.numpy() > epsilon))
+            share = float(np.mean(radii > epsilon))
             found[f"{targets.value}, {name}"] = share
     return found
 

@@ -313,9 +313,7 @@ class ReasonTest(parameterized.TestCase):
         )
         for value in (np.inf, np.nan):
             found = certifier(self.x, self.y, np.full((4, 4), value))
-            self._assert_nothing_certified(
-                type(found)(*(f.numpy() for f in found)), _REASON.NON_FINITE
-            )
+            self._assert_nothing_certified(found, _REASON.NON_FINITE)
             np.testing.assert_array_equal(found.prediction, self.y)
 
     def test_a_network_without_a_boundary_is_certified_far_and_finitely(self):

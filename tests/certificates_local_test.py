@@ -31,10 +31,6 @@ _QUICK = {
 }
 
 
-def _arrays(found) -> certificates.Certificates:
-    return certificates.Certificates(*(np.asarray(field) for field in found))
-
-
 def _refine(
     network, x, y=None, scope=_LOCAL, compiled=False, on_bound=None, **options
 ):
@@ -50,13 +46,9 @@ def _refine(
         curvature = table.bounds(y, y)
     settings = [network, options, scope, *([on_bound] if on_bound else [])]
     with contextlib.nullcontext() if compiled else eagerly():
-        before = _arrays(
-            certificates.Certifier(network, options)(
-                tf.constant(x), tf.constant(y), tf.constant(curvature)
-            )
-        )
+        before = certificates.Certifier(network, options)(x, y, curvature)
         refiner = certificates.LocalRefiner(*settings)
-        after = _arrays(refiner(x, y, curvature, before))
+        after = refiner(x, y, curvature, before)
     return before, after, y
 
 

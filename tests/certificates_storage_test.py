@@ -1,5 +1,6 @@
 """Tests of results in folders: whole or not at all, and checked when read."""
 
+import hashlib
 import json
 import pathlib
 from unittest import mock
@@ -140,6 +141,54 @@ class ReadResultTest(_FolderTest):
         np.testing.assert_array_equal(loaded.radii, [0.5, 0.0])
         self.assertEqual(loaded.epsilons, (0.25,))
 
+    def _as_of_the_former_format(self, **changes):
+        """Makes of what was written what was written before."""
+        path = self.folder / "result.npz"
+        with np.load(path) as packed:
+            arrays = {k: packed[k] for k in packed if k != "methods"}
+        np.savez_compressed(path, **arrays)
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        later = ("norm", "domain", "method", "method_names", "grounds")
+        path = self.folder / "result.json"
+        document = json.loads(path.read_text())
+        document = {k: v for k, v in document.items() if k not in later}
+        document |= {"format": "tfcurv-result-1", "arrays_sha256": sha256}
+        path.write_text(json.dumps({**document, **changes}))
+
+    @parameterized.parameters(
+        ("global", "curvature"),
+        ("auto", "curvature"),
+        ("relu quadratic", "quadratic"),
+    )
+    def test_reads_the_former_format_which_had_one_threat(
+        self, curvature, method
+    ):
+        self._as_of_the_former_format(curvature=curvature)
+        loaded = certificates.load_result(self.folder)
+        np.testing.assert_array_equal(loaded.radii, [0.5, 0.0])
+        self.assertEqual((loaded.norm, loaded.domain), ("l2", None))
+        self.assertEqual(loaded.method, "auto")
+        self.assertEqual(loaded.method_names, (method,))
+        np.testing.assert_array_equal(loaded.methods, [0, -1])
+        # And what is saved now is the same result.
+        again = self.parent / "again"
+        loaded.save(again)
+        self.assertEqual(str(certificates.load_result(again)), str(loaded))
+
+    def test_the_present_format_says_which_method(self):
+        self._as_of_the_former_format(format="tfcurv-result-2")
+        self._assert_invalid("result.npz does not hold")
+
+    @parameterized.parameters(
+        {"norm": "l0"},
+        {"domain": [1.0, 0.0]},
+        {"domain": 1.0},
+        {"method_names": []},
+    )
+    def test_refuses_a_threat_or_method_that_is_none(self, **changes):
+        self._damage(**changes)
+        self._assert_invalid("folder=")
+
     def test_the_json_can_be_read_without_the_library(self):
         document = json.loads((self.folder / "result.json").read_text())
         summary = document["summary"]
@@ -194,7 +243,7 @@ class ReadResultTest(_FolderTest):
 
     def test_refuses_another_format(self):
         self._damage(format="tfcurv-result-99")
-        self._assert_invalid("another format.*Allowed: 'tfcurv-result-1'")
+        self._assert_invalid("another format.*Allowed: .*'tfcurv-result-2'")
 
     @parameterized.parameters(
         {"epsilons": None},

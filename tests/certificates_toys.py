@@ -79,8 +79,7 @@ def certify(
     )
     table = certificates.CurvatureTable(network).bounds(y, y)
     with contextlib.nullcontext() if compiled else eagerly():
-        found = certifier(tf.constant(x), tf.constant(y), tf.constant(table))
-    return certificates.Certificates(*(field.numpy() for field in found))
+        return certifier(x, y, table)
 
 
 @contextlib.contextmanager

@@ -9,9 +9,11 @@ import keras
 
 import tfcurv
 from tfcurv import certificates
+from tfcurv.certificates import certifier
+from tfcurv.certificates import deciding
 
-_CERTIFIER = certificates.Certifier
-_RELU_CERTIFIER = certificates.ReluCertifier
+_WITNESS = deciding.Witness
+_PROOFS = certifier.CurvatureProofs
 _FALSIFIER = certificates.Falsifier
 
 
@@ -32,11 +34,20 @@ def compiled_once(model: keras.Model) -> Iterator[None]:
             stay as they are.
     """
     compiled = functools.partial(_compiled, model)
-    with mock.patch.multiple(
-        certificates,
-        Certifier=lambda _, options: compiled(_CERTIFIER, options),
-        ReluCertifier=lambda _, options: compiled(_RELU_CERTIFIER, options),
-        # What is executed besides is there for the sake of a guard.
-        Falsifier=lambda _, options, execute: compiled(_FALSIFIER, options),
-    ):
+    with contextlib.ExitStack() as patches:
+        for module, name, stand_in in (
+            (deciding, "Witness", lambda _, steps: compiled(_WITNESS, steps)),
+            (
+                certifier,
+                "CurvatureProofs",
+                lambda _, options: compiled(_PROOFS, options),
+            ),
+            # What is executed besides is there for the sake of a guard.
+            (
+                certificates,
+                "Falsifier",
+                lambda _, options, execute: compiled(_FALSIFIER, options),
+            ),
+        ):
+            patches.enter_context(mock.patch.object(module, name, stand_in))
         yield

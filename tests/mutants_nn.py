@@ -290,4 +290,20 @@ MUTANTS = (
         new="        pass",
         tests=("tests/nn_rigor_test.py::FalsifyTest",),
     ),
+    Mutant(
+        name="threat_left_unsaid",
+        fault="A result in another norm attacked, and passed, in l2 balls.",
+        file="tfcurv/nn/falsify.py",
+        old="if threat != certificates.Threat():",
+        new="if threat is None:",
+        tests=("tests/nn_methods_test.py::NamedMethodTest",),
+    ),
+    Mutant(
+        name="unproved_said_to_be_proved",
+        fault="Images that nothing is proved of counted as a method's.",
+        file="tfcurv/nn/job.py",
+        old="np.where(certified, 0, certificates.NO_METHOD)",
+        new="np.where(certified, 0, 0)",
+        tests=("tests/nn_methods_test.py::NewMethodTest",),
+    ),
 )

@@ -119,7 +119,7 @@ class InterruptionTest(parameterized.TestCase):
     def test_an_interruption_says_how_to_go_on(self, is_kept):
         settings = {"checkpoint": self.folder} if is_kept else {}
         with mock.patch.object(
-            certificates.Certifier, "__call__", side_effect=KeyboardInterrupt
+            certificates.Decider, "__call__", side_effect=KeyboardInterrupt
         ):
             with self.assertRaisesRegex(
                 KeyboardInterrupt,
@@ -131,7 +131,7 @@ class InterruptionTest(parameterized.TestCase):
     def test_nothing_that_is_done_is_computed_again(self):
         _certify(checkpoint=self.folder)
         with mock.patch.object(
-            certificates.Certifier, "__call__", side_effect=AssertionError
+            certificates.Decider, "__call__", side_effect=AssertionError
         ):
             found = _certify(checkpoint=self.folder)
         self._assert_same(found, _uninterrupted())
@@ -139,13 +139,13 @@ class InterruptionTest(parameterized.TestCase):
     def test_only_the_missing_shard_is_computed(self):
         _certify(checkpoint=self.folder)
         sorted(self.folder.glob("shard-*"))[2].unlink()
-        call, calls = certificates.Certifier.__call__, []
+        call, calls = certificates.Decider.__call__, []
 
         def counted(certifier, *arguments):
             calls.append(len(arguments[1]))
             return call(certifier, *arguments)
 
-        with mock.patch.object(certificates.Certifier, "__call__", counted):
+        with mock.patch.object(certificates.Decider, "__call__", counted):
             found = _certify(checkpoint=self.folder)
         self.assertEqual(calls, [8])
         self._assert_same(found, _uninterrupted())

@@ -224,14 +224,14 @@ class FalsifyTest(parameterized.TestCase):
         self.assertEqual(_plain().num_attacks, 0)
 
     def test_a_false_certificate_raises_with_a_counter_example(self):
-        call = certificates.Certifier.__call__
+        call = certificates.Decider.__call__
 
         def boasting(certifier, *arguments):
             found = call(certifier, *arguments)
             return found._replace(radius=1.5 * found.upper_bound)
 
         checkpoint = self.folder / "run"
-        with mock.patch.object(certificates.Certifier, "__call__", boasting):
+        with mock.patch.object(certificates.Decider, "__call__", boasting):
             with self.assertRaises(errors.FalseCertificateError) as raised:
                 with compiled_once.compiled_once(_model()):
                     _certify(falsify=True, checkpoint=checkpoint)

@@ -50,6 +50,7 @@ from tfcurv.bounds.relu import RELU as RELU
 from tfcurv.bounds.relu import Minorant as Minorant
 from tfcurv.bounds.relu import Quadratics as Quadratics
 from tfcurv.bounds.relu import ReluBounder as ReluBounder
+from tfcurv.bounds.relu import check_two_layer_relu as check_two_layer_relu
 from tfcurv.bounds.relu import has_relu as has_relu
 from tfcurv.bounds.relu import upper_constants as upper_constants
 from tfcurv.bounds.rounding import EvaluationError as EvaluationError

@@ -75,6 +75,21 @@ def has_relu(network: Network) -> bool:
     return any(fn is RELU for fn in network.activations)
 
 
+def check_two_layer_relu(network: Network) -> None:
+    """Refuses networks whose margins have no quadratic minorants.
+
+    Raises:
+        UnsupportedModelError: It is not Dense-ReLU-Dense, or has an execution.
+    """
+    if network.activations != (RELU,) or network.execution is not None:
+        raise errors.UnsupportedModelError(
+            "Only two-layer ReLU networks have quadratic minorants, and "
+            "only about exact arithmetic. Received: activations="
+            f"{[fn.name for fn in network.activations]}, execution="
+            f"{network.execution!r}."
+        )
+
+
 class Quadratics(NamedTuple):
     """What bounds relu at each hidden unit, row by row; see the module.
 
@@ -160,13 +175,7 @@ class ReluBounder:
         Raises:
             UnsupportedModelError: It is not of this form.
         """
-        if network.activations != (RELU,) or network.execution is not None:
-            raise errors.UnsupportedModelError(
-                "Only two-layer ReLU networks have quadratic minorants, and "
-                "only about exact arithmetic. Received: activations="
-                f"{[fn.name for fn in network.activations]}, execution="
-                f"{network.execution!r}."
-            )
+        check_two_layer_relu(network)
         self.network = network
         first = network.affines[0]
         self._gram = solvers.ScaledGram(first.kernel)

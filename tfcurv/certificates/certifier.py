@@ -1,130 +1,246 @@
-"""The certifier: one compiled function from points to proved radii."""
+"""The curvature method: radii from bounds on the Hessian of each margin.
 
-import dataclasses
-import enum
-import functools
-from typing import NamedTuple
+The closed form at a point gives a radius against every class, by Taylor's
+theorem; a search finds the points at which the same formula proves more; bounds
+on the curvature in a ball prove more still, see `local`.
 
+[SF20]: Singla and Feizi, "Second-Order Provable Defenses against Adversarial
+Attacks", ICML 2020, Theorem 1.
+"""
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+import math
+
+import numpy as np
 import tensorflow as tf
 
 from tfcurv import bounds
 from tfcurv import errors
 from tfcurv import numerics
-from tfcurv.certificates import adversary
+from tfcurv.certificates.adversary import rival
+from tfcurv.certificates.contract import (
+    EXACTNESS_TOLERANCE as EXACTNESS_TOLERANCE,
+)
+from tfcurv.certificates.contract import Certificates as Certificates
+from tfcurv.certificates.contract import CertifierOptions as CertifierOptions
+from tfcurv.certificates.contract import Cost
+from tfcurv.certificates.contract import Curvature
+from tfcurv.certificates.contract import Method
+from tfcurv.certificates.contract import Pairs
+from tfcurv.certificates.contract import Raised
+from tfcurv.certificates.contract import Reason as Reason
+from tfcurv.certificates.contract import Stage
+from tfcurv.certificates.contract import Targets as Targets
+from tfcurv.certificates.contract import Threat
+from tfcurv.certificates.curvature_table import CurvatureTable
+from tfcurv.certificates.curvature_table import GivenTable
+from tfcurv.certificates.deciding import Decider
+from tfcurv.certificates.evidence import search_problem as search_problem
+from tfcurv.certificates.local import LocalStage
 from tfcurv.certificates.proof import closed_form_radii
 from tfcurv.certificates.proof import prove
-from tfcurv.certificates.search import Problem
-from tfcurv.certificates.search import SearchOptions
 from tfcurv.certificates.search import find_centre
-
-#: Lower and upper bound this close, relative, are called equal.
-EXACTNESS_TOLERANCE = 1e-4
 
 # The float32 search and the float64 proof differ by less than this, relative;
 # where not, a decision is lost and nothing else.
 _SEARCH_ERROR = 1e-4
 
-# A margin has the errors of two logits. A proof, whose constants are not the
-# least, can need five and takes up to half of the margin for the gradient's.
-_SURE, _PROVABLE = 2.0, 10.0
+_GLOBAL_BOUND, _LOCAL_BOUND = "curvature bound", "local curvature bound"
 
 
-class Targets(enum.Enum):
-    """Against which other classes a point is certified."""
+class CurvatureProofs:
+    """The compiled functions of the method, for every batch size."""
 
-    ALL = "all"
-    #: The protocol of the published tables. It certifies nothing: another
-    #: class may be nearer than the runner-up.
-    RUNNER_UP = "runner-up"
+    def __init__(self, network: bounds.Network, options: CertifierOptions):
+        """Builds them; nothing is traced yet.
 
+        Args:
+            network: The network.
+            options: How to search.
+        """
+        self._network = network
+        self._options = options
+        points = tf.TensorSpec([None, network.input_dim], numerics.PROOF_DTYPE)
+        classes = tf.TensorSpec([None], tf.int32)
+        pairs = tf.TensorSpec([None], numerics.PROOF_DTYPE)
+        table = tf.TensorSpec([None, network.num_classes], numerics.PROOF_DTYPE)
+        self._first = tf.function(
+            self._first_batch,
+            input_signature=[points, classes, table],
+            autograph=False,
+        )
+        self._search = tf.function(
+            self._search_batch,
+            input_signature=[points, classes, classes, pairs, pairs],
+            autograph=False,
+        )
 
-class Reason(enum.IntEnum):
-    """Why a point has the radius that it has."""
+    def trace(self) -> None:
+        """Traces the compiled functions, which the first calls do otherwise."""
+        self._first.get_concrete_function()
+        if self._options.search is not None:
+            self._search.get_concrete_function()
 
-    CERTIFIED = 0
-    MISCLASSIFIED = 1
-    #: Two logits are equal, or closer than rounding can tell.
-    TIED = 2
-    #: A pixel, a logit or a bound is NaN or infinite.
-    NON_FINITE = 3
+    def first(
+        self, x: np.ndarray, y: np.ndarray, curvatures: np.ndarray
+    ) -> np.ndarray:
+        """Returns radii `[batch, classes]` of the closed form.
 
+        Args:
+            x: `[batch, dim]` float64 points.
+            y: `[batch]` int32 labels.
+            curvatures: `[batch, classes]` proved |m(y, t)|.
+        """
+        return self._first(*map(tf.constant, (x, y, curvatures))).numpy()
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class CertifierOptions:
-    """What a certifier does beyond the closed form.
+    def search(self, pairs: Pairs, curvature: np.ndarray) -> Raised:
+        """Returns radii that a search has found and float64 proved.
 
-    Attributes:
-        targets: The classes to certify against.
-        search: How hard to look for better proofs; None proves by the closed
-            form at x0 alone.
-        attack_steps: Gradient evaluations of the attack on the deciding
-            target that gives the upper bound; 0 only follows the ray from the
-            point to where the radius was proved.
-        enough: Radius beyond which nothing is asked: what has it is neither
-            searched nor attacked further.
-        too_little: Radius below which nothing is asked: the search ends where
-            it meets another class within it.
-    """
+        Args:
+            pairs: What to raise.
+            curvature: `[batch]` proved |m(y, t)|.
+        """
+        columns = pairs.x, pairs.y, pairs.t, curvature, pairs.limit
+        found = self._search(*map(tf.constant, columns))
+        return Raised(*(part.numpy() for part in found))
 
-    targets: Targets = Targets.ALL
-    search: SearchOptions | None = SearchOptions()
-    attack_steps: int = 10
-    enough: float = float("inf")
-    too_little: float = 0.0
+    def _first_batch(self, x, y, curvatures) -> tf.Tensor:
+        return closed_form_radii(self._network, x, y, curvatures)
 
-
-class Certificates(NamedTuple):
-    """What was proved about a batch of points.
-
-    Attributes:
-        prediction: `[batch]` int32 class of the largest logit, the first of
-            equals; -1 where a logit is not finite.
-        radius: `[batch]` float64: no point strictly nearer than this is given
-            another class than the label. Zero unless CERTIFIED.
-        target: `[batch]` int32 class against which the radius is smallest;
-            the predicted class where it is not the label.
-        upper_bound: `[batch]` float64 distance of an adversarial example
-            really found; infinite where none was; 0 where misclassified.
-        exact: `[batch]` whether radius and upper bound meet.
-        reason: `[batch]` int32 `Reason`.
-        num_evaluations: `[batch]` gradients spent in the search.
-        radii: `[batch, classes]` float64: what is proved against each class,
-            if the point is CERTIFIED; infinite for those left out of account.
-    """
-
-    prediction: tf.Tensor
-    radius: tf.Tensor
-    target: tf.Tensor
-    upper_bound: tf.Tensor
-    exact: tf.Tensor
-    reason: tf.Tensor
-    num_evaluations: tf.Tensor
-    radii: tf.Tensor
+    def _search_batch(self, x, y, t, a, limit) -> Raised:
+        network, options = self._network, self._options
+        problem = search_problem(network, x, y, t, a, limit, options.too_little)
+        found = find_centre(network, problem, options.search)
+        centre = tf.cast(found.centre, x.dtype)
+        proved = prove(network, x, centre, y, t, a)
+        return Raised(proved, tf.cast(found.num_evaluations, x.dtype), centre)
 
 
-class _Progress(NamedTuple):
-    """State of the best-first loop over targets.
+class _SearchStage(Stage):
+    """The search, with one bound on the curvature a pair of classes."""
 
-    Attributes:
-        radii: `[batch, classes]` proved radii, infinite for excluded classes.
-        searched: `[batch, classes]` whether the search has been there.
-        centre: `[batch, dim]` where the smallest searched radius was proved.
-        num_evaluations: `[batch]` gradients spent.
-    """
+    cost = Cost.SEARCH
 
-    radii: tf.Tensor
-    searched: tf.Tensor
-    centre: tf.Tensor
-    num_evaluations: tf.Tensor
+    def __init__(self, proofs: CurvatureProofs, table, overshoot: float):
+        self._proofs = proofs
+        self._table = table
+        self.overshoot = overshoot
+
+    def __call__(self, pairs: Pairs) -> Raised:
+        curvature = self._table.values[pairs.y, pairs.t]
+        return self._proofs.search(pairs, curvature)
+
+
+class CurvatureMethod(Method):
+    """Proves radii by bounds on the curvature of the margins [SF20]."""
+
+    name = "curvature"
+    cost = Cost.PASSES
+    grounds = (
+        ("ranges of s' and s''", "closed forms, rounded outward"),
+        ("kernels of exp, tanh, erf", "tested against 30 digits"),
+    )
+    work = (_GLOBAL_BOUND, _LOCAL_BOUND)
+
+    def __init__(
+        self,
+        network: bounds.Network,
+        options: CertifierOptions = CertifierOptions(),
+        table: CurvatureTable | GivenTable | None = None,
+    ):
+        """Prepares; nothing is traced and no curvature bounded yet.
+
+        Args:
+            network: The network.
+            options: What is asked; its `curvature` says of which bounds.
+            table: The bounds of pairs of classes. Default: proved as they
+                are needed.
+        """
+        super().__init__(network, options)
+        self._table = table
+        if table is None:
+            self._table = CurvatureTable(
+                network, lambda: self.on_work(_GLOBAL_BOUND, 1)
+            )
+        self._proofs = CurvatureProofs(network, options)
+        self._stages = []
+        if options.search is not None:
+            # An execution takes a price that the search does not know.
+            is_exact = network.execution is None
+            overshoot = _SEARCH_ERROR if is_exact else math.inf
+            self._stages.append(
+                _SearchStage(self._proofs, self._table, overshoot)
+            )
+        # Without activations nothing is curved.
+        if options.curvature is not Curvature.GLOBAL and network.activations:
+            self._stages.append(
+                LocalStage(
+                    network,
+                    options,
+                    self._table,
+                    lambda count: self.on_work(_LOCAL_BOUND, count),
+                )
+            )
+
+    @classmethod
+    def refusal(
+        cls, network: bounds.Network, threat: Threat, options: CertifierOptions
+    ) -> str | None:
+        """Returns why not: another threat, or an unbounded curvature."""
+        if threat != Threat():
+            return (
+                "Bounds on the curvature give l2 balls, of all inputs. "
+                f"Received: threat={threat}. Allowed: threat={Threat()}."
+            )
+        try:
+            for fn in network.activations:
+                fn.curvature_range  # noqa: B018  Raises where there is none.
+        except errors.UnsupportedActivationError as error:
+            return str(error)
+        return None
+
+    @property
+    def curvature(self) -> str:
+        """Where the bounds hold: "global", "local" or "auto"."""
+        return self.options.curvature.value
+
+    def first_radii(
+        self, x: np.ndarray, y: np.ndarray, rivals: np.ndarray
+    ) -> np.ndarray:
+        """Returns the radii of the closed form at x, for all classes."""
+        runners_up = y
+        if not self._table.covers_all_pairs:
+            logits = self.network.logits(tf.constant(x))
+            runners_up = rival(logits, y).numpy()
+        return self._proofs.first(x, y, self._table.bounds(y, runners_up)[y])
+
+    def stages(self) -> Sequence[Stage]:
+        """Returns the search, and bounds around each point, as asked."""
+        return self._stages
+
+    def trace(self) -> None:
+        """Traces the compiled functions, which the first calls do otherwise."""
+        self._proofs.trace()
+
+    @property
+    def num_shared(self) -> int:
+        """The number of pairs of classes with a bound of their own."""
+        return self._table.num_known
+
+    def shared(self) -> dict[str, np.ndarray]:
+        """Returns the bounds of pairs of classes."""
+        return self._table.arrays()
+
+    def share(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Takes bounds of pairs of classes."""
+        self._table.take(arrays)
 
 
 class Certifier:
-    """Certifies batches of points of one network.
+    """Certifies batches of points of one network, by given curvatures.
 
-    Compiled once an instance, for every batch size. For each point the
-    closed form gives a radius for every target; then the target with the
-    smallest proved radius is searched until the smallest is one that has
-    been searched: no other target can decide.
+    Compiled once an instance, for every batch size.
     """
 
     def __init__(
@@ -132,7 +248,7 @@ class Certifier:
         network: bounds.Network,
         options: CertifierOptions = CertifierOptions(),
     ):
-        """Builds the compiled function; nothing is traced yet.
+        """Builds the compiled functions; nothing is traced yet.
 
         Args:
             network: The network to certify.
@@ -141,36 +257,18 @@ class Certifier:
         Raises:
             UnsupportedModelError: The network has a single logit.
         """
-        if network.num_classes < 2:
-            raise errors.UnsupportedModelError(
-                "A network with a single logit has no second class to certify "
-                f"against. Received: num_classes={network.num_classes}. "
-                "Remedy: Dense(2) in place of Dense(1); for a trained model, "
-                "one whose kernel and bias have a column of zeros before the "
-                "old one."
-            )
-        self._certify = tf.function(
-            functools.partial(_certify_batch, network, options),
-            input_signature=[
-                tf.TensorSpec([None, network.input_dim], numerics.PROOF_DTYPE),
-                tf.TensorSpec([None], tf.int32),
-                tf.TensorSpec(
-                    [network.num_classes, network.num_classes],
-                    numerics.PROOF_DTYPE,
-                ),
-            ],
-            autograph=False,
-        )
+        self._table = GivenTable()
+        self._decide = Decider(CurvatureMethod(network, options, self._table))
 
     def trace(self) -> None:
-        """Traces the compiled function, which the first call does otherwise.
+        """Traces the compiled functions, which the first call does otherwise.
 
         It may be called in another thread while the data are being read.
         """
-        self._certify.get_concrete_function()
+        self._decide.trace()
 
     def __call__(
-        self, x: tf.Tensor, y: tf.Tensor, curvature: tf.Tensor
+        self, x: np.ndarray, y: np.ndarray, curvature: np.ndarray
     ) -> Certificates:
         """Certifies the rows of x.
 
@@ -179,186 +277,5 @@ class Certifier:
             y: `[batch]` int32 labels, in range.
             curvature: `[classes, classes]` proved |m(y, t)|.
         """
-        return self._certify(x, y, curvature)
-
-
-def _certify_batch(network, options, x, y, curvature) -> Certificates:
-    finite = tf.reduce_all(tf.math.is_finite(x), axis=-1)
-    x = tf.where(finite[:, tf.newaxis], x, tf.zeros_like(x))
-    forward = network.forward(x)
-    logits = network.logits_of(forward)
-    finite &= tf.reduce_all(tf.math.is_finite(logits), axis=-1)
-    prediction = tf.argmax(logits, axis=-1, output_type=tf.int32)
-    curvatures = tf.gather(curvature, y)
-    radii = closed_form_radii(network, x, y, curvatures)
-    # Classes that are left out of account get an infinite radius.
-    rivals = _rivals(network, options, logits, y)
-    radii = tf.where(rivals, radii, _filled(radii, float("inf")))
-    # A NaN or an infinity is no proof, also where rounding made it. Logits
-    # may be equal where their difference, computed first, is not.
-    certified = finite & (prediction == y)
-    certified &= tf.reduce_all(radii > 0.0, axis=-1)
-    state = _Progress(
-        radii,
-        ~rivals,
-        tf.cast(x, numerics.SEARCH_DTYPE),
-        tf.zeros_like(radii[:, 0]),
-    )
-    if options.search is not None:
-        state = _search(network, options, x, y, curvatures, certified, state)
-    reason = _reasons(network, forward, y, finite, certified, prediction)
-    radius = tf.where(certified, tf.reduce_min(state.radii, axis=-1), 0.0)
-    target = tf.argmin(state.radii, axis=-1, output_type=tf.int32)
-    wrong = prediction != y
-    upper_bound = _attack(network, options, x, y, target, certified, state)
-    upper_bound = tf.where(
-        reason == Reason.MISCLASSIFIED, tf.zeros_like(radius), upper_bound
-    )
-    gap = upper_bound - radius
-    return Certificates(
-        prediction=tf.where(finite, prediction, -1),
-        radius=radius,
-        target=tf.where(finite & wrong, prediction, target),
-        upper_bound=upper_bound,
-        exact=certified & (gap <= EXACTNESS_TOLERANCE * radius),
-        reason=reason,
-        num_evaluations=state.num_evaluations,
-        radii=state.radii,
-    )
-
-
-def _filled(like: tf.Tensor, value: float) -> tf.Tensor:
-    return tf.fill(tf.shape(like), tf.cast(value, like.dtype))
-
-
-def _rivals(network, options, logits, y) -> tf.Tensor:
-    """Returns `[batch, classes]` True for the classes to certify against."""
-    classes = network.num_classes
-    own = tf.one_hot(y, classes, on_value=True, off_value=False)
-    if options.targets is Targets.ALL:
-        return ~own
-    others = tf.where(own, _filled(logits, float("-inf")), logits)
-    runner_up = tf.argmax(others, axis=-1)
-    return tf.one_hot(runner_up, classes, on_value=True, off_value=False)
-
-
-def _reasons(network, forward, y, finite, certified, prediction) -> tf.Tensor:
-    margin = adversary.least_margin(network.logits_of(forward), y)
-    error = bounds.logit_error(network, forward)
-    if network.execution is not None:
-        error += adversary.execution_error(network, forward.values[0], y)
-    wrong = (prediction != y) & (margin < -_SURE * error)
-    # A correct point that could not be certified is tied within rounding,
-    # or one of its bounds overflowed.
-    tied = tf.where(
-        tf.abs(margin) <= _PROVABLE * error,
-        int(Reason.TIED),
-        int(Reason.NON_FINITE),
-    )
-    reason = tf.where(wrong, int(Reason.MISCLASSIFIED), tied)
-    reason = tf.where(certified, int(Reason.CERTIFIED), reason)
-    return tf.where(finite, reason, int(Reason.NON_FINITE))
-
-
-def _search(network, options, x, y, curvatures, certified, start):
-    """Raises the radii of the targets that may decide, best first."""
-
-    def candidates(state):
-        target = tf.argmin(state.radii, axis=-1, output_type=tf.int32)
-        done = tf.gather(state.searched, target, batch_dims=1)
-        done |= tf.reduce_min(state.radii, axis=-1) > options.enough
-        return target, certified & ~done
-
-    def undecided(state):
-        return tf.reduce_any(candidates(state)[1])
-
-    def improve(state):
-        target, pending = candidates(state)
-        rows = tf.where(pending)[:, 0]
-        return [
-            _search_rows(
-                network, options, x, y, curvatures, target, rows, state
-            )
-        ]
-
-    (end,) = tf.while_loop(undecided, improve, [start])
-    return end
-
-
-def _search_rows(network, options, x, y, curvatures, target, rows, state):
-    """Searches the pairs (rows, target[rows]) and enters what was proved."""
-    x0, label = tf.gather(x, rows), tf.gather(y, rows)
-    t = tf.gather(target, rows)
-    a = tf.gather(tf.gather(curvatures, rows), t, batch_dims=1)
-    old = tf.gather(tf.gather(state.radii, rows), t, batch_dims=1)
-    # Beyond the smallest radius already searched nothing more is decided.
-    searched = tf.where(
-        state.searched, state.radii, _filled(state.radii, float("inf"))
-    )
-    smallest = tf.gather(tf.reduce_min(searched, axis=-1), rows)
-    limits = tf.minimum(smallest, _most(network, options)), options.too_little
-    problem = search_problem(network, x0, label, t, a, *limits)
-    found = find_centre(network, problem, options.search)
-    centre = tf.cast(found.centre, x.dtype)
-    proved = tf.maximum(prove(network, x0, centre, label, t, a), old)
-    # The target that decides in the end had the smallest radius when it was
-    # searched, so its centre is the one that stays.
-    decides = tf.where(proved < smallest)[:, 0]
-    where = tf.stack([rows, tf.cast(t, rows.dtype)], axis=-1)
-    spent = tf.cast(found.num_evaluations, x.dtype)
-    return _Progress(
-        tf.tensor_scatter_nd_update(state.radii, where, proved),
-        tf.tensor_scatter_nd_update(
-            state.searched, where, tf.ones_like(t, tf.bool)
-        ),
-        tf.tensor_scatter_nd_update(
-            state.centre,
-            tf.gather(rows, decides)[:, tf.newaxis],
-            tf.gather(found.centre, decides),
-        ),
-        tf.tensor_scatter_nd_add(
-            state.num_evaluations, rows[:, tf.newaxis], spent
-        ),
-    )
-
-
-def _most(network, options) -> tf.Tensor:
-    """Returns the radius in the search of which `enough` is proved."""
-    if network.execution is not None:  # The search does not know its price.
-        return tf.constant(float("inf"), numerics.PROOF_DTYPE)
-    most = options.enough * (1.0 + _SEARCH_ERROR)
-    return tf.constant(most, numerics.PROOF_DTYPE)
-
-
-def _attack(network, options, x, y, target, certified, state) -> tf.Tensor:
-    """Returns distances of adversarial examples of the certified rows."""
-    asked = tf.reduce_min(state.radii, axis=-1) <= options.enough
-    rows = tf.where(certified & asked)[:, 0]
-    x0, label, t = (tf.gather(field, rows) for field in (x, y, target))
-    nothing = tf.zeros_like(x0[:, 0])
-    problem = search_problem(network, x0, label, t, nothing, nothing)
-    point = adversary.approach_boundary(
-        network, problem, tf.gather(state.centre, rows), options.attack_steps
-    )
-    found = adversary.cross_boundary(network, x0, label, point).distance
-    return tf.tensor_scatter_nd_update(
-        _filled(state.radii[:, 0], float("inf")), rows[:, tf.newaxis], found
-    )
-
-
-def search_problem(
-    network, x0, y, t, curvature, enough, too_little=0.0
-) -> Problem:
-    """Returns the problem of a search, in its dtype, from float64 numbers."""
-    dtype = numerics.SEARCH_DTYPE
-    weights, bias = network.pair(y, t, dtype)
-    # A Python number beyond float32 is an error; a tensor, infinity.
-    too_little = tf.constant(too_little, numerics.PROOF_DTYPE)
-    return Problem(
-        tf.cast(x0, dtype),
-        weights,
-        bias,
-        tf.cast(curvature, dtype),
-        tf.cast(enough, dtype),
-        tf.fill(tf.shape(bias), tf.cast(too_little, dtype)),
-    )
+        self._table.values = np.asarray(curvature, np.float64)
+        return self._decide(np.asarray(x, np.float64), np.asarray(y, np.int32))

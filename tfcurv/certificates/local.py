@@ -6,18 +6,26 @@ so the best R is where T(R) = R; it lies between any R and T(R).
 """
 
 from collections.abc import Callable
-import enum
+import dataclasses
 
 import numpy as np
 import tensorflow as tf
 
 from tfcurv import bounds
 from tfcurv import numerics
-from tfcurv.certificates.certifier import EXACTNESS_TOLERANCE
-from tfcurv.certificates.certifier import Certificates
-from tfcurv.certificates.certifier import CertifierOptions
-from tfcurv.certificates.certifier import Reason
-from tfcurv.certificates.certifier import search_problem
+from tfcurv.certificates.contract import Certificates
+from tfcurv.certificates.contract import CertifierOptions
+from tfcurv.certificates.contract import Cost
+from tfcurv.certificates.contract import Curvature as Curvature
+from tfcurv.certificates.contract import Pairs
+from tfcurv.certificates.contract import Raised
+from tfcurv.certificates.contract import Reason
+from tfcurv.certificates.contract import Stage
+from tfcurv.certificates.curvature_table import CurvatureTable
+from tfcurv.certificates.curvature_table import GivenTable
+from tfcurv.certificates.deciding import Standing
+from tfcurv.certificates.deciding import refine
+from tfcurv.certificates.evidence import search_problem
 from tfcurv.certificates.proof import prove
 from tfcurv.certificates.search import SearchOptions
 from tfcurv.certificates.search import find_centre
@@ -33,43 +41,34 @@ _FIRST_STRETCH = 1.25
 _CHUNK = 64
 
 
-class Curvature(enum.Enum):
-    """Where the curvature bounds of a certificate hold."""
+class LocalStage(Stage):
+    """Raises radii by bounds on the curvature around each point.
 
-    #: Everywhere: one bound a pair of classes.
-    GLOBAL = "global"
-    #: In a ball around each image, too.
-    LOCAL = "local"
-    #: In a ball around each image whose global certificate is not exact.
-    AUTO = "auto"
-
-
-class LocalRefiner:
-    """Raises the radii of a batch, never below what they were.
-
-    For each image the class that decides is tried first, until one decides
-    that has been tried. Costs several factorisations of the size of a hidden
-    layer for each image and class, on the host: tens of milliseconds.
+    Costs several factorisations of the size of a hidden layer for each image
+    and class, on the host: tens of milliseconds.
     """
+
+    cost = Cost.FACTORISATIONS
 
     def __init__(
         self,
         network: bounds.Network,
         options: CertifierOptions,
-        curvature: Curvature,
+        table: CurvatureTable | GivenTable,
         on_bound: Callable[[int], None] = lambda count: None,
     ):
         """Prepares; nothing is traced yet.
 
         Args:
             network: The network.
-            options: As the certifier's.
-            curvature: LOCAL or AUTO.
+            options: As the certifier's, with curvature LOCAL or AUTO.
+            table: Bounds on the curvature everywhere.
             on_bound: Called with the number of bounds computed.
         """
+        self.skips_exact = options.curvature is Curvature.AUTO
         self._network = network
         self._options = options
-        self._all = curvature is Curvature.LOCAL
+        self._table = table
         self._on_bound = on_bound
         self._local = bounds.LocalCurvature(network)
         pairs = tf.TensorSpec([None], numerics.PROOF_DTYPE)
@@ -86,61 +85,20 @@ class LocalRefiner:
             autograph=False,
         )
 
-    def __call__(
-        self,
-        x: np.ndarray,
-        y: np.ndarray,
-        curvature: np.ndarray,
-        found: Certificates,
-    ) -> Certificates:
-        """Returns the certificates with the radii raised.
-
-        Args:
-            x: `[batch, dim]` float64 points.
-            y: `[batch]` int32 labels.
-            curvature: `[classes, classes]` proved |m(y, t)|.
-            found: What the certifier gave, as arrays.
-        """
-        radii = found.radii.copy()
-        tried = np.isinf(radii)
-        spent = found.num_evaluations.copy()
-        pending = self._pending(found)
-        while True:
-            target = np.argmin(radii, axis=-1)
-            each = np.arange(len(y))
-            least = radii[each, target]
-            rows = pending & ~tried[each, target]
-            rows = np.flatnonzero(rows & (least < self._options.enough))
-            if not rows.size:
-                break
-            # Beyond a class that was tried nothing is decided.
-            limits = np.where(tried, radii, np.inf).min(axis=-1)
-            limits = np.minimum(limits, found.upper_bound)
-            limits = np.minimum(limits, self._options.enough)
-            for some in np.split(rows, range(_CHUNK, rows.size, _CHUNK)):
-                t = target[some].astype(np.int32)
-                a = curvature[y[some], t]
-                raised = self._raise(
-                    x[some], y[some], t, a, least[some], limits[some]
-                )
-                radii[some, t], evaluations = raised
-                spent[some] += evaluations
-            tried[rows, target[rows]] = True
-        certified = found.reason == Reason.CERTIFIED
-        radius = np.where(certified, radii.min(axis=-1), found.radius)
-        gap = found.upper_bound - radius
-        return found._replace(
-            radius=radius,
-            radii=radii,
-            target=np.where(certified, target, found.target).astype(np.int32),
-            exact=certified & (gap <= EXACTNESS_TOLERANCE * radius),
-            num_evaluations=spent,
-        )
-
-    def _pending(self, found: Certificates) -> np.ndarray:
-        rows = found.reason == Reason.CERTIFIED
-        rows &= found.upper_bound > self._options.too_little
-        return rows if self._all else rows & ~found.exact
+    def __call__(self, pairs: Pairs) -> Raised:
+        """Returns what is proved of these pairs, some rows at a time."""
+        curvature = self._table.values[pairs.y, pairs.t]
+        found = [
+            self._raise(
+                *(column[some] for column in pairs[:3]),
+                curvature[some],
+                # Copies, which are changed.
+                pairs.known[some].copy(),
+                pairs.limit[some],
+            )
+            for some in _chunks(len(pairs.y))
+        ]
+        return Raised(*map(np.concatenate, zip(*found)))
 
     def _raise(self, x, y, t, a, low, high) -> tuple[np.ndarray, np.ndarray]:
         """Returns radii of pairs, at least `low`, and the gradients spent."""
@@ -191,3 +149,69 @@ class LocalRefiner:
 
     def _prove_batch(self, x0, centre, y, t, a):
         return prove(self._network, x0, centre, y, t, a)
+
+
+def _chunks(count: int) -> list[slice]:
+    return [slice(first, first + _CHUNK) for first in range(0, count, _CHUNK)]
+
+
+class LocalRefiner:
+    """Raises the radii of a batch, never below what they were.
+
+    For each image the class that decides is tried first, until one decides
+    that has been tried.
+    """
+
+    def __init__(
+        self,
+        network: bounds.Network,
+        options: CertifierOptions,
+        curvature: Curvature,
+        on_bound: Callable[[int], None] = lambda count: None,
+    ):
+        """Prepares; nothing is traced yet.
+
+        Args:
+            network: The network.
+            options: As the certifier's.
+            curvature: LOCAL or AUTO.
+            on_bound: Called with the number of bounds computed.
+        """
+        self._options = dataclasses.replace(options, curvature=curvature)
+        self._table = GivenTable()
+        self._stage = LocalStage(network, self._options, self._table, on_bound)
+
+    def __call__(
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        curvature: np.ndarray,
+        found: Certificates,
+    ) -> Certificates:
+        """Returns the certificates with the radii raised.
+
+        Args:
+            x: `[batch, dim]` float64 points.
+            y: `[batch]` int32 labels.
+            curvature: `[classes, classes]` proved |m(y, t)|.
+            found: What the certifier gave.
+        """
+        self._table.values = curvature
+        standing = Standing(
+            x=x,
+            y=y,
+            certified=found.reason == Reason.CERTIFIED,
+            radii=found.radii.copy(),
+            upper_bound=found.upper_bound,
+            centre=x,
+            spent=found.num_evaluations.copy(),
+        )
+        refine(standing, self._stage, self._options)
+        certified = standing.certified
+        return found._replace(
+            radius=standing.radius,
+            radii=standing.radii,
+            target=np.where(certified, standing.target, found.target),
+            exact=standing.exact,
+            num_evaluations=standing.spent,
+        )

@@ -7,29 +7,31 @@ radius; then the class with the smallest gets a minorant that a search has
 made for it, until the smallest is one that has been searched.
 """
 
+from collections.abc import Iterator
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
 
 from tfcurv import bounds
 from tfcurv import errors
-from tfcurv import numerics
-from tfcurv.certificates import adversary
 from tfcurv.certificates import relu_linear
 from tfcurv.certificates import relu_search
 from tfcurv.certificates import relu_units
-from tfcurv.certificates.certifier import EXACTNESS_TOLERANCE
-from tfcurv.certificates.certifier import Certificates
-from tfcurv.certificates.certifier import CertifierOptions
-from tfcurv.certificates.certifier import Reason
-from tfcurv.certificates.certifier import Targets
-from tfcurv.certificates.certifier import search_problem
+from tfcurv.certificates.contract import Certificates
+from tfcurv.certificates.contract import CertifierOptions
+from tfcurv.certificates.contract import Cost
+from tfcurv.certificates.contract import Curvature
+from tfcurv.certificates.contract import Method
+from tfcurv.certificates.contract import Pairs
+from tfcurv.certificates.contract import Raised
+from tfcurv.certificates.contract import Stage
+from tfcurv.certificates.contract import Threat
+from tfcurv.certificates.deciding import Decider
 from tfcurv.certificates.safe_ball import safe_ball_radius_bound
 
 #: What a result says of its curvature bounds.
 RELU_CURVATURE = "relu quadratic"
-
-# A margin has the errors of two logits; a proof can need more of them.
-_SURE, _PROVABLE = 2.0, 10.0
 
 # A search may stop this far, relative, beyond what is asked: its numbers are
 # float32, and the proof takes a little.
@@ -164,6 +166,111 @@ class ReluProver:
         )
 
 
+class _SearchStage(Stage):
+    """The search for quadratic minorants."""
+
+    cost = Cost.FACTORISATIONS
+
+    def __init__(self, prover: ReluProver):
+        self._prover = prover
+
+    def __call__(self, pairs: Pairs) -> Raised:
+        radius, centre, steps = self._prover.search(*pairs)
+        return Raised(radius, steps, centre)
+
+
+class QuadraticMethod(Method):
+    """Proves radii by quadratic minorants of two-layer ReLU margins."""
+
+    name = "quadratic"
+    cost = Cost.PASSES
+    grounds = (("ranges of relu", "closed forms, rounded outward"),)
+
+    def __init__(
+        self,
+        network: bounds.Network,
+        options: CertifierOptions = CertifierOptions(),
+        search: relu_search.ReluSearchOptions | None = None,
+    ):
+        """Computes what all points share.
+
+        Args:
+            network: Dense-ReLU-Dense, about exact arithmetic.
+            options: What is asked; without a search, only the linear bounds
+                are used.
+            search: How hard to search. Default: as hard as pays.
+
+        Raises:
+            UnsupportedModelError: The network is not of this form.
+        """
+        super().__init__(network, options)
+        self._prover = ReluProver(network, search)
+        self._stages = []
+        if options.search is not None:
+            self._stages.append(_SearchStage(self._prover))
+
+    @classmethod
+    def refusal(
+        cls, network: bounds.Network, threat: Threat, options: CertifierOptions
+    ) -> str | None:
+        """Returns why not: the threat, the form, or a choice not to be had."""
+        if threat != Threat():
+            return (
+                "Concave quadratics give l2 balls, of all inputs. "
+                f"Received: threat={threat}. Allowed: threat={Threat()}."
+            )
+        try:
+            bounds.check_two_layer_relu(network)
+        except errors.UnsupportedModelError as error:
+            return str(error)
+        scope, rigor = options.curvature.value, network.rigor.value
+        if options.curvature is not Curvature.GLOBAL:
+            return (
+                "Networks with ReLU are bounded by quadratics, everywhere and "
+                "around each image: there is nothing to choose. "
+                f"Received: curvature={scope!r}. Allowed: 'global'."
+            )
+        if rigor != "verified":
+            return (
+                "Networks with ReLU are certified by verified norms alone. "
+                f"Received: rigor={rigor!r}. Allowed: 'verified'."
+            )
+        return None
+
+    @property
+    def curvature(self) -> str:
+        """What a result says of the bounds on the curvature."""
+        return RELU_CURVATURE
+
+    def first_radii(
+        self, x: np.ndarray, y: np.ndarray, rivals: np.ndarray
+    ) -> np.ndarray:
+        """Returns the radii of the linear bounds, zero where not asked for."""
+        radii, each = np.zeros(rivals.shape), np.arange(len(y))
+        # One class after another: memory does not grow with their number.
+        for t in _columns(rivals, y):
+            radii[each, t] = self._prover.linear(x, y, t)
+        return radii
+
+    def stages(self) -> Sequence[Stage]:
+        """Returns the search, as asked."""
+        return self._stages
+
+
+def _columns(rivals: np.ndarray, y: np.ndarray) -> Iterator[np.ndarray]:
+    """Yields the rivals of all rows, one of each at a time.
+
+    A row that has fewer than another ends with classes that are none.
+    """
+    count = rivals.shape[-1]
+    classes = (y[:, np.newaxis] + np.arange(1, count)) % count
+    is_rival = np.take_along_axis(rivals, classes, axis=-1)
+    order = np.argsort(~is_rival, axis=-1, kind="stable")
+    classes = np.take_along_axis(classes, order, axis=-1).astype(np.int32)
+    most = np.max(np.sum(is_rival, axis=-1), initial=0)
+    yield from classes[:, :most].T
+
+
 class ReluCertifier:
     """Certifies batches of points of one two-layer ReLU network."""
 
@@ -185,137 +292,17 @@ class ReluCertifier:
             UnsupportedModelError: The network is not of this form, or has a
                 single logit.
         """
-        if network.num_classes < 2:
-            raise errors.UnsupportedModelError(
-                "A network with a single logit has no second class to certify "
-                f"against. Received: num_classes={network.num_classes}. "
-                "Remedy: Dense(2) in place of Dense(1)."
-            )
-        self._network = network
-        self._options = options
-        self._prover = ReluProver(network, search)
-        points = tf.TensorSpec([None, network.input_dim], numerics.PROOF_DTYPE)
-        classes = tf.TensorSpec([None], tf.int32)
-        self._attack = tf.function(
-            self._attack_batch,
-            input_signature=[points, classes, classes, points],
-            autograph=False,
-        )
+        self._decide = Decider(QuadraticMethod(network, options, search))
 
     def trace(self) -> None:
         """Traces the compiled attack, which the first call does otherwise."""
-        self._attack.get_concrete_function()
+        self._decide.trace()
 
     def __call__(self, x: np.ndarray, y: np.ndarray) -> Certificates:
-        """Certifies the rows of x; the arrays are NumPy's.
+        """Certifies the rows of x.
 
         Args:
             x: `[batch, dim]` float64 points, taken as exact.
             y: `[batch]` int32 labels, in range.
         """
-        finite = np.all(np.isfinite(x), axis=-1)
-        x = np.where(finite[:, np.newaxis], x, 0.0)
-        logits, error = self._logits(x)
-        finite &= np.all(np.isfinite(logits), axis=-1)
-        prediction = np.argmax(logits, axis=-1).astype(np.int32)
-        radii = self._first_radii(x, y, logits)
-        certified = finite & (prediction == y) & np.all(radii > 0.0, axis=-1)
-        upper_bound = np.full(len(y), np.inf)
-        target = np.argmin(radii, axis=-1).astype(np.int32)
-        self._meet(x, y, target, x, certified, upper_bound)
-        centre, spent = x.copy(), np.zeros(len(y))
-        if self._options.search is not None:
-            pending = certified & (upper_bound > self._options.too_little)
-            self._raise(x, y, radii, pending, upper_bound, centre, spent)
-        target = np.argmin(radii, axis=-1).astype(np.int32)
-        self._meet(x, y, target, centre, certified, upper_bound)
-        radius = np.where(certified, np.min(radii, axis=-1), 0.0)
-        reason = _reasons(logits, error, y, prediction, finite, certified)
-        upper_bound[reason == Reason.MISCLASSIFIED] = 0.0
-        with np.errstate(invalid="ignore"):
-            exact = upper_bound - radius <= EXACTNESS_TOLERANCE * radius
-        return Certificates(
-            prediction=np.where(finite, prediction, np.int32(-1)),
-            radius=radius,
-            target=np.where(finite & (prediction != y), prediction, target),
-            upper_bound=upper_bound,
-            exact=certified & exact,
-            reason=reason,
-            num_evaluations=spent,
-            radii=radii,
-        )
-
-    def _logits(self, x) -> tuple[np.ndarray, np.ndarray]:
-        forward = self._network.forward(tf.constant(x))
-        logits = self._network.logits_of(forward).numpy()
-        return logits, bounds.logit_error(self._network, forward).numpy()
-
-    def _first_radii(self, x, y, logits) -> np.ndarray:
-        """Returns `[batch, classes]` radii, infinite for what is left out."""
-        each = np.arange(len(y))
-        radii = np.full(logits.shape, np.inf)
-        if self._options.targets is Targets.RUNNER_UP:
-            others = tf.constant(np.nan_to_num(logits)), tf.constant(y)
-            t = adversary.rival(*others).numpy()
-            radii[each, t] = self._prover.linear(x, y, t)
-            return radii
-        # One class after another: memory does not grow with their number.
-        for shift in range(1, logits.shape[-1]):
-            t = (y + shift) % logits.shape[-1]
-            radii[each, t] = self._prover.linear(x, y, t)
-        return radii
-
-    def _raise(self, x, y, radii, pending, upper_bound, centre, spent) -> None:
-        """Raises the radii of the classes that may decide, best first."""
-        each, enough = np.arange(len(y)), self._options.enough
-        tried = np.isinf(radii)
-        while True:
-            target = np.argmin(radii, axis=-1)
-            least = radii[each, target]
-            rows = np.flatnonzero(
-                pending & ~tried[each, target] & (least <= enough)
-            )
-            if not rows.size:
-                return
-            # Beyond a class that was tried nothing is decided.
-            smallest = np.where(tried, radii, np.inf).min(axis=-1)[rows]
-            limit = np.minimum(smallest, np.minimum(upper_bound[rows], enough))
-            t = target[rows].astype(np.int32)
-            proved, points, steps = self._prover.search(
-                x[rows], y[rows], t, least[rows], limit
-            )
-            radii[rows, t] = np.maximum(least[rows], proved)
-            tried[rows, t] = True
-            spent[rows] += steps
-            decides = proved < smallest
-            centre[rows[decides]] = points[decides]
-
-    def _meet(self, x, y, target, start, certified, upper_bound) -> None:
-        """Lowers the upper bounds to adversarial examples really found."""
-        rows = np.flatnonzero(certified)
-        if rows.size:
-            columns = (x, y, target, start)
-            found = self._attack(*(tf.constant(part[rows]) for part in columns))
-            upper_bound[rows] = np.minimum(upper_bound[rows], found.numpy())
-
-    def _attack_batch(self, x, y, t, start) -> tf.Tensor:
-        network = self._network
-        nothing = tf.zeros_like(x[:, 0])
-        problem = search_problem(network, x, y, t, nothing, nothing)
-        start = tf.cast(start, numerics.SEARCH_DTYPE)
-        point = adversary.approach_boundary(
-            network, problem, start, self._options.attack_steps
-        )
-        return adversary.cross_boundary(network, x, y, point).distance
-
-
-def _reasons(logits, error, y, prediction, finite, certified) -> np.ndarray:
-    margin = adversary.least_margin(tf.constant(logits), tf.constant(y)).numpy()
-    wrong = (prediction != y) & (margin < -_SURE * error)
-    tied = np.abs(margin) <= _PROVABLE * error
-    # A correct point that could not be certified is tied within rounding,
-    # or one of its bounds overflowed.
-    reason = np.where(tied, Reason.TIED, Reason.NON_FINITE)
-    reason = np.where(wrong, Reason.MISCLASSIFIED, reason)
-    reason = np.where(certified, Reason.CERTIFIED, reason)
-    return np.where(finite, reason, Reason.NON_FINITE).astype(np.int32)
+        return self._decide(x, y)

@@ -1,4 +1,7 @@
-"""What certifying a data set gives: numbers, table, curve, folder."""
+"""What certifying a data set gives: its numbers.
+
+Their text and page are in `page`, their files in `storage`.
+"""
 
 from collections.abc import Mapping
 import dataclasses
@@ -8,40 +11,28 @@ import numpy as np
 
 from tfcurv import errors
 from tfcurv import report
+from tfcurv.certificates import page
 from tfcurv.certificates import storage
-from tfcurv.certificates.certifier import Reason
+from tfcurv.certificates.contract import NO_METHOD
+from tfcurv.certificates.contract import Grounds
+from tfcurv.certificates.contract import Reason
+from tfcurv.certificates.contract import Threat
 
-_NO_CERTIFICATE = (
-    "NO CERTIFICATE: only the runner-up class was looked at, as in the "
-    "published tables; another class may be nearer."
+# What results rest on that were saved before they said so.
+_GROUNDS = (
+    (
+        "ranges of s' and s'', or of relu",
+        "closed forms, rounded outward",
+    ),
+    ("kernels of exp, tanh, erf", "tested against 30 digits"),
 )
-_CONTRACT = (
-    "No input strictly nearer (l2) than the certified radius of an image is "
-    "given a class other than its label, by {network}. Certified accuracy is "
-    "a lower bound on the accuracy under the strongest attack, attacked "
-    "accuracy an upper bound."
-)
-_CONDITION = (
-    " All this holds on condition that the layers {layers} compute in "
-    "inference what the caller said of them."
-)
-_NETWORKS = {
-    None: "the real-valued network with the stored weights",
-    "float32": "the real-valued network with the stored weights and by its "
-    "execution in float32: products and sums in any order, no format of "
-    "lower precision",
-}
-_NORMS = {
-    "verified": "verified: a Cholesky factorisation succeeded",
-    "float64": "float64: LAPACK's singular values are trusted",
-}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class CertificationResult:
     """Certificates of the images of a data set, in their order.
 
-    Radii are l2 distances in the units of the model's input. Every array is
+    Radii are distances in the units of the model's input. Every array is
     `[images]` and read-only.
 
     Attributes:
@@ -55,6 +46,8 @@ class CertificationResult:
             infinite where none was found, zero where misclassified.
         exact: Whether radius and upper bound meet.
         reasons: `Reason` of each radius, as integers.
+        methods: Number of the method that has proved the radius, an index of
+            `method_names`; -1 where nothing is proved.
         epsilons: Radii at which the summary is made.
         targets_protocol: "all", or "runner-up", which certifies nothing.
         data_name: Name of the data.
@@ -71,7 +64,12 @@ class CertificationResult:
             factorisation that succeeded, or "float64" by trust in LAPACK.
             Everything else is the same in both; see `proof_rows`.
         curvature: Where the bounds on the curvature hold: "global", "local"
-            or "auto"; see `certify`.
+            or "auto", see `certify`; or how another method bounds it.
+        norm: In which the radii are measured.
+        domain: Interval of the inputs that they are about; None for all.
+        method: Name of the method that was asked for, or "auto".
+        method_names: Names of the methods that were used.
+        grounds: What the proofs rest on beside norms and rounding bounds.
         num_attacks: Evaluations of the network in attacks on the certified
             points, none of which found a counter-example; 0: not attacked.
         decisions_only: Whether the radii are only as good as it takes to
@@ -89,6 +87,7 @@ class CertificationResult:
     exact: np.ndarray
     reasons: np.ndarray
     epsilons: tuple[float, ...]
+    methods: np.ndarray | None = None
     targets_protocol: str = "all"
     data_name: str = ""
     model_name: str = ""
@@ -103,16 +102,28 @@ class CertificationResult:
     num_attacks: int = 0
     decisions_only: bool = False
     assumptions: tuple[str, ...] = ()
+    norm: str = "l2"
+    domain: tuple[float, float] | None = None
+    method: str = "auto"
+    method_names: tuple[str, ...] = ("curvature",)
+    grounds: Grounds = _GROUNDS
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "epsilons", tuple(self.epsilons))
-        object.__setattr__(self, "assumptions", tuple(self.assumptions))
-        if self.guard not in _NETWORKS or self.rigor not in _NORMS:
+        for name in ("epsilons", "assumptions", "method_names"):
+            self._set(name, tuple(getattr(self, name)))
+        self._set("grounds", tuple(map(tuple, self.grounds)))
+        domain = None if self.domain is None else tuple(self.domain)
+        self._set("domain", Threat(norm=self.norm, domain=domain).domain)
+        if self.guard not in page.NETWORKS or self.rigor not in page.NORMS:
             raise ValueError(
                 "Unknown guard or rigor. "
                 f"Received: guard={self.guard!r}, rigor={self.rigor!r}. "
-                f"Allowed: {tuple(_NETWORKS)}, {tuple(_NORMS)}."
+                f"Allowed: {tuple(page.NETWORKS)}, {tuple(page.NORMS)}."
             )
+        if self.methods is None:
+            certified = np.asarray(self.reasons) == Reason.CERTIFIED
+            first = np.where(certified, 0, NO_METHOD)
+            self._set("methods", first.astype(np.int8))
         for name in storage.ARRAYS:
             # A copy, or the caller could still change it.
             array = np.array(getattr(self, name))
@@ -123,7 +134,17 @@ class CertificationResult:
                     f"labels.shape={np.shape(self.labels)}."
                 )
             array.flags.writeable = False
-            object.__setattr__(self, name, array)
+            self._set(name, array)
+        least, most = NO_METHOD, len(self.method_names) - 1
+        if not np.all((self.methods >= least) & (self.methods <= most)):
+            raise ValueError(
+                "A radius was proved by a method that has no name. "
+                f"Received: methods={np.unique(self.methods)}, "
+                f"method_names={self.method_names}."
+            )
+
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
 
     @property
     def num_images(self) -> int:
@@ -149,7 +170,7 @@ class CertificationResult:
         """Returns the share of images whose radius exceeds `epsilon`.
 
         Args:
-            epsilon: l2 radius, in input units.
+            epsilon: Radius, in input units.
         """
         return float(report.certified_accuracy(self.radii, epsilon))
 
@@ -157,7 +178,7 @@ class CertificationResult:
         """Returns the share of images with no known attack within `epsilon`.
 
         Args:
-            epsilon: l2 radius, in input units.
+            epsilon: Radius, in input units.
         """
         return float(report.certified_accuracy(self._survived, epsilon))
 
@@ -191,95 +212,34 @@ class CertificationResult:
         """Returns why image `index` has the radius that it has."""
         return Reason(int(self.reasons[index])).name.lower()
 
+    @property
+    def method_counts(self) -> dict[str, int]:
+        """The number of images by the method that has proved their radius."""
+        counts = {
+            name: int(np.sum(self.methods == number))
+            for number, name in enumerate(self.method_names)
+        }
+        return {name: count for name, count in counts.items() if count}
+
     def accuracy_rows(self) -> list[list[str]]:
         """Returns the rows of the table of accuracies."""
-        return [
-            [
-                report.number(epsilon),
-                report.percent(self.certified_accuracy(epsilon)),
-                report.percent(self.attacked_accuracy(epsilon)),
-            ]
-            for epsilon in self.epsilons
-        ]
+        return page.accuracy_rows(self)
 
     def summary_rows(self) -> list[list[str]]:
         """Returns the rows of the table of everything else."""
-        least = "at least " if self.decisions_only else ""
-        reasons = ", ".join(f"{n} {k}" for k, n in self.reason_counts.items())
-        return [
-            ["images", f"{self.num_images} of {self.data_name}"],
-            ["clean accuracy", report.percent(self.clean_accuracy)],
-            ["mean radius of correct", least + report.number(self.mean_radius)],
-            [
-                "median radius of correct",
-                least + report.number(self.median_radius),
-            ],
-            ["exact radii of correct", report.percent(self.exact_share)],
-            ["reasons", reasons],
-            ["time", f"{self.seconds:.1f} s"],
-            ["gradients an image", report.number(self._cost)],
-            ["certified function", self.guard or "exact arithmetic"],
-            ["norm bounds", self.rigor],
-            ["curvature bounds", self.curvature],
-            ["attacks inside radii", self._attacks],
-            *self._condition_rows,
-        ]
+        return page.summary_rows(self)
 
     def proof_rows(self) -> list[list[str]]:
         """Returns on what each part of the proof rests."""
-        return [
-            ["norms and eigenvalues", _NORMS[self.rigor]],
-            ["margins, gradients, radii", "derived rounding bounds, float64"],
-            [
-                "ranges of s' and s'', or of relu",
-                "closed forms, rounded outward",
-            ],
-            ["kernels of exp, tanh, erf", "tested against 30 digits"],
-            ["holds for", _NETWORKS[self.guard]],
-            *self._condition_rows,
-        ]
-
-    @property
-    def _condition_rows(self) -> list[list[str]]:
-        if not self.assumptions:
-            return []
-        return [["conditional on layers", self._condition]]
-
-    @property
-    def _condition(self) -> str:
-        return ", ".join(self.assumptions)
-
-    @property
-    def _meaning(self) -> str:
-        """What the certificates say."""
-        text = _CONTRACT.format(network=_NETWORKS[self.guard])
-        if self.assumptions:
-            text += _CONDITION.format(layers=self._condition)
-        return text
-
-    @property
-    def _cost(self) -> float:
-        return self.num_evaluations / self.num_images
-
-    @property
-    def _attacks(self) -> str:
-        if not self.num_attacks:
-            return "none tried"
-        return f"{self.num_attacks} evaluations, no counter-example"
+        return page.proof_rows(self)
 
     @property
     def accuracy_headers(self) -> list[str]:
         """The headers of the table of accuracies."""
-        certified = "certified" if self.is_certificate else "runner-up only"
-        return ["epsilon", certified, "attacked"]
+        return page.accuracy_headers(self)
 
     def __str__(self) -> str:
-        tables = [
-            report.format_table(["", self.model_name], self.summary_rows()),
-            report.format_table(self.accuracy_headers, self.accuracy_rows()),
-        ]
-        notes = [] if self.is_certificate else [_NO_CERTIFICATE]
-        return "\n\n".join([*tables, *notes])
+        return page.text(self)
 
     def curve(self, label: str = "") -> report.Curve:
         """Returns what a plot needs.
@@ -308,36 +268,7 @@ class CertificationResult:
 
     def page_sections(self) -> list[report.Section]:
         """Returns the sections of the HTML page."""
-        note = "" if self.is_certificate else _NO_CERTIFICATE
-        details = [
-            ["model sha256", self.model_hash],
-            ["data sha256", self.data_hash],
-            *([f"{k} version", v] for k, v in self.versions.items()),
-        ]
-        return [
-            report.TableSection(
-                heading="Accuracy within a radius",
-                headers=self.accuracy_headers,
-                rows=self.accuracy_rows(),
-                note=note,
-            ),
-            *_figure(self),
-            report.TableSection(
-                heading="Summary", headers=["", ""], rows=self.summary_rows()
-            ),
-            report.TextSection(
-                heading="What this means",
-                paragraphs=[note or self._meaning],
-            ),
-            report.TableSection(
-                heading="What it rests on",
-                headers=["", ""],
-                rows=self.proof_rows(),
-            ),
-            report.TableSection(
-                heading="Provenance", headers=["", ""], rows=details
-            ),
-        ]
+        return page.sections(self)
 
     def save(self, folder: str | pathlib.Path) -> None:
         """Writes result.json, result.npz and report.html into a new folder.
@@ -352,15 +283,7 @@ class CertificationResult:
         """
         with storage.new_folder(folder) as path:
             storage.write_result(path, self)
-            report.write_page(
-                path / "report.html",
-                title=f"Certificates of {self.model_name}",
-                lead=(
-                    f"{self.num_images} images of {self.data_name}, "
-                    "l2 radii in input units."
-                ),
-                sections=self.page_sections(),
-            )
+            page.write(path / "report.html", self)
 
 
 def load_result(folder: str | pathlib.Path) -> CertificationResult:
@@ -384,15 +307,3 @@ def load_result(folder: str | pathlib.Path) -> CertificationResult:
 
 def _summary(fn, values: np.ndarray) -> float:
     return float(fn(values)) if len(values) else float("nan")
-
-
-def _figure(result: CertificationResult) -> list[report.Section]:
-    try:
-        png = report.curves_png([result.curve()], result.epsilons)
-    except ImportError as error:  # The page is worth having without it.
-        return [report.TextSection(heading="Curve", paragraphs=[str(error)])]
-    caption = (
-        "Share of images that are provably right (solid) and that no attack "
-        "has flipped (dashed) within a radius. The truth lies in the band."
-    )
-    return [report.FigureSection(heading="Curve", png=png, caption=caption)]

@@ -27,9 +27,16 @@ ARRAYS = (
     "upper_bounds",
     "exact",
     "reasons",
+    "methods",
 )
 
-_FORMAT = "tfcurv-result-1"
+_FORMAT = "tfcurv-result-2"
+
+# Results of this format say neither threat nor method: there was one threat,
+# and a method for each kind of bounds on the curvature.
+_FORMER_FORMAT = "tfcurv-result-1"
+_FORMER_METHODS = {"relu quadratic": "quadratic"}
+
 _JSON, _NPZ = "result.json", "result.npz"
 
 
@@ -134,11 +141,20 @@ def read_result(folder: pathlib.Path) -> dict[str, Any]:
             f"No result can be read. Received: folder={str(folder)!r} "
             f"({error})."
         ) from error
-    if not isinstance(document, dict) or document.pop("format", 0) != _FORMAT:
+    found = document.pop("format", 0) if isinstance(document, dict) else 0
+    if found not in (_FORMAT, _FORMER_FORMAT):
         raise errors.InvalidResultError(
             "The result is of another format. "
-            f"Received: folder={str(folder)!r}. Allowed: {_FORMAT!r}."
+            f"Received: folder={str(folder)!r}. "
+            f"Allowed: {_FORMER_FORMAT!r}, {_FORMAT!r}."
         )
+    names = ARRAYS
+    if found == _FORMER_FORMAT:
+        names = tuple(name for name in ARRAYS if name != "methods")
+        method = _FORMER_METHODS.get(
+            str(document.get("curvature")), "curvature"
+        )
+        document["method_names"] = [method]
     expected = document.pop("arrays_sha256", None)
     if hashlib.sha256(packed).hexdigest() != expected:
         raise errors.InvalidResultError(
@@ -148,7 +164,7 @@ def read_result(folder: pathlib.Path) -> dict[str, Any]:
     document.pop("summary", None)
     try:
         with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
-            return {**document, **{name: arrays[name] for name in ARRAYS}}
+            return {**document, **{name: arrays[name] for name in names}}
     except (EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise errors.InvalidResultError(
             f"{_NPZ} does not hold the arrays of a result. "

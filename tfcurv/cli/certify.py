@@ -61,6 +61,13 @@ _RIGOR = options.enum_flag(
     "How norms are bounded; 'float64' trusts LAPACK, and is slower.",
     FLAGS,
 )
+_METHOD = options.enum_flag(
+    "method",
+    certificates.AUTO,
+    [certificates.AUTO, *certificates.METHODS],
+    "How to prove; 'auto' takes the first method that can do the model.",
+    FLAGS,
+)
 _CURVATURE = options.enum_flag(
     "curvature",
     "global",
@@ -118,6 +125,7 @@ def run(arguments: Sequence[str]) -> None:
         result = nn.certify(
             nn.read_model(arguments[0], activation=_ACTIVATION.value),
             _DATASET.value,
+            method=_METHOD.value,
             epsilons=epsilons,
             targets=_TARGETS.value,
             guard=_GUARD.value,

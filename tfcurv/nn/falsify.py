@@ -154,12 +154,19 @@ def falsify(
         FalseCertificateError: A counter-example was found, and saved.
         InvalidResultError: Model or data are not those of the result.
         DataError: The data are not to be had.
-        ValueError: The result certifies nothing.
+        ValueError: The result certifies nothing, or against another threat.
     """
     if not result.is_certificate:
         raise ValueError(
             "What certifies nothing cannot be falsified. "
             f"Received: a result of targets={result.targets_protocol!r}."
+        )
+    threat = certificates.Threat(norm=result.norm, domain=result.domain)
+    if threat != certificates.Threat():
+        raise ValueError(
+            "Certified points are attacked in l2 balls of all inputs. "
+            f"Received: a result of threat={threat}. "
+            f"Allowed: threat={certificates.Threat()}."
         )
     subject = read_subject(
         model, guard=result.guard, rigor=result.rigor, assume=assume

@@ -1,0 +1,70 @@
+"""The methods that there are, and the choice among them."""
+
+from tfcurv import bounds
+from tfcurv import errors
+from tfcurv.certificates.certifier import CurvatureMethod
+from tfcurv.certificates.contract import CertifierOptions
+from tfcurv.certificates.contract import Method
+from tfcurv.certificates.contract import Threat
+from tfcurv.certificates.relu import QuadraticMethod
+
+#: What stands for the first method that can do what is asked.
+AUTO = "auto"
+
+#: Every method by its name; of those that can do it, the first is preferred.
+METHODS: dict[str, type[Method]] = {
+    kind.name: kind
+    for kind in (
+        CurvatureMethod,
+        QuadraticMethod,
+    )
+}
+
+
+def check_method(name: str) -> str:
+    """Returns the name of a method, or "auto".
+
+    Raises:
+        ValueError: No method has this name.
+    """
+    allowed = (AUTO, *METHODS)
+    if name not in allowed:
+        raise ValueError(
+            f"Unknown method. Received: method={name!r}. Allowed: {allowed}."
+            + errors.did_you_mean(str(name), allowed)
+        )
+    return name
+
+
+def choose(
+    name: str,
+    network: bounds.Network,
+    threat: Threat = Threat(),
+    options: CertifierOptions = CertifierOptions(),
+) -> Method:
+    """Returns a method for a network, of those that can do what is asked.
+
+    Args:
+        name: Of the method, or "auto" for the first that does not refuse.
+        network: The network.
+        threat: What the radii are to hold against.
+        options: What is asked of the method.
+
+    Raises:
+        UnsupportedModelError: The method refuses, or all do; the message says
+            why each does.
+        ValueError: No method has this name.
+    """
+    kinds = METHODS.values()
+    if check_method(name) != AUTO:
+        kinds = [METHODS[name]]
+    refusals = {}
+    for kind in kinds:
+        refusal = kind.refusal(network, threat, options)
+        if refusal is None:
+            return kind(network, options)
+        refusals[kind.name] = refusal
+    reasons = " ".join(f"{name}: {why}" for name, why in refusals.items())
+    raise errors.UnsupportedModelError(
+        f"No method can certify this. Received: method={name!r}. {reasons}"
+    )
