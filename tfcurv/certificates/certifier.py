@@ -40,6 +40,7 @@ from tfcurv.certificates.evidence import search_problem as search_problem
 from tfcurv.certificates.local import LocalStage
 from tfcurv.certificates.proof import closed_form_radii
 from tfcurv.certificates.proof import prove
+from tfcurv.certificates.search import SearchOptions
 from tfcurv.certificates.search import find_centre
 
 # The float32 search and the float64 proof differ by less than this, relative;
@@ -111,7 +112,8 @@ class CurvatureProofs:
     def _search_batch(self, x, y, t, a, limit) -> Raised:
         network, options = self._network, self._options
         problem = search_problem(network, x, y, t, a, limit, options.too_little)
-        found = find_centre(network, problem, options.search)
+        search = options.search or SearchOptions()
+        found = find_centre(network, problem, search)
         centre = tf.cast(found.centre, x.dtype)
         proved = prove(network, x, centre, y, t, a)
         return Raised(proved, tf.cast(found.num_evaluations, x.dtype), centre)
@@ -158,13 +160,11 @@ class CurvatureMethod(Method):
                 are needed.
         """
         super().__init__(network, options)
-        self._table = table
-        if table is None:
-            self._table = CurvatureTable(
-                network, lambda: self.on_work(_GLOBAL_BOUND, 1)
-            )
+        self._table = table or CurvatureTable(
+            network, lambda: self.on_work(_GLOBAL_BOUND, 1)
+        )
         self._proofs = CurvatureProofs(network, options)
-        self._stages = []
+        self._stages: list[Stage] = []
         if options.search is not None:
             # An execution takes a price that the search does not know.
             is_exact = network.execution is None

@@ -55,7 +55,7 @@ def choose(
             why each does.
         ValueError: No method has this name.
     """
-    kinds = METHODS.values()
+    kinds = list(METHODS.values())
     if check_method(name) != AUTO:
         kinds = [METHODS[name]]
     refusals = {}
