@@ -759,7 +759,7 @@ _CERTIFIER = (
         fault="A method asked for by name used on what it refuses.",
         file="tfcurv/certificates/methods.py",
         old="if refusal is None:",
-        new="if refusal is None or name != AUTO:",
+        new="if refusal is None or not is_auto:",
         tests=("tests/certificates_contract_test.py::ChoiceTest",),
     ),
     Mutant(

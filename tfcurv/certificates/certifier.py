@@ -158,13 +158,11 @@ class CurvatureMethod(Method):
                 are needed.
         """
         super().__init__(network, options)
-        self._table = table
-        if table is None:
-            self._table = CurvatureTable(
-                network, lambda: self.on_work(_GLOBAL_BOUND, 1)
-            )
+        self._table = table or CurvatureTable(
+            network, lambda: self.on_work(_GLOBAL_BOUND, 1)
+        )
         self._proofs = CurvatureProofs(network, options)
-        self._stages = []
+        self._stages: list[Stage] = []
         if options.search is not None:
             # An execution takes a price that the search does not know.
             is_exact = network.execution is None

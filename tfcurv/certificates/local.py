@@ -90,7 +90,9 @@ class LocalStage(Stage):
         curvature = self._table.values[pairs.y, pairs.t]
         found = [
             self._raise(
-                *(column[some] for column in pairs[:3]),
+                pairs.x[some],
+                pairs.y[some],
+                pairs.t[some],
                 curvature[some],
                 # Copies, which are changed.
                 pairs.known[some].copy(),

@@ -55,11 +55,9 @@ def choose(
             why each does.
         ValueError: No method has this name.
     """
-    kinds = METHODS.values()
-    if check_method(name) != AUTO:
-        kinds = [METHODS[name]]
+    is_auto = check_method(name) == AUTO
     refusals = {}
-    for kind in kinds:
+    for kind in METHODS.values() if is_auto else (METHODS[name],):
         refusal = kind.refusal(network, threat, options)
         if refusal is None:
             return kind(network, options)

@@ -112,8 +112,8 @@ class CertificationResult:
         for name in ("epsilons", "assumptions", "method_names"):
             self._set(name, tuple(getattr(self, name)))
         self._set("grounds", tuple(map(tuple, self.grounds)))
-        domain = None if self.domain is None else tuple(self.domain)
-        self._set("domain", Threat(norm=self.norm, domain=domain).domain)
+        threat = Threat(norm=self.norm, domain=self.domain)
+        self._set("domain", threat.domain)
         if self.guard not in page.NETWORKS or self.rigor not in page.NORMS:
             raise ValueError(
                 "Unknown guard or rigor. "
@@ -135,11 +135,12 @@ class CertificationResult:
                 )
             array.flags.writeable = False
             self._set(name, array)
-        least, most = NO_METHOD, len(self.method_names) - 1
-        if not np.all((self.methods >= least) & (self.methods <= most)):
+        numbers = np.unique(np.asarray(self.methods))
+        named = [NO_METHOD, *range(len(self.method_names))]
+        if not set(numbers.tolist()) <= set(named):
             raise ValueError(
                 "A radius was proved by a method that has no name. "
-                f"Received: methods={np.unique(self.methods)}, "
+                f"Received: methods={numbers}, "
                 f"method_names={self.method_names}."
             )
 

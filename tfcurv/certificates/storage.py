@@ -148,7 +148,7 @@ def read_result(folder: pathlib.Path) -> dict[str, Any]:
             f"Received: folder={str(folder)!r}. "
             f"Allowed: {_FORMER_FORMAT!r}, {_FORMAT!r}."
         )
-    names = ARRAYS
+    names: tuple[str, ...] = ARRAYS
     if found == _FORMER_FORMAT:
         names = tuple(name for name in ARRAYS if name != "methods")
         method = _FORMER_METHODS.get(

@@ -9,6 +9,7 @@ import pathlib
 import platform
 import time
 from typing import Any
+from typing import TypeVar
 
 import keras
 import numpy as np
@@ -22,6 +23,8 @@ from tfcurv.nn.falsify import Attacker
 from tfcurv.nn.graph import Assumption
 from tfcurv.nn.job import Job
 from tfcurv.nn.subject import read_subject
+
+_Choice = TypeVar("_Choice", bound=enum.Enum)
 
 #: Radii of the summary where none are asked for.
 DEFAULT_EPSILONS = (0.1, 0.25, 0.5, 1.0)
@@ -187,7 +190,7 @@ def _deciding_alone(options, epsilons):
     )
 
 
-def _check(choices: type[enum.Enum], name: str, value: str) -> enum.Enum:
+def _check(choices: type[_Choice], name: str, value: str) -> _Choice:
     try:
         return choices(value)
     except ValueError as error:

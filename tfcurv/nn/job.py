@@ -96,7 +96,10 @@ class Job:
     def _shard(self, index, first, batch) -> Mapping[str, np.ndarray]:
         """Returns the arrays of one batch, computed at most once."""
         if self._checkpoint is None:
-            return {**self._compute(first, batch), "seconds_before": [0.0]}
+            return {
+                **self._compute(first, batch),
+                "seconds_before": np.zeros(1),
+            }
         one = tfcurv_data.DataFingerprint()
         one.update(batch)
         found = self._checkpoint.load_shard(index, one.hexdigest())
