@@ -205,7 +205,7 @@ class QuadraticMethod(Method):
         """
         super().__init__(network, options)
         self._prover = ReluProver(network, search)
-        self._stages = []
+        self._stages: list[Stage] = []
         if options.search is not None:
             self._stages.append(_SearchStage(self._prover))
 
