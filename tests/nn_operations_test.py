@@ -44,11 +44,11 @@ def _model(operation, shape=_SHAPE, **settings):
 class AffineTest(parameterized.TestCase):
     @parameterized.named_parameters(_AFFINE.items())
     def test_computes_what_numpy_does(self, operation):
-        step = graph.read_graph(_model(operation)).nodes[1:]
+        read = graph.read_graph(_model(operation))
         x = np.random.default_rng(0).normal(size=(5, *_SHAPE))
         value = tf.constant(x.reshape(5, -1))
-        for node in step:
-            if isinstance(node.layer, keras.layers.Layer):
+        for node, layer in zip(read.nodes[1:], read.layers[1:]):
+            if isinstance(layer, keras.layers.Layer):
                 break
             value = node.step.map.apply(value) + node.step.bias
         exact = np.asarray(operation(x)).reshape(5, -1)

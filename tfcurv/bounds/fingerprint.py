@@ -15,9 +15,10 @@ from tfcurv.bounds.activations import ACTIVATIONS
 from tfcurv.bounds.activations import Activation
 from tfcurv.bounds.affine import Affine
 from tfcurv.bounds.blocks import Blocks
+from tfcurv.bounds.kinked import RELU
+from tfcurv.bounds.kinked import PiecewiseLinear
 from tfcurv.bounds.linear_maps import LinearMap
 from tfcurv.bounds.network import Network
-from tfcurv.bounds.relu import RELU
 
 # Changes when the meaning of the digest does.
 _FORMAT = "tfcurv-network-2"
@@ -54,9 +55,8 @@ def fingerprint(network: Network) -> str:
     Raises:
         TypeError: A part is of a type of which nothing is known.
     """
-    digest = _Digest()
     execution = network.execution
-    digest.add(
+    return digest(
         (
             _FORMAT,
             network.affines,
@@ -65,7 +65,23 @@ def fingerprint(network: Network) -> str:
             None if execution is None else execution.stages,
         )
     )
-    return digest.hexdigest()
+
+
+def digest(value: Any) -> str:
+    """Returns the sha256 of nested tuples of what networks are made of.
+
+    Args:
+        value: Maps, activations, arrays, numbers, and tuples of them.
+
+    Returns:
+        64 hex digits.
+
+    Raises:
+        TypeError: A part is of a type of which nothing is known.
+    """
+    found = _Digest()
+    found.add(value)
+    return found.hexdigest()
 
 
 class _Digest:
@@ -123,6 +139,9 @@ class _Digest:
     def _activation(self, fn: Activation) -> None:
         if fn is RELU or fn is ACTIVATIONS.get(fn.name):
             self._note(f"tfcurv's own {fn.name}")
+            return
+        if type(fn) is PiecewiseLinear:
+            self._several((fn.negative_slope, fn.max_value))
             return
         for field in dataclasses.fields(fn):
             value = getattr(fn, field.name)
