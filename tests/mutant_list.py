@@ -923,7 +923,7 @@ _KERAS = (
         name="shortcut_forgotten",
         fault="Of several branches that are added up, one left out.",
         file="tfcurv/bounds/flow.py",
-        old="atom: _sum([v.terms[atom] for v in values if atom in v.terms])",
+        old="atom: summed([v.terms[atom] for v in values if atom in v.terms])",
         new="atom: [v.terms[atom] for v in values if atom in v.terms][-1]",
         tests=("tests/bounds_flow_test.py::SingleUnitTest",),
     ),
@@ -992,8 +992,8 @@ _KERAS = (
         name="agreement_unchecked",
         fault="A model that computes something else than its layers say.",
         file="tfcurv/nn/adapter.py",
-        old="_check_agreement(model, network, found)\n    return",
-        new="return",
+        old="    _check_agreement(model, found)\n    return",
+        new="    return",
         tests=("tests/nn_adapter_test.py::RefusalTest",),
     ),
     Mutant(
@@ -1011,8 +1011,8 @@ _KERAS = (
         name="diverged_weights_accepted",
         fault="NaN among the weights not refused by name.",
         file="tfcurv/nn/adapter.py",
-        old="        *_not_finite(model),\n",
-        new="",
+        old="survey.refuse(refusals.not_finite_weight(model, weight))",
+        new="pass",
         tests=("tests/nn_adapter_test.py::RefusalTest",),
     ),
     Mutant(
@@ -1067,8 +1067,8 @@ _KERAS = (
         name="refused_layer_passed_over",
         fault="A model certified although a layer of it was refused.",
         file="tfcurv/nn/graph.py",
-        old="        if self.refusals:\n            raise",
-        new="        if len(self.refusals) > 1:\n            raise",
+        old="        if self._refusals:\n            found",
+        new="        if len(self._refusals) > 1:\n            found",
         tests=("tests/nn_graph_refusals_test.py::LayerTest",),
     ),
     Mutant(
@@ -1217,6 +1217,60 @@ _TRAINING = (
     ),
 )
 
+_GRAPHS = (
+    Mutant(
+        name="overlaps_forgotten",
+        fault="Max pooling taken for 1-Lipschitz where windows overlap.",
+        file="tfcurv/networks/maximum.py",
+        old="return math.prod(_most_windows(axis) for axis in self.axes)",
+        new="return 1",
+        tests=(
+            "tests/networks_evaluation_test.py::MaxPoolingTest",
+            "tests/certificates_lipschitz_test.py::ConstantsTest",
+        ),
+    ),
+    Mutant(
+        name="steep_slopes_forgotten",
+        fault="Every activation with a kink taken for 1-Lipschitz.",
+        file="tfcurv/certificates/lipschitz.py",
+        old="slope = node.activation.slope_range.magnitude",
+        new="slope = min(1.0, node.activation.slope_range.magnitude)",
+        tests=("tests/certificates_lipschitz_test.py::ConstantsTest",),
+    ),
+    Mutant(
+        name="shortcut_of_logits_forgotten",
+        fault="Constants of pairs of classes without what skips the last map.",
+        file="tfcurv/certificates/lipschitz.py",
+        old="total = numerics.round_up(total + grown, 1)",
+        new="total = numerics.round_up(np.maximum(total, grown), 1)",
+        tests=("tests/certificates_lipschitz_test.py::ConstantsTest",),
+    ),
+    Mutant(
+        name="margins_taken_as_exact",
+        fault="A radius from a margin as computed, without its error.",
+        file="tfcurv/certificates/lipschitz.py",
+        old="left = numerics.round_down(margin - error, 1)",
+        new="left = margin",
+        tests=("tests/certificates_lipschitz_test.py::RadiiTest",),
+    ),
+    Mutant(
+        name="nan_passed_over_by_maxima",
+        fault="An unknown error that a maximum does not see.",
+        file="tfcurv/networks/evaluation.py",
+        old="known = tf.where(tf.math.is_nan(error), _infinite(error), error)",
+        new="known = error",
+        tests=("tests/networks_evaluation_test.py::EvaluationTest",),
+    ),
+    Mutant(
+        name="rounded_slope_taken_as_written",
+        fault="A slope of 0.3 where the kernel that runs has it in float32.",
+        file="tfcurv/nn/activation_layers.py",
+        old='"leaky_relu", np.float32(negative_slope), None',
+        new='"leaky_relu", np.float64(negative_slope), None',
+        tests=("tests/nn_kinks_test.py::ReadingTest",),
+    ),
+)
+
 _PROGRAMS = (
     Mutant(
         name="backup_deleted_before_saving",
@@ -1298,6 +1352,7 @@ MUTANTS = (
     *_CURVATURE,
     *_LOCAL,
     *_NETWORK,
+    *_GRAPHS,
     *_EXECUTION,
     *_SAFE_BALL,
     *_CERTIFIER,

@@ -150,16 +150,18 @@ def relu_with(
         )
     if negative_slope and max_value is None:
         return leaky(negative_slope)
-    kind = np.dtype(dtype).type
-    return _piecewise_linear("relu", kind(negative_slope), max_value, kind)
+    # A slope that meets no kernel is rounded to the dtype.
+    slope = np.dtype(dtype).type(negative_slope)
+    return _piecewise_linear("relu", slope, max_value)
 
 
-def _piecewise_linear(name, slope, max_value, kind=np.float32):
+def _piecewise_linear(name: str, slope: np.floating, max_value: float | None):
     if max_value is None and not slope:
         return bounds.RELU
     if max_value == 6 and not slope:
         return bounds.RELU6
-    top = math.inf if max_value is None else float(kind(max_value))
+    # Keras casts it, and TensorFlow casts a Python number through float32.
+    top = math.inf if max_value is None else float(np.float32(max_value))
     return bounds.piecewise_linear(
         name, negative_slope=float(slope), max_value=top
     )
