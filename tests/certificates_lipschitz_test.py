@@ -142,6 +142,20 @@ class ConstantsTest(parameterized.TestCase):
         self.assertAlmostEqual(slope, expected)
         self.assertAlmostEqual(proved, expected)
 
+    def test_of_a_shortcut_to_the_logits_are_attained(self):
+        # z_0 - z_1 = x + 3 relu(x), whose slope is 4 beyond zero.
+        build = random_graphs.Builder((1,))
+        once = build.linear(0, bounds.Dense(kernel=np.array([[1.0, 0.0]])))
+        bent = build.activate(0, bounds.RELU)
+        thrice = build.linear(bent, bounds.Dense(kernel=np.array([[3.0, 0.0]])))
+        build.add(once, thrice)
+        graph = build.graph()
+        slope = _jacobians(graph, np.ones((1, 1)))[0]
+        proved = certificates.LipschitzBounds(graph).pair_constants[0, 1]
+        self.assertEqual(slope[0, 0] - slope[1, 0], 4.0)
+        self.assertGreaterEqual(proved, 4.0)
+        self.assertLess(proved, 4.0 + 1e-12)
+
     def test_of_a_join_is_the_root_of_squares(self):
         build = random_graphs.Builder((3,))
         value = build.join(0, 0, 0, 0)

@@ -37,8 +37,11 @@ _PLAIN = (type(None), bool, int, float, str, bytes, enum.Enum, np.generic)
 _MAX_DEPTH = 12
 
 
+@functools.singledispatch
 def fingerprint(network: Network) -> str:
     """Returns the sha256 of what decides a network's certificates.
+
+    Networks of other kinds than a chain register their own.
 
     Maps with all that they are made of, biases, error terms, activations,
     rigor, and how float32 executes it. tfcurv's own activations count by name;

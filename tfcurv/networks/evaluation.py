@@ -89,17 +89,29 @@ def enclosed_logits(
     Returns:
         `[batch, classes]` float64 logits and errors.
     """
-    u = roundoff or numerics.unit_roundoff(numerics.PROOF_DTYPE)
-    found = [Enclosure(x, tf.zeros_like(x))]
     # On an accelerator, TensorFlow may sum in ways that are not bounded.
     with tf.device("CPU:0"):
-        for node in graph.nodes[1:]:
-            sources = [found[source] for source in node.sources]
-            value = _value(graph, node, [each.value for each in sources])
-            error = _error(graph, node, sources, value, u)
-            error = _INFLATION * error + _UNDERFLOW
-            found.append(Enclosure(value, error))
-    return found[-1]
+        values = values_of(graph, x)
+        return Enclosure(values[-1], logit_errors(graph, values, roundoff))
+
+
+def logit_errors(
+    graph: Graph, values: Sequence[tf.Tensor], roundoff: float | None = None
+) -> tf.Tensor:
+    """Bounds the error of each logit, `[batch, classes]` float64.
+
+    Args:
+        graph: The graph.
+        values: What `values_of` gave in float64, on a CPU.
+        roundoff: See `enclosed_logits`.
+    """
+    u = roundoff or numerics.unit_roundoff(numerics.PROOF_DTYPE)
+    found = [Enclosure(values[0], tf.zeros_like(values[0]))]
+    for node, value in zip(graph.nodes[1:], values[1:]):
+        sources = [found[source] for source in node.sources]
+        error = _error(graph, node, sources, u)
+        found.append(Enclosure(value, _INFLATION * error + _UNDERFLOW))
+    return found[-1].error
 
 
 def _value(graph: Graph, node: Node, sources: Sequence[tf.Tensor]):
@@ -125,7 +137,7 @@ def _joined(graph: Graph, node: Node, sources) -> tf.Tensor:
     return tf.reshape(tf.concat(samples, node.axis + 1), [-1, node.size])
 
 
-def _error(graph, node, sources: Sequence[Enclosure], value, u) -> tf.Tensor:
+def _error(graph, node, sources: Sequence[Enclosure], u) -> tf.Tensor:
     errors = [each.error for each in sources]
     if node.kind is Kind.LINEAR:
         return _linear_error(node, *sources, u)

@@ -91,14 +91,41 @@ class MaxPooling:
             `[batch, outputs]` of the same dtype, of which no element has
             been rounded.
         """
-        height, width, channels = (1, *self.input_shape)[-3:]
         found = tf.nn.max_pool2d(
-            tf.reshape(rows, [-1, height, width, channels]),
+            tf.reshape(rows, _as_images(self.input_shape)),
             (1, *self.pool_size)[-2:],
             (1, *self.strides)[-2:],
             self.padding.upper(),
         )
         return tf.reshape(found, [-1, self.outputs])
+
+    def pull_back(
+        self, rows: tf.Tensor, maxima: tf.Tensor, v: tf.Tensor
+    ) -> tf.Tensor:
+        """Returns the gradient of v . maxima, at one member of a tie.
+
+        Args:
+            rows: `[batch, inputs]` what `apply` was given.
+            maxima: `[batch, outputs]` what it gave.
+            v: `[batch, outputs]`.
+
+        Returns:
+            `[batch, inputs]`.
+        """
+        found = tf.raw_ops.MaxPoolGrad(
+            orig_input=tf.reshape(rows, _as_images(self.input_shape)),
+            orig_output=tf.reshape(maxima, _as_images(self.output_shape)),
+            grad=tf.reshape(v, _as_images(self.output_shape)),
+            ksize=[1, *(1, *self.pool_size)[-2:], 1],
+            strides=[1, *(1, *self.strides)[-2:], 1],
+            padding=self.padding.upper(),
+        )
+        return tf.reshape(found, [-1, math.prod(self.input_shape)])
+
+
+def _as_images(shape: tuple[int, ...]) -> list[int]:
+    """Returns the shape of a batch, with one axis of places made two."""
+    return [-1, *(1, *shape)[-3:]]
 
 
 def _most_windows(axis: Axis) -> int:
