@@ -14,9 +14,9 @@ import time
 from absl import flags
 import estimates
 import measurements
-import networks
 import paper
 import results_page
+import trained
 
 from tfcurv import data
 from tfcurv import report
@@ -181,7 +181,7 @@ class Plan:
         self._known = results_page.read_runs(_SHIPPED)
         needed = dict.fromkeys((job.recipe, job.seed) for job in jobs)
         self._untrained = [
-            each for each in needed if not networks.is_trained(*each, folder)
+            each for each in needed if not trained.is_trained(*each, folder)
         ]
         self._count = len(self._untrained)
         self._jobs = list(jobs)
@@ -242,7 +242,7 @@ def _do(job: Job, plan: Plan) -> None:
     """Measures what a row lacks, and keeps each part as it is done."""
     verbose = 0 if _QUIET.value else 1
     _say(plan.training_text(job))
-    model, facts = networks.load_or_train(
+    model, facts = trained.load_or_train(
         job.recipe,
         job.seed,
         pathlib.Path(_NETWORKS.value),

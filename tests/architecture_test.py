@@ -22,6 +22,7 @@ FLOORS = (
     ),
     ("tfcurv.solvers", "tfcurv.report", "tfcurv.data"),
     ("tfcurv.bounds",),
+    ("tfcurv.networks",),
     ("tfcurv.certificates",),
     ("tfcurv.nn",),
     ("tfcurv.training",),

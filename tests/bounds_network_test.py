@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 import math
+from unittest import mock
 
 from absl.testing import absltest
 from absl.testing import parameterized
@@ -41,6 +42,25 @@ def _exact(array) -> np.ndarray:
 
 def _squared_size(array) -> Fraction:
     return sum((x * x for x in array.flat), Fraction(0))
+
+
+class NormsTest(absltest.TestCase):
+    def test_are_proved_for_those_who_ask(self):
+        kernels = np.ones((2, 3)), np.ones((3, 2))
+        dense = [bounds.Dense(kernel=kernel) for kernel in kernels]
+        network = bounds.Network(
+            [bounds.Affine(linear=d, bias=np.zeros(d.outputs)) for d in dense],
+            [bounds.activation("tanh")],
+        )
+        x = tf.ones([1, 2], tf.float64)
+        with mock.patch.object(
+            bounds.Dense, "norm_upper_bound", side_effect=[7.0, 8.0]
+        ) as norm:
+            network.evaluate(x, *network.pair([0], [1], tf.float64))
+            norm.assert_not_called()
+            self.assertLess(abs(network.norms[0] - 7.0), 1e-12)
+            self.assertLess(abs(network.norms[1] - 8.0), 1e-12)
+            self.assertEqual(norm.call_count, 2)
 
 
 class EvaluationTest(parameterized.TestCase):

@@ -25,10 +25,10 @@ _EXAMPLES = pathlib.Path(__file__).parent.parent / "examples"
 sys.path.insert(0, os.fspath(_EXAMPLES))
 
 import measurements  # noqa: E402
-import networks  # noqa: E402
 import paper  # noqa: E402
 import reproduce  # noqa: E402
 import results_page  # noqa: E402
+import trained  # noqa: E402
 
 _EPSILON = 0.3
 _IMAGES = 200
@@ -208,7 +208,7 @@ class PlanTest(absltest.TestCase):
         out, err = io.StringIO(), io.StringIO()
         flags = (f"--networks={self.folder}", *flags)
         with (
-            mock.patch.object(networks, "load_or_train") as train,
+            mock.patch.object(trained, "load_or_train") as train,
             mock.patch.object(data, "load_split"),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
@@ -344,7 +344,7 @@ class NetworksTest(absltest.TestCase):
     def test_networks_do_not_share_their_folders(self):
         folder = pathlib.Path(self.create_tempdir().full_path)
         found = {
-            networks.home(name, seed, folder)
+            trained.home(name, seed, folder)
             for name in ("crt0.01", "crt0.02")
             for seed in (0, 1)
         }
@@ -356,11 +356,11 @@ class NetworksTest(absltest.TestCase):
             dataset="digits", width=8, epochs=1, epsilon=0.0
         )
         with mock.patch.object(training, "recipe", return_value=small):
-            self.assertFalse(networks.is_trained("small", 0, folder))
-            first, facts = networks.load_or_train("small", 0, folder, None, 0)
+            self.assertFalse(trained.is_trained("small", 0, folder))
+            first, facts = trained.load_or_train("small", 0, folder, None, 0)
             with mock.patch.object(keras.Model, "fit") as fit:
-                second, again = networks.load_or_train("small", 0, folder)
-            self.assertTrue(networks.is_trained("small", 0, folder))
+                second, again = trained.load_or_train("small", 0, folder)
+            self.assertTrue(trained.is_trained("small", 0, folder))
         fit.assert_not_called()
         self.assertEqual(facts, again)
         self.assertEqual(facts["config"]["width"], 8)

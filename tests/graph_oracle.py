@@ -37,6 +37,8 @@ def evaluate(read, x):
             value = node.step.map.apply(*sources) + node.step.bias
         elif node.kind is _Kind.ACTIVATION:
             value = node.activation.value(*sources)
+        elif node.kind is _Kind.MAXIMUM:
+            value = node.windows.apply(*sources)
         elif node.kind is _Kind.ADD:
             value = tf.add_n(sources)
         else:

@@ -14,12 +14,14 @@ from mutant import Mutant as Mutant
 import mutants_bounds
 import mutants_certificates
 import mutants_ground
+import mutants_networks
 import mutants_nn
 import mutants_programs
 
 # Ground floor first.
 MUTANTS = (
     *mutants_ground.MUTANTS,
+    *mutants_networks.MUTANTS,
     *mutants_bounds.MUTANTS,
     *mutants_certificates.MUTANTS,
     *mutants_nn.MUTANTS,

@@ -376,7 +376,7 @@ MUTANTS = (
         name="shortcut_forgotten",
         fault="Of several branches that are added up, one left out.",
         file="tfcurv/bounds/flow.py",
-        old="atom: _sum([v.terms[atom] for v in values if atom in v.terms])",
+        old="atom: summed([v.terms[atom] for v in values if atom in v.terms])",
         new="atom: [v.terms[atom] for v in values if atom in v.terms][-1]",
         tests=("tests/bounds_flow_test.py::SingleUnitTest",),
     ),

@@ -367,4 +367,28 @@ MUTANTS = (
         new="if refusal is None or name != AUTO:",
         tests=("tests/certificates_contract_test.py::ChoiceTest",),
     ),
+    Mutant(
+        name="steep_slopes_forgotten",
+        fault="Every activation with a kink taken for 1-Lipschitz.",
+        file="tfcurv/certificates/lipschitz.py",
+        old="slope = node.activation.slope_range.magnitude",
+        new="slope = min(1.0, node.activation.slope_range.magnitude)",
+        tests=("tests/certificates_lipschitz_test.py::ConstantsTest",),
+    ),
+    Mutant(
+        name="shortcut_of_logits_forgotten",
+        fault="Constants of pairs of classes without what skips the last map.",
+        file="tfcurv/certificates/lipschitz.py",
+        old="total = numerics.round_up(total + grown, 1)",
+        new="total = numerics.round_up(np.maximum(total, grown), 1)",
+        tests=("tests/certificates_lipschitz_test.py::ConstantsTest",),
+    ),
+    Mutant(
+        name="margins_taken_as_exact",
+        fault="A radius from a margin as computed, without its error.",
+        file="tfcurv/certificates/lipschitz.py",
+        old="left = numerics.round_down(margin - error, 1)",
+        new="left = margin",
+        tests=("tests/certificates_lipschitz_test.py::RadiiTest",),
+    ),
 )

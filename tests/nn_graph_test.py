@@ -192,7 +192,7 @@ class NodesTest(parameterized.TestCase):
     def test_passes_over(self, layer):
         model = oracle.sequential(layer(), _L.Dense(3), last := _L.Dense(3))
         self.assertEqual(oracle.names(model), ["linear", "linear"])
-        self.assertIs(graph.read_graph(model).nodes[-1].layer, last)
+        self.assertIs(graph.read_graph(model).layers[-1], last)
 
     @parameterized.named_parameters(
         ("flip", _L.RandomFlip),
@@ -221,24 +221,25 @@ class NodesTest(parameterized.TestCase):
             _L.Dense(3),
             shape=(5, 4),
         )
-        first, linear, activation, *_ = graph.read_graph(model).nodes
-        self.assertEqual(first[1:4], (_Kind.INPUT, (), (5, 4)))
-        self.assertEqual(linear[:4], (layer, _Kind.LINEAR, (0,), (3, 2)))
-        self.assertEqual(
-            activation[:4], (layer, _Kind.ACTIVATION, (1,), (3, 2))
-        )
+        read = graph.read_graph(model)
+        first, linear, activation, *_ = read.nodes
+        self.assertEqual(first[:3], (_Kind.INPUT, (), (5, 4)))
+        self.assertEqual(linear[:3], (_Kind.LINEAR, (0,), (3, 2)))
+        self.assertEqual(activation[:3], (_Kind.ACTIVATION, (1,), (3, 2)))
+        self.assertEqual(read.layers[:3], (model, layer, layer))
         self.assertIs(activation.activation, bounds.activation("tanh"))
 
     def test_name_the_layers_that_join(self):
         x = keras.Input((3, 4))
         add, join = _L.Add(), _L.Concatenate(axis=1)
         outputs = _L.Dense(3)(_L.Flatten()(join([add([x, x]), x])))
-        nodes = graph.read_graph(keras.Model(x, outputs)).nodes
-        self.assertEqual(nodes[1][:4], (add, _Kind.ADD, (0, 0), (3, 4)))
-        self.assertEqual(
-            nodes[2][:4], (join, _Kind.CONCATENATE, (1, 0), (6, 4))
-        )
-        self.assertEqual(nodes[2].axis, 0)
+        read = graph.read_graph(keras.Model(x, outputs))
+        _, added, joined, *_ = read.nodes
+        self.assertEqual(added[:3], (_Kind.ADD, (0, 0), (3, 4)))
+        self.assertEqual(joined[:3], (_Kind.CONCATENATE, (1, 0), (6, 4)))
+        self.assertEqual(joined.axis, 0)
+        self.assertEqual(read.layers[1:3], (add, join))
+        self.assertEqual(joined.name, join.name)
 
     def test_of_an_activation_layer_that_is_one_of_the_known(self):
         model = oracle.sequential(_L.Dense(4), _L.ELU(), _L.Dense(3))
@@ -258,7 +259,7 @@ class NodesTest(parameterized.TestCase):
         ):
             graph.read_graph(model)
         self.assertEqual(
-            oracle.names(model, with_relu=True), ["linear", "relu", "linear"]
+            oracle.names(model, with_kinks=True), ["linear", "relu", "linear"]
         )
 
     def test_are_read_from_a_layer_without_an_activation(self):
@@ -280,8 +281,8 @@ class NodesTest(parameterized.TestCase):
         model = oracle.sequential(
             shared, oracle.sequential(shared), _L.Dense(3)
         )
-        nodes = graph.read_graph(model).nodes
-        self.assertIs(nodes[1].layer, nodes[3].layer)
+        _, first, _, second, *_ = graph.read_graph(model).layers
+        self.assertIs(first, second)
 
     def test_of_dropout_that_is_forced_are_those_of_inference(self):
         x = keras.Input((4,))

@@ -62,7 +62,7 @@ class AssumptionTest(parameterized.TestCase):
         else:
             read = oracle.assert_agrees(model, assume=assume)
         self.assertEqual(read.assumptions, ("odd",))
-        self.assertIs(read.nodes[3].layer, odd)
+        self.assertIs(read.layers[3], odd)
 
     def test_may_give_a_bias_and_an_operator(self):
         linear = bounds.Identity(input_shape=(2, 2), output_shape=(4,))

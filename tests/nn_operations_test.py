@@ -44,11 +44,11 @@ def _model(operation, shape=_SHAPE, **settings):
 class AffineTest(parameterized.TestCase):
     @parameterized.named_parameters(_AFFINE.items())
     def test_computes_what_numpy_does(self, operation):
-        step = graph.read_graph(_model(operation)).nodes[1:]
+        read = graph.read_graph(_model(operation))
         x = np.random.default_rng(0).normal(size=(5, *_SHAPE))
         value = tf.constant(x.reshape(5, -1))
-        for node in step:
-            if isinstance(node.layer, keras.layers.Layer):
+        for node, layer in zip(read.nodes[1:], read.layers[1:]):
+            if isinstance(layer, keras.layers.Layer):
                 break
             value = node.step.map.apply(value) + node.step.bias
         exact = np.asarray(operation(x)).reshape(5, -1)
@@ -226,14 +226,19 @@ class FunctionTest(parameterized.TestCase):
         (keras.ops.elu, "elu"),
         (keras.ops.relu, "relu"),
         (keras.activations.relu, "relu"),
+        (lambda x: keras.activations.relu(x, 0.1), "leaky_relu"),
+        (lambda x: keras.activations.relu(x, max_value=6.0), "relu6"),
+        (lambda x: keras.activations.relu(x, 0.5, 0.7), "relu"),
+        (keras.ops.relu6, "relu6"),
+        (lambda x: keras.activations.leaky_relu(x, 1.5), "leaky_relu"),
     )
     def test_may_be_an_operation(self, operation, name):
         x = keras.Input((4,))
         model = keras.Model(x, _L.Dense(2)(operation(_L.Dense(4)(x))))
         self.assertEqual(
-            oracle.names(model, with_relu=True), ["linear", name, "linear"]
+            oracle.names(model, with_kinks=True), ["linear", name, "linear"]
         )
-        oracle.assert_agrees(model, 1e-5, with_relu=True)
+        oracle.assert_agrees(model, 1e-5, with_kinks=True)
 
     def test_reading_names_no_operation_of_its_own(self):
         def name(number):
@@ -247,10 +252,9 @@ class FunctionTest(parameterized.TestCase):
     @parameterized.parameters(
         (keras.ops.gelu, "approximate=True"),
         (lambda x: keras.activations.elu(x, 0.5), "alpha=0.5"),
-        (lambda x: keras.activations.relu(x, 0.1), "negative_slope=0.1"),
-        (lambda x: keras.activations.relu(x, max_value=6.0), "max_value"),
+        (lambda x: keras.activations.relu(x, threshold=0.5), "jumps"),
         (keras.ops.softmax, "divides by a sum"),
-        (keras.ops.relu6, "kinks"),
+        (keras.ops.hard_tanh, "kinks"),
     )
     def test_with_other_settings_is_another(self, operation, why):
         x = keras.Input((4,))

@@ -157,12 +157,13 @@ def _parts(node, nodes, rows):
 
 def _theorem4(model, y, t):
     """Theorem 4 by its formula, with the matrices of all layers."""
-    nodes = graph.read_graph(model).nodes
+    read = graph.read_graph(model)
+    nodes = read.nodes
     radii, matrices = [], {}
     for index, node in enumerate(nodes):
         if node.kind is graph.Kind.LINEAR:
             shape = nodes[node.sources[0]].shape
-            matrices[index] = _matrix(node.layer, shape)
+            matrices[index] = _matrix(read.layers[index], shape)
         before = [radii[source] for source in node.sources]
         radii.append(_radius(node, before, matrices.get(index)))
     # Slopes that are known with their sign, and bounds on the others.

@@ -10,6 +10,8 @@ from tfcurv.bounds.blocks import Blocks as Blocks
 from tfcurv.bounds.combined_maps import Composition as Composition
 from tfcurv.bounds.combined_maps import Stack as Stack
 from tfcurv.bounds.combined_maps import Sum as Sum
+from tfcurv.bounds.combined_maps import composed as composed
+from tfcurv.bounds.combined_maps import summed as summed
 from tfcurv.bounds.convolution import Convolution as Convolution
 from tfcurv.bounds.convolution import Padding as Padding
 from tfcurv.bounds.curvature import CurvatureBounder as CurvatureBounder
@@ -26,10 +28,15 @@ from tfcurv.bounds.elementary_maps import Diagonal as Diagonal
 from tfcurv.bounds.elementary_maps import Selection as Selection
 from tfcurv.bounds.execution import Execution as Execution
 from tfcurv.bounds.execution import Scaling as Scaling
+from tfcurv.bounds.fingerprint import digest as digest
 from tfcurv.bounds.fingerprint import fingerprint as fingerprint
 from tfcurv.bounds.flow import Flow as Flow
 from tfcurv.bounds.flow import Value as Value
 from tfcurv.bounds.hessian import hessian as hessian
+from tfcurv.bounds.kinked import RELU as RELU
+from tfcurv.bounds.kinked import RELU6 as RELU6
+from tfcurv.bounds.kinked import PiecewiseLinear as PiecewiseLinear
+from tfcurv.bounds.kinked import piecewise_linear as piecewise_linear
 from tfcurv.bounds.linear_maps import Identity as Identity
 from tfcurv.bounds.linear_maps import LinearMap as LinearMap
 from tfcurv.bounds.local import Ball as Ball
@@ -46,7 +53,6 @@ from tfcurv.bounds.penalty import TrainedMap as TrainedMap
 from tfcurv.bounds.penalty import TrainedStep as TrainedStep
 from tfcurv.bounds.penalty import theorem4_estimate as theorem4_estimate
 from tfcurv.bounds.pooling import AveragePooling as AveragePooling
-from tfcurv.bounds.relu import RELU as RELU
 from tfcurv.bounds.relu import Minorant as Minorant
 from tfcurv.bounds.relu import Quadratics as Quadratics
 from tfcurv.bounds.relu import ReluBounder as ReluBounder

@@ -12,6 +12,7 @@ from tfcurv import numerics
 from tfcurv import solvers
 from tfcurv.bounds import operator_norms
 from tfcurv.bounds.folding import folded
+from tfcurv.bounds.linear_maps import Identity
 from tfcurv.bounds.linear_maps import LinearMap
 
 # Up to this many weights a combined map may be written down for its columns.
@@ -310,3 +311,32 @@ def _sharpened(combined: LinearMap, bound: np.ndarray) -> np.ndarray:
         return bound
     columns = operator_norms.column_norms_upper_bound(combined)
     return np.minimum(bound, columns)
+
+
+def composed(first: LinearMap, second: LinearMap) -> LinearMap:
+    """Returns the composition of two maps, without what does nothing."""
+    if type(first) is Identity:
+        return second
+    if type(second) is Identity:
+        return first
+    return Composition(maps=(first, second))
+
+
+def summed(maps: Sequence[LinearMap]) -> LinearMap:
+    """Returns the sum of maps of flattened samples; of one, the map itself."""
+    if len(maps) == 1:
+        return maps[0]
+    return Sum(maps=tuple(map(flat, maps)))
+
+
+def flat(linear: LinearMap) -> LinearMap:
+    """Returns the map with its samples' shapes forgotten."""
+    before, after = (linear.inputs,), (linear.outputs,)
+    maps = [linear]
+    if linear.input_shape != before:
+        shape = linear.input_shape
+        maps.insert(0, Identity(input_shape=before, output_shape=shape))
+    if linear.output_shape != after:
+        shape = linear.output_shape
+        maps.append(Identity(input_shape=shape, output_shape=after))
+    return linear if len(maps) == 1 else Composition(maps=tuple(maps))

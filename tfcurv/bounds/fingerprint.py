@@ -15,9 +15,9 @@ from tfcurv.bounds.activations import ACTIVATIONS
 from tfcurv.bounds.activations import Activation
 from tfcurv.bounds.affine import Affine
 from tfcurv.bounds.blocks import Blocks
+from tfcurv.bounds.kinked import RELU
+from tfcurv.bounds.kinked import PiecewiseLinear
 from tfcurv.bounds.linear_maps import LinearMap
-from tfcurv.bounds.network import Network
-from tfcurv.bounds.relu import RELU
 
 # Changes when the meaning of the digest does.
 _FORMAT = "tfcurv-network-2"
@@ -36,8 +36,11 @@ _PLAIN = (type(None), bool, int, float, str, bytes, enum.Enum, np.generic)
 _MAX_DEPTH = 12
 
 
-def fingerprint(network: Network) -> str:
+@functools.singledispatch
+def fingerprint(network: Any) -> str:
     """Returns the sha256 of what decides a network's certificates.
+
+    Networks of other kinds than a chain register their own.
 
     Maps with all that they are made of, biases, error terms, activations,
     rigor, and how float32 executes it. tfcurv's own activations count by name;
@@ -54,9 +57,8 @@ def fingerprint(network: Network) -> str:
     Raises:
         TypeError: A part is of a type of which nothing is known.
     """
-    digest = _Digest()
     execution = network.execution
-    digest.add(
+    return digest(
         (
             _FORMAT,
             network.affines,
@@ -65,7 +67,23 @@ def fingerprint(network: Network) -> str:
             None if execution is None else execution.stages,
         )
     )
-    return digest.hexdigest()
+
+
+def digest(value: Any) -> str:
+    """Returns the sha256 of nested tuples of what networks are made of.
+
+    Args:
+        value: Maps, activations, arrays, numbers, and tuples of them.
+
+    Returns:
+        64 hex digits.
+
+    Raises:
+        TypeError: A part is of a type of which nothing is known.
+    """
+    found = _Digest()
+    found.add(value)
+    return found.hexdigest()
 
 
 class _Digest:
@@ -123,6 +141,9 @@ class _Digest:
     def _activation(self, fn: Activation) -> None:
         if fn is RELU or fn is ACTIVATIONS.get(fn.name):
             self._note(f"tfcurv's own {fn.name}")
+            return
+        if type(fn) is PiecewiseLinear:
+            self._several((fn.negative_slope, fn.max_value))
             return
         for field in dataclasses.fields(fn):
             value = getattr(fn, field.name)

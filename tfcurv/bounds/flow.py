@@ -25,6 +25,9 @@ from tfcurv.bounds.blocks import Blocks
 from tfcurv.bounds.combined_maps import Composition
 from tfcurv.bounds.combined_maps import Stack
 from tfcurv.bounds.combined_maps import Sum
+from tfcurv.bounds.combined_maps import composed
+from tfcurv.bounds.combined_maps import flat
+from tfcurv.bounds.combined_maps import summed
 from tfcurv.bounds.convolution import Convolution
 from tfcurv.bounds.elementary_maps import Selection
 from tfcurv.bounds.execution import Execution
@@ -114,7 +117,7 @@ class Flow:
             roundings: The exact weights lie within gamma_roundings |K| of K.
             bias_error: Bounds the distance of the exact bias, in l2.
         """
-        terms = {atom: _then(m, linear) for atom, m in value.terms.items()}
+        terms = {atom: composed(m, linear) for atom, m in value.terms.items()}
         rows = value.bias[np.newaxis]
         carried = operator_norms.on_host(linear.apply, rows)[0]
         return Value(
@@ -136,7 +139,7 @@ class Flow:
         """Returns the sum of values of one size."""
         atoms = sorted({atom for value in values for atom in value.terms})
         terms = {
-            atom: _sum([v.terms[atom] for v in values if atom in v.terms])
+            atom: summed([v.terms[atom] for v in values if atom in v.terms])
             for atom in atoms
         }
         bias = np.sum([value.bias for value in values], axis=0)
@@ -253,12 +256,13 @@ class Flow:
         def whole(value: Value) -> LinearMap:
             if len(layout) == 1:
                 return value.terms[layout[0]]
-            return _sum([_then(part(a), m) for a, m in value.terms.items()])
+            terms = value.terms.items()
+            return summed([composed(part(a), m) for a, m in terms])
 
         maps = [whole(value) for value in values]
         linear = maps[0]
         if len(maps) > 1:
-            linear = Stack(maps=tuple(map(_flat, maps)))
+            linear = Stack(maps=tuple(map(flat, maps)))
         # What stored weights miss, and what writing the map down rounds.
         count = max(value.roundings for value in values) + linear.terms
         growth = operator_norms.underflow_growth(linear)
@@ -275,34 +279,6 @@ class Flow:
         )
         # A matrix is applied sooner than what it is the product of.
         return affine if _moves_windows(linear) else _written(affine)
-
-
-def _then(first: LinearMap, second: LinearMap) -> LinearMap:
-    """Returns the composition, without what does nothing."""
-    if type(first) is Identity:
-        return second
-    if type(second) is Identity:
-        return first
-    return Composition(maps=(first, second))
-
-
-def _sum(maps: Sequence[LinearMap]) -> LinearMap:
-    if len(maps) == 1:
-        return maps[0]
-    return Sum(maps=tuple(map(_flat, maps)))
-
-
-def _flat(linear: LinearMap) -> LinearMap:
-    """Returns the map with its samples' shapes forgotten."""
-    before, after = (linear.inputs,), (linear.outputs,)
-    maps = [linear]
-    if linear.input_shape != before:
-        shape = linear.input_shape
-        maps.insert(0, Identity(input_shape=before, output_shape=shape))
-    if linear.output_shape != after:
-        shape = linear.output_shape
-        maps.append(Identity(input_shape=shape, output_shape=after))
-    return linear if len(maps) == 1 else Composition(maps=tuple(maps))
 
 
 def _is_rounded(linear: LinearMap) -> bool:

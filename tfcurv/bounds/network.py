@@ -76,10 +76,6 @@ class Network:
     Attributes:
         affines: The L affine maps.
         activations: The L - 1 activations between them.
-        norms: Proved upper bounds on the spectral norm of each exact kernel.
-        absolute_norms: Proved upper bounds on the spectral norm of each
-            kernel's absolute values, with which roundings grow.
-        underflow_growths: How much what underflows inside of each may grow.
         rigor: How norms and eigenvalues are bounded.
         execution: How the network is executed, where certificates are to
             hold for that too; None where they are about exact arithmetic.
@@ -121,16 +117,33 @@ class Network:
                 )
         self.rigor = rigor
         self.execution = execution
-        self.norms = tuple(_norm(a, rigor) for a in self.affines)
-        self.absolute_norms = tuple(_absolute_norm(a) for a in self.affines)
-        self.underflow_growths = tuple(
-            operator_norms.underflow_growth(a.linear) for a in self.affines
-        )
         # Biases are kept negated: x K - (-b) is the same number as x K + b,
         # and for that sum in float64 TensorFlow's graph optimizer warns, at
         # every trace, that it cannot fuse it.
         self._negated_biases = [Constants(-a.bias) for a in self.affines]
         self._columns = Constants(self.affines[-1].kernel.T.copy())
+
+    # Proving a norm takes up to seconds: each kind when it is first asked for.
+    @functools.cached_property
+    def norms(self) -> tuple[float, ...]:
+        """Proved upper bounds on the spectral norm of each exact kernel."""
+        return tuple(_norm(affine, self.rigor) for affine in self.affines)
+
+    @functools.cached_property
+    def absolute_norms(self) -> tuple[float, ...]:
+        """Proved upper bounds on the norm of each kernel's absolute values.
+
+        With these roundings grow.
+        """
+        return tuple(map(_absolute_norm, self.affines))
+
+    @functools.cached_property
+    def underflow_growths(self) -> tuple[float, ...]:
+        """How much what underflows inside of each map may grow."""
+        return tuple(
+            operator_norms.underflow_growth(affine.linear)
+            for affine in self.affines
+        )
 
     @functools.cached_property
     def frobenius_norms(self) -> tuple[float, ...]:

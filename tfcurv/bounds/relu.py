@@ -25,7 +25,7 @@ import tensorflow as tf
 from tfcurv import errors
 from tfcurv import numerics
 from tfcurv import solvers
-from tfcurv.bounds.activations import Activation
+from tfcurv.bounds.kinked import RELU
 from tfcurv.bounds.network import Evaluation
 from tfcurv.bounds.network import Network
 from tfcurv.bounds.rounding import EvaluationError
@@ -34,40 +34,6 @@ from tfcurv.bounds.threads import in_threads
 
 _INFLATION = numerics.STEP_INFLATION
 _UNDERFLOW = numerics.SUM_UNDERFLOW
-
-
-class _PiecewiseLinear(Activation):
-    """An activation that has slopes, for attacks, and no curvature."""
-
-    @property
-    def curvature_range(self):
-        """Refused: a kink is no bounded curvature."""
-        raise _no_curvature(self.name)
-
-    def curvature_range_on(self, lower, upper):
-        """Refused: a kink is no bounded curvature."""
-        raise _no_curvature(self.name)
-
-
-def _no_curvature(name: str, *_) -> errors.UnsupportedActivationError:
-    return errors.UnsupportedActivationError(
-        "This activation has kinks, so that no bound on the curvature holds. "
-        f"Received: activation={name!r}. Remedy: tfcurv.certify, which bounds "
-        "two-layer ReLU networks by quadratics."
-    )
-
-
-def _refuse_curvature(z: tf.Tensor) -> tf.Tensor:
-    raise _no_curvature("relu")
-
-
-#: Not one of `ACTIVATIONS`: only what knows of kinks may take it.
-RELU = _PiecewiseLinear(
-    name="relu",
-    value=tf.nn.relu,
-    slope=lambda z: tf.cast(z > 0.0, z.dtype),
-    curvature=_refuse_curvature,
-)
 
 
 def has_relu(network: Network) -> bool:

@@ -19,7 +19,9 @@ and backward, for d = s'(z) * q and q_next = d K^T,
 where E u bounds the error of evaluating s (relative to 1 + |z|) and s'.
 """
 
+import functools
 import math
+from typing import Any
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -88,10 +90,13 @@ def forward_error(
     return ForwardError(errors, error, _norm(forward.features))
 
 
+@functools.singledispatch
 def logit_error(
-    network: Network, forward: ForwardPass, roundoff: float | None = None
+    network: Any, forward: Any, roundoff: float | None = None
 ) -> tf.Tensor:
     """Bounds the error of each computed logit, `[batch]` float64.
+
+    Networks of other kinds than a chain register their own.
 
     Args:
         network: The network.

@@ -24,6 +24,8 @@ from tfcurv.certificates.falsification import Falsifier as Falsifier
 from tfcurv.certificates.falsification import (
     FalsifierOptions as FalsifierOptions,
 )
+from tfcurv.certificates.lipschitz import LipschitzBounds as LipschitzBounds
+from tfcurv.certificates.lipschitz import Margins as Margins
 from tfcurv.certificates.local import LocalRefiner as LocalRefiner
 from tfcurv.certificates.methods import AUTO as AUTO
 from tfcurv.certificates.methods import METHODS as METHODS

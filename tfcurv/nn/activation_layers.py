@@ -1,8 +1,11 @@
 """Which activation a Keras layer applies."""
 
 import functools
+import math
+from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfcurv import bounds
@@ -14,6 +17,7 @@ from tfcurv.nn import refusals
 _NAMES = {
     "linear": {"tf": "identity"},
     "relu": {"tf": "nn.relu", "keras.ops": "relu"},
+    "relu6": {"tf": "nn.relu6", "keras.ops": "relu6"},
     "elu": {"tf": "nn.elu", "keras.ops": "elu"},
     "gelu": {"tf": "nn.gelu"},
     "sigmoid": {"tf": "sigmoid", "keras.ops": "sigmoid"},
@@ -29,12 +33,12 @@ def read_activation(layer) -> bounds.Activation | None:
     """Returns what a layer applies to each element; None if nothing.
 
     Args:
-        layer: An `Activation`, `ELU`, `ReLU` or `Softmax` layer, or one of
-            another type that has an attribute `activation`.
+        layer: An `Activation`, `ELU`, `LeakyReLU`, `ReLU` or `Softmax` layer,
+            or one of another type that has an attribute `activation`.
 
     Raises:
         UnsupportedLayerError: It has settings for which nothing is known.
-        UnsupportedActivationError: Its curvature is not bounded.
+        UnsupportedActivationError: Neither curvature nor slope is bounded.
     """
     # `type is`, not isinstance: a subclass may compute something else.
     kind = type(layer)
@@ -44,6 +48,8 @@ def read_activation(layer) -> bounds.Activation | None:
         )
     if kind is keras.layers.ReLU:
         return _read_relu(layer)
+    if kind is keras.layers.LeakyReLU:
+        return leaky(layer.negative_slope)
     if kind is keras.layers.ELU:
         return _read_elu(layer)
     fn = layer.activation
@@ -59,8 +65,18 @@ def _functions() -> tuple[tuple[object, bounds.Activation | None], ...]:
 
     A function of the same name may compute something else.
     """
-    known = {**bounds.ACTIVATIONS, "relu": bounds.RELU, "linear": None}
-    found = []
+    known = {
+        **bounds.ACTIVATIONS,
+        "relu": bounds.RELU,
+        "relu6": bounds.RELU6,
+        "linear": None,
+    }
+    # Each has this slope by default.
+    found: list[tuple[Any, bounds.Activation | None]] = [
+        (keras.activations.leaky_relu, leaky(0.2)),
+        (keras.ops.leaky_relu, leaky(0.2)),
+        (tf.nn.leaky_relu, leaky(0.2)),
+    ]
     for name, activation in known.items():
         found.append((getattr(keras.activations, name), activation))
         for room, path in _NAMES.get(name, {}).items():
@@ -87,16 +103,69 @@ def name_of(layer) -> str | None:
     return None if fn is None else getattr(fn, "__name__", type(fn).__name__)
 
 
-def _read_relu(layer: keras.layers.ReLU) -> bounds.Activation:
-    plain = layer.max_value is None
-    if not plain or layer.negative_slope or layer.threshold:
+def leaky(negative_slope: float) -> bounds.PiecewiseLinear:
+    """Returns the function z, and negative_slope z below zero.
+
+    Args:
+        negative_slope: As Keras has it. TensorFlow's kernel holds it in
+            float32, whatever the dtype of what it is applied to.
+    """
+    return _piecewise_linear("leaky_relu", np.float32(negative_slope), None)
+
+
+def _read_relu(layer: keras.layers.ReLU) -> bounds.PiecewiseLinear:
+    return relu_with(
+        layer,
+        layer.negative_slope,
+        layer.max_value,
+        layer.threshold,
+        layer.compute_dtype,
+    )
+
+
+def relu_with(
+    operation: keras.Operation,
+    negative_slope: float,
+    max_value: float | None,
+    threshold: float,
+    dtype: str,
+) -> bounds.PiecewiseLinear:
+    """Returns ReLU with Keras' settings, which it rounds to its own dtype.
+
+    Args:
+        operation: The layer or operation, for messages.
+        negative_slope: The slope below zero.
+        max_value: Where it is cut off; None for nowhere.
+        threshold: Below which it is cut off.
+        dtype: Of what it computes.
+
+    Raises:
+        UnsupportedLayerError: The threshold makes it jump.
+    """
+    if threshold:
         raise refusals.unsupported(
-            layer,
-            "it is no plain ReLU",
+            operation,
+            f"it is no plain ReLU: with threshold={threshold!r} it jumps",
             "use a smooth activation, such as 'softplus', or ReLU() without "
-            "settings as the only activation of a model",
+            "a threshold",
         )
-    return bounds.RELU
+    if negative_slope and max_value is None:
+        return leaky(negative_slope)
+    # A slope that meets no kernel is rounded to the dtype.
+    slope = np.dtype(dtype).type(negative_slope)
+    return _piecewise_linear("relu", slope, max_value)
+
+
+def _piecewise_linear(name: str, slope: np.floating, max_value: float | None):
+    if max_value is None and not slope:
+        return bounds.RELU
+    if max_value == 6 and not slope:
+        return bounds.RELU6
+    # Keras casts it, and TensorFlow casts a Python number through float32.
+    top = math.inf if max_value is None else float(np.float32(max_value))
+    return bounds.piecewise_linear(
+        name, negative_slope=float(slope), max_value=top
+    )
 
 
 def _read_elu(layer: keras.layers.ELU) -> bounds.Activation:

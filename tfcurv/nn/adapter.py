@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from collections.abc import Sequence
-import math
 
 import keras
 import numpy as np
@@ -10,6 +9,7 @@ import tensorflow as tf
 
 from tfcurv import bounds
 from tfcurv import errors
+from tfcurv import networks
 from tfcurv import numerics
 from tfcurv import solvers
 from tfcurv.nn import executed
@@ -74,8 +74,8 @@ def read_network(
     guard: str | None,
     rigor: str,
     assume: Mapping[str, graph.Assumption] | None,
-) -> tuple[bounds.Network, graph.Graph]:
-    """Returns what `network_from_model` does, and the graph that was read.
+) -> tuple[bounds.Network, graph.Reading]:
+    """Returns what `network_from_model` does, and what was read.
 
     Args:
         model: See `network_from_model`.
@@ -90,111 +90,95 @@ def read_network(
             f"Allowed: {GUARDS}, {RIGORS}."
         )
     survey = graph.Survey(model, assume or {})
-    survey.refusals += [
-        *_relu_refusals(survey.nodes, guard=guard, rigor=rigor),
-        *_not_finite(model),
-    ]
-    found = survey.graph()
-    network = _network(
-        found,
+    # ReLU may stand in a chain once: its quadratic bounds reach one layer.
+    relu = _relu_reason(survey.nodes, guard=guard, rigor=rigor)
+    graph.refuse_kinks(survey, relu)
+    found = _checked(model, survey)
+    network = networks.chain_of(
+        found.graph,
         rigor=solvers.Rigor(rigor),
         execution=executed.execution(model, found) if guard else None,
     )
-    _check_agreement(model, network, found)
     return network, found
 
 
-def _network(found: graph.Graph, **settings) -> bounds.Network:
-    first, *nodes = found.nodes
-    flow = bounds.Flow(math.prod(first.shape))
-    values = [flow.input]
-    for node in nodes:
-        sources = [values[source] for source in node.sources]
-        if node.step is not None:
-            linear, bias, roundings, error = node.step
-            value = flow.linear(
-                sources[0],
-                linear,
-                bias,
-                roundings=roundings,
-                bias_error=error,
-            )
-        elif node.activation is not None:
-            value = flow.activate(sources[0], node.activation)
-        elif node.axis is not None:
-            shapes = [found.nodes[source].shape for source in node.sources]
-            value = flow.concatenate(sources, shapes, node.axis)
-        else:
-            value = flow.add(sources)
-        values.append(value)
-    return flow.network(values[-1], **settings)
+def read_checked(
+    model: keras.Model, assume: Mapping[str, graph.Assumption] | None = None
+) -> graph.Reading:
+    """Returns what a model computes, whether or not curvature bounds it.
+
+    The graph is compared with the model itself at random points. No norm is
+    proved, and no chain is made of it.
+
+    Args:
+        model: See `network_from_model`.
+        assume: See `network_from_model`.
+
+    Raises:
+        UnsupportedModelError: What the model computes is not known.
+    """
+    return _checked(model, graph.Survey(model, assume or {}))
 
 
-def _relu_refusals(nodes: Sequence[graph.Node], **settings) -> list:
-    """Returns what is wrong with ReLU: its quadratic bounds reach one layer."""
-    bent = [n for n in nodes[:-1] if n.activation or _is_bent(n.refusal)]
-    kinked = [node for node in bent if node.activation is bounds.RELU]
+def _checked(model: keras.Model, survey: graph.Survey) -> graph.Reading:
+    for weight in model.weights:
+        if not np.all(np.isfinite(np.asarray(weight))):
+            survey.refuse(refusals.not_finite_weight(model, weight))
+    found = survey.reading()
+    _check_agreement(model, found)
+    return found
+
+
+def _relu_reason(nodes: Sequence, **settings) -> reasons.Reason | None:
+    """Returns why ReLU cannot be certified by quadratic bounds, if so."""
+    bent = [node for node in nodes[:-1] if _is_bent(node)]
     joins = {node.kind for node in nodes} & _JOINS
     if len(bent) > 1 or joins:
-        why = (
+        return reasons.Reason(
             "ReLU can be certified as the only activation of a network, "
             "without branches; others need bounded curvature, and this one "
-            f"has {len(bent)} activations"
+            f"has {len(bent)} activations",
+            f"use a smooth activation, such as 'softplus'; {reasons.LIPSCHITZ}",
         )
-        remedy = "use a smooth activation, such as 'softplus'"
-    elif settings != {"guard": None, "rigor": "verified"}:
-        why = (
+    if settings != {"guard": None, "rigor": "verified"}:
+        return reasons.Reason(
             "Networks with ReLU are certified about exact arithmetic and by "
-            f"verified norms alone, not with {settings}"
+            f"verified norms alone, not with {settings}",
+            "use guard=None, rigor='verified'",
         )
-        remedy = "use guard=None, rigor='verified'"
-    else:
-        return []
-    return [
-        refusals.unknown_activation(
-            node.layer, "relu", reasons.Reason(why, remedy)
-        )
-        for node in kinked
-    ]
+    return None
 
 
-def _is_bent(refusal: errors.UnsupportedModelError | None) -> bool:
-    return isinstance(refusal, errors.UnsupportedActivationError)
+def _is_bent(node: graph.Node | graph.Refused) -> bool:
+    if isinstance(node, graph.Refused):
+        return isinstance(node.error, errors.UnsupportedActivationError)
+    return node.kind is graph.Kind.ACTIVATION
 
 
-def _not_finite(model: keras.Model) -> list[errors.NonFiniteWeightsError]:
-    return [
-        refusals.not_finite_weight(model, weight)
-        for weight in model.weights
-        if not np.all(np.isfinite(np.asarray(weight)))
-    ]
-
-
-def _check_agreement(
-    model: keras.Model, network: bounds.Network, found: graph.Graph
-) -> None:
+def _check_agreement(model: keras.Model, found: graph.Reading) -> None:
     """Refuses a model that does not compute what its layers say.
 
     Neither as `predict` runs it nor as it is called and exported; the latter
     only where the caller vouches for no layer that is in training mode then.
     """
     shape = model_calls.input_shape(model)
-    probes = _probes(network.input_dim)
+    probes = _probes(found.graph.input_dim)
     ways = [("in inference", {"training": False})]
     if not found.trained_assumptions:
         ways.append(("when it is called or exported", {}))
-    expected = network.logits(tf.constant(probes, tf.float64))
-    allowed = _PROBE_SLACK * bounds.logit_error(
-        network,
-        network.forward(tf.constant(probes, tf.float64)),
+    expected, error = networks.enclosed_logits(
+        found.graph,
+        tf.constant(probes, tf.float64),
         numerics.unit_roundoff(tf.float32),
     )
+    # Of all logits of a row: what cancels in one does so in its scalings too.
+    allowed = _PROBE_SLACK * tf.reduce_max(error, axis=-1)
     for way, settings in ways:
         # GPUs multiply float32 matrices in TensorFloat-32, with 10 bits.
         with tf.device("CPU:0"):
             inputs = tf.reshape(tf.constant(probes), [-1, *shape])
             computed = model(inputs, **settings)
-        computed = _logits(model, computed, network)
+        computed = _logits(model, computed, found.graph.num_classes)
         apart = tf.reduce_max(tf.abs(computed - expected), axis=-1)
         # Logits so large that float32 overflows say nothing about agreement.
         comparable = tf.math.is_finite(apart) & tf.math.is_finite(allowed)
@@ -223,7 +207,7 @@ def _probes(dim: int) -> np.ndarray:
     ).astype(np.float32)
 
 
-def _logits(model, computed, network) -> tf.Tensor:
+def _logits(model, computed, num_classes: int) -> tf.Tensor:
     if not tf.is_tensor(computed):
         raise refusals.of_model(
             model,
@@ -231,7 +215,7 @@ def _logits(model, computed, network) -> tf.Tensor:
             f"model={model.name!r}, output of type {type(computed).__name__}",
             "give outputs as one tensor, in no list or dict",
         )
-    if tuple(computed.shape[1:]) != (network.num_classes,):
+    if tuple(computed.shape[1:]) != (num_classes,):
         raise refusals.of_model(
             model,
             "The model must map one input to one row of logits.",

@@ -5,22 +5,22 @@ import numpy as np
 
 from tfcurv import bounds
 from tfcurv import errors
+from tfcurv.networks import Kind
+from tfcurv.networks import Node
 from tfcurv.nn import layers as tfcurv_layers
-from tfcurv.nn.graph import Graph
-from tfcurv.nn.graph import Kind
-from tfcurv.nn.graph import Node
+from tfcurv.nn.graph import Reading
 
 _DENSE = (keras.layers.Dense, tfcurv_layers.Dense)
 # A BatchNormalization's offset cancels before it is added.
 _SCALINGS = (keras.layers.Rescaling, keras.layers.Normalization)
 
 
-def execution(model: keras.Model, graph: Graph) -> bounds.Execution:
+def execution(model: keras.Model, found: Reading) -> bounds.Execution:
     """Returns the nodes as Keras runs them, one by one, in float32.
 
     Args:
         model: The model, for messages.
-        graph: What it computes.
+        found: What it computes, and its layers.
 
     Raises:
         UnsupportedModelError: The rounding of some layer is not bounded: it
@@ -28,35 +28,36 @@ def execution(model: keras.Model, graph: Graph) -> bounds.Execution:
             may compute a convolution by transforms, which round otherwise.
     """
     stages = []
-    for position, node in enumerate(graph.nodes[1:]):
-        is_layer = isinstance(node.layer, keras.layers.Layer)
-        if is_layer and node.layer.compute_dtype != "float32":
+    steps = zip(found.nodes[1:], found.layers[1:])
+    for position, (node, layer) in enumerate(steps):
+        is_layer = isinstance(layer, keras.layers.Layer)
+        if is_layer and layer.compute_dtype != "float32":
             raise errors.UnsupportedModelError(
                 "guard='float32' is about models that compute in float32. "
-                f"Received: layer={node.layer.name!r} of model "
-                f"{model.name!r}, compute_dtype={node.layer.compute_dtype!r}."
+                f"Received: layer={layer.name!r} of model "
+                f"{model.name!r}, compute_dtype={layer.compute_dtype!r}."
             )
-        stage = _stage(node)
+        stage = _stage(node, layer)
         if stage is None or node.sources != (position,):
             raise errors.UnsupportedModelError(
                 "guard='float32' is about chains of dense layers, "
                 "activations, Rescaling and Normalization alone. "
-                f"Received: layer={node.layer.name!r} of type "
-                f"{type(node.layer).__name__} of model {model.name!r}. "
+                f"Received: layer={layer.name!r} of type "
+                f"{type(layer).__name__} of model {model.name!r}. "
                 "Allowed: guard=None; or layers in place of operations."
             )
         stages += [] if type(stage) is bounds.Identity else [stage]
     return bounds.Execution(stages)
 
 
-def _stage(node: Node):
-    if not isinstance(node.layer, keras.layers.Layer):
+def _stage(node: Node, layer: keras.Operation):
+    if not isinstance(layer, keras.layers.Layer):
         return None  # Nothing says in which precision.
     if node.kind is Kind.ACTIVATION:
         return node.activation
     if node.step is None:
         return None
-    linear, kind = node.step.map, type(node.layer)
+    linear, kind = node.step.map, type(layer)
     if type(linear) is bounds.Identity:
         return linear
     if type(linear) is bounds.Dense and kind in _DENSE:

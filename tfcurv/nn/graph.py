@@ -7,24 +7,29 @@ import keras
 
 from tfcurv import bounds
 from tfcurv import errors
+from tfcurv import networks
+from tfcurv.networks import Kind as Kind
+from tfcurv.networks import Node as Node
 from tfcurv.nn import activation_layers
 from tfcurv.nn import model_calls
+from tfcurv.nn import pooling_layers
 from tfcurv.nn import reasons
 from tfcurv.nn import refusals
 from tfcurv.nn import training_mode
 from tfcurv.nn.nodes import Assumption as Assumption
-from tfcurv.nn.nodes import Graph as Graph
-from tfcurv.nn.nodes import Kind as Kind
-from tfcurv.nn.nodes import Node as Node
+from tfcurv.nn.nodes import Reading as Reading
+from tfcurv.nn.nodes import Refused as Refused
 from tfcurv.nn.reader import Reader
+
+_KINKED_LAYERS = {keras.layers.LeakyReLU, *pooling_layers.READERS}
 
 
 class Survey:
     """All that has been read of a model, what cannot be certified too.
 
     Attributes:
-        nodes: As those of a `Graph`; some may be REFUSED.
-        refusals: What is wrong with the model; empty if nothing is.
+        nodes: As those of a graph; some may be `Refused`.
+        layers: The Keras layer or operation of each.
     """
 
     def __init__(
@@ -48,34 +53,52 @@ class Survey:
         reader = Reader(model, dict(assume), trained)
         last = reader.walk(model, 0)
         self.nodes = tuple(reader.nodes[: last + 1])
+        self.layers = tuple(reader.layers[: last + 1])
         self._model = model
         self._assumed = tuple(reader.assumed)
         self._assumed_in_training = tuple(reader.assumed_in_training)
-        found = [node.refusal for node in reader.nodes]
-        self.refusals = [each for each in found if each is not None]
-        if not self.refusals:
+        # By the position of what is wrong, so that all are told in order.
+        self._refusals = [
+            (position, node.error)
+            for position, node in enumerate(reader.nodes)
+            if isinstance(node, Refused) and node.error is not None
+        ]
+        if not self._refusals:
             reader.check_assumptions()
         self._check_logits()
 
-    def graph(self) -> Graph:
+    def refuse(
+        self, error: errors.UnsupportedModelError, at: int | None = None
+    ):
+        """Adds to what is wrong with the model.
+
+        Args:
+            error: What is wrong.
+            at: Position of the node; None for the model as a whole.
+        """
+        self._refusals.append((len(self.nodes) if at is None else at, error))
+
+    def reading(self) -> Reading:
         """Returns what the model computes.
 
         Raises:
-            UnsupportedModelError: There are refusals: about all of them.
+            UnsupportedModelError: Something is wrong with it: about all of it.
         """
-        if self.refusals:
-            raise refusals.all_of(self._model, self.refusals)
-        return Graph(
-            nodes=self.nodes,
+        if self._refusals:
+            found = sorted(self._refusals, key=lambda each: each[0])
+            raise refusals.all_of(self._model, [error for _, error in found])
+        return Reading(
+            graph=networks.Graph(nodes=self.nodes),
+            layers=self.layers,
             assumptions=self._assumed,
             trained_assumptions=self._assumed_in_training,
         )
 
     def _check_logits(self) -> None:
         """Refuses a model without logits, and one that hides them."""
-        bounded = not self.refusals
+        bounded = not self._refusals
         if bounded and not any(node.mixes for node in self.nodes):
-            self.refusals.append(
+            self.refuse(
                 refusals.of_model(
                     self._model,
                     "A model without a Dense layer or a convolution has no "
@@ -85,32 +108,62 @@ class Survey:
                 )
             )
             return
-        node = self.nodes[-1]
-        while node.kind is Kind.LINEAR and not node.mixes:
-            node = self.nodes[node.sources[0]]
-        name = _bends(node)
+        place = len(self.nodes) - 1
+        while self.nodes[place].kind is Kind.LINEAR:
+            if self.nodes[place].mixes:
+                return
+            (place,) = self.nodes[place].sources
+        name = self._bends(place)
         if name is not None:
-            if node.refusal is not None:
-                self.refusals.remove(node.refusal)
-            self.refusals.append(refusals.head(node.layer, name))
+            self._refusals = [
+                each for each in self._refusals if each[0] != place
+            ]
+            self.refuse(refusals.head(self.layers[place], name), place)
+
+    def _bends(self, place: int) -> str | None:
+        """Returns the name of the activation at a node, known or refused."""
+        node = self.nodes[place]
+        if node.kind is Kind.ACTIVATION:
+            return node.activation.name
+        refused = isinstance(node, Refused) and node.error
+        if isinstance(refused, errors.UnsupportedActivationError):
+            return activation_layers.name_of(self.layers[place])
+        return None
 
 
-def _bends(node: Node) -> str | None:
-    """Returns the name of the activation that a node is, known or refused."""
-    if node.activation is not None:
-        return node.activation.name
-    if isinstance(node.refusal, errors.UnsupportedActivationError):
-        return activation_layers.name_of(node.layer)
-    return None
+def refuse_kinks(
+    survey: Survey, relu: reasons.Reason | None = reasons.FUNCTIONS["relu"]
+) -> None:
+    """Refuses what has no bounded curvature, for methods that need it.
+
+    Args:
+        survey: What was read of a model, which may be certified otherwise.
+        relu: Why plain ReLU is refused, too; None where it may stand.
+    """
+    for place, (node, layer) in enumerate(zip(survey.nodes, survey.layers)):
+        fn = getattr(node, "activation", None)
+        if node.kind is Kind.MAXIMUM or _stands_behind_refused(node, layer):
+            survey.refuse(refusals.unknown(layer, 1), place)
+        elif fn is bounds.RELU and relu is not None:
+            # Last: it depends on the rest whether it may stand.
+            survey.refuse(refusals.unknown_activation(layer, "relu", relu))
+        elif isinstance(fn, bounds.PiecewiseLinear) and fn is not bounds.RELU:
+            survey.refuse(refusals.kinked(layer, fn.name), place)
+
+
+def _stands_behind_refused(node: Node | Refused, layer) -> bool:
+    """Whether a layer, known for its kinks, could not be read for its input."""
+    is_open = isinstance(node, Refused) and node.error is None
+    return is_open and type(layer) in _KINKED_LAYERS
 
 
 def read_graph(
     model: keras.Model,
     *,
-    with_relu: bool = False,
+    with_kinks: bool = False,
     in_training: bool = False,
     assume: Mapping[str, Assumption] | None = None,
-) -> Graph:
+) -> Reading:
     """Returns what a model computes in inference.
 
     A layer with an activation becomes two nodes; one that does nothing in
@@ -118,7 +171,8 @@ def read_graph(
 
     Args:
         model: A built `keras.Sequential` or functional model, or tfcurv's own.
-        with_relu: Whether the caller can do without bounded curvature.
+        with_kinks: Whether the caller can do without bounded curvature, so
+            that maxima and piecewise linear activations are read too.
         in_training: Whether the model is still to be trained, so that layers
             may be random when it is called.
         assume: For names of layers that are not known, what they compute in
@@ -135,12 +189,6 @@ def read_graph(
         TypeError: An assumption is of another type.
     """
     survey = Survey(model, assume or {}, in_training=in_training)
-    if not with_relu:
-        survey.refusals += [
-            refusals.unknown_activation(
-                node.layer, "relu", reasons.FUNCTIONS["relu"]
-            )
-            for node in survey.nodes
-            if node.activation is bounds.RELU
-        ]
-    return survey.graph()
+    if not with_kinks:
+        refuse_kinks(survey)
+    return survey.reading()

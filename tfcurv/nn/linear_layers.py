@@ -15,7 +15,8 @@ from tfcurv.nn.linear_step import LinearStep
 
 _Shape = tuple[int, ...]
 
-_AS_BUILT = "do not change a layer once the model is built"
+#: The way out for a layer that is not what it was built as.
+AS_BUILT = "do not change a layer once the model is built"
 
 
 def read_linear(layer: keras.layers.Layer, input_shape: _Shape) -> LinearStep:
@@ -43,8 +44,34 @@ def read_linear(layer: keras.layers.Layer, input_shape: _Shape) -> LinearStep:
             "LoRA is enabled on it",
             "copy its `kernel`, which is the merged one, to a layer without",
         )
+    read = READERS[type(layer)]
+    return fitted(
+        layer,
+        input_shape,
+        read,
+        lambda step: (step.map.input_shape, step.map.output_shape),
+    )
+
+
+def fitted(
+    layer: keras.layers.Layer,
+    input_shape: _Shape,
+    read: Callable,
+    shapes_of: Callable,
+):
+    """Returns what a layer is read as, with the shapes that Keras states.
+
+    Args:
+        layer: A built layer.
+        input_shape: Of one sample that it is used on.
+        read: Takes the layer and the shape.
+        shapes_of: Returns the shapes before and after of what was read.
+
+    Raises:
+        UnsupportedLayerError: The layer does not fit the shape.
+    """
     try:
-        step = READERS[type(layer)](layer, tuple(input_shape))
+        found = read(layer, tuple(input_shape))
         stated = tuple(layer.compute_output_shape((1, *input_shape))[1:])
     except errors.TfcurvError:
         raise
@@ -54,17 +81,17 @@ def read_linear(layer: keras.layers.Layer, input_shape: _Shape) -> LinearStep:
             layer,
             f"it does not fit an input of shape {tuple(input_shape)} "
             f"({str(error).rstrip('.')})",
-            _AS_BUILT,
+            AS_BUILT,
         ) from error
-    shapes = step.map.input_shape, step.map.output_shape
-    if shapes != (tuple(input_shape), stated):
+    before, after = shapes_of(found)
+    if (before, after) != (tuple(input_shape), stated):
         raise refusals.unsupported(
             layer,
-            f"it was read as {shapes[0]} -> {shapes[1]}, and Keras says that "
-            f"it is {tuple(input_shape)} -> {stated}",
-            _AS_BUILT,
+            f"it was read as {before} -> {after}, and Keras says that it is "
+            f"{tuple(input_shape)} -> {stated}",
+            AS_BUILT,
         )
-    return step
+    return found
 
 
 def has_activation(layer: keras.layers.Layer) -> bool:
@@ -80,7 +107,7 @@ def _with_bias(layer, linear: bounds.LinearMap) -> LinearStep:
     # Some layers look at the one when they are called, some at the other.
     if layer.use_bias != (layer.bias is not None):
         raise refusals.unsupported(
-            layer, "its `use_bias` was changed", _AS_BUILT
+            layer, "its `use_bias` was changed", AS_BUILT
         )
     bias = np.zeros(linear.output_shape)
     if layer.use_bias:
@@ -172,7 +199,7 @@ def _without_bias(linear: bounds.LinearMap) -> LinearStep:
 def _pooling(layer, shape: _Shape) -> LinearStep:
     if layer.pool_mode != "average":
         raise refusals.unsupported(
-            layer, "its `pool_mode` was changed", _AS_BUILT
+            layer, "its `pool_mode` was changed", AS_BUILT
         )
     linear = bounds.AveragePooling(
         input_shape=shape,
@@ -191,8 +218,13 @@ def _global_pooling(layer, shape: _Shape) -> LinearStep:
 
 
 def _reshape(layer, shape: _Shape) -> LinearStep:
-    after = tuple(layer.compute_output_shape((1, *shape))[1:])
-    return _without_bias(bounds.Identity(input_shape=shape, output_shape=after))
+    return reshape(shape, tuple(layer.compute_output_shape((1, *shape))[1:]))
+
+
+def reshape(before: _Shape, after: _Shape) -> LinearStep:
+    """Returns the step that gives a sample another shape."""
+    same = bounds.Identity(input_shape=before, output_shape=after)
+    return _without_bias(same)
 
 
 def _permute(layer, shape: _Shape) -> LinearStep:

@@ -2,28 +2,11 @@
 
 import dataclasses
 from typing import Any
-from typing import NamedTuple
 
 import numpy as np
 
 from tfcurv import bounds
-
-
-class LinearStep(NamedTuple):
-    """An affine map x -> x K + b of one flattened sample.
-
-    Attributes:
-        map: K, with the stored weights.
-        bias: `[outputs]` float64.
-        roundings: The exact weights lie within gamma(roundings) |K| of those
-            of `map`, entry by entry.
-        bias_error: Bounds the l2 distance of the exact bias from `bias`.
-    """
-
-    map: bounds.LinearMap
-    bias: np.ndarray
-    roundings: int = 0
-    bias_error: float = 0.0
+from tfcurv.networks import LinearStep as LinearStep
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

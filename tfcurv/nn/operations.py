@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from tfcurv import bounds
 from tfcurv import numerics
+from tfcurv.nn import activation_layers
 from tfcurv.nn import refusals
 from tfcurv.nn.linear_step import LinearStep
 from tfcurv.nn.model_calls import Call
@@ -82,18 +83,32 @@ class _Function(NamedTuple):
     """What an operation on one tensor computes.
 
     Attributes:
-        activation: The function.
+        activation: The function; or what makes it of a call.
         settings: Its attributes that must have one value for this.
     """
 
-    activation: bounds.Activation
+    activation: bounds.Activation | Callable[[Call], bounds.Activation]
     settings: dict[str, Any] = {}
+
+
+def _leaky(call: Call) -> bounds.Activation:
+    return activation_layers.leaky(call.operation.negative_slope)
+
+
+def _relu(call: Call) -> bounds.Activation:
+    operation = call.operation
+    return activation_layers.relu_with(
+        operation,
+        operation.negative_slope,
+        operation.max_value,
+        operation.threshold,
+        call.arguments[0].dtype,
+    )
 
 
 @functools.cache
 def _functions() -> dict[type, _Function]:
     ops, known = keras.ops, bounds.activation
-    plain = {"negative_slope": 0.0, "max_value": None, "threshold": 0.0}
     exact = {"approximate": False}
     return {
         _class(ops.tanh, "Tanh"): _Function(known("tanh")),
@@ -104,7 +119,9 @@ def _functions() -> dict[type, _Function]:
         _class(ops.gelu, "Gelu"): _Function(known("gelu"), exact),
         _class(ops.elu, "Elu"): _Function(known("elu"), {"alpha": 1.0}),
         _class(ops.relu, "Relu"): _Function(bounds.RELU),
-        _class(keras.activations.relu, "ReLU"): _Function(bounds.RELU, plain),
+        _class(ops.relu6, "Relu6"): _Function(bounds.RELU6),
+        _class(ops.leaky_relu, "LeakyRelu"): _Function(_leaky),
+        _class(keras.activations.relu, "ReLU"): _Function(_relu),
     }
 
 
@@ -120,17 +137,20 @@ def read_function(call: Call) -> bounds.Activation:
     """
     operation = call.operation
     activation, settings = _functions()[type(operation)]
+    kind = getattr(activation, "name", operation.name)
     _check_plain(call)
     for name, value in settings.items():
         # `==` finds no fault with True for 1.0, nor does Keras.
         if (found := getattr(operation, name)) != value:
             raise refusals.unsupported(
                 operation,
-                f"{name}={found!r}; {activation.name!r} is known with "
+                f"{name}={found!r}; {kind!r} is known with "
                 f"{name}={value!r} alone",
                 f"use {name}={value!r}, or a layer Activation('softplus')",
             )
-    return activation
+    if isinstance(activation, bounds.Activation):
+        return activation
+    return activation(call)
 
 
 def _check_plain(call: Call) -> None:

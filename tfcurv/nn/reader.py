@@ -10,34 +10,43 @@ import keras
 
 from tfcurv import bounds
 from tfcurv import errors
+from tfcurv.networks import Kind
+from tfcurv.networks import Node
 from tfcurv.nn import layer_checks
 from tfcurv.nn import linear_layers
 from tfcurv.nn import model_calls
 from tfcurv.nn import operations
+from tfcurv.nn import pooling_layers
 from tfcurv.nn import refusals
 from tfcurv.nn import training_mode
 from tfcurv.nn.activation_layers import read_activation
 from tfcurv.nn.linear_step import LinearMapSpec
 from tfcurv.nn.linear_step import LinearStep
 from tfcurv.nn.nodes import Assumption
-from tfcurv.nn.nodes import Kind
-from tfcurv.nn.nodes import Node
+from tfcurv.nn.nodes import Refused
 
 # `type is`, not isinstance, throughout: a subclass may compute something else.
 _ACTIVATIONS = (
     keras.layers.Activation,
     keras.layers.ELU,
+    keras.layers.LeakyReLU,
     keras.layers.ReLU,
     keras.layers.Softmax,
 )
-_ONE_SOURCE = {*layer_checks.IDENTITIES, *_ACTIVATIONS, *linear_layers.READERS}
+_ONE_SOURCE = {
+    *layer_checks.IDENTITIES,
+    *_ACTIVATIONS,
+    *linear_layers.READERS,
+    *pooling_layers.READERS,
+}
 
 
 class Reader:
     """Turns calls into nodes, one after the other.
 
     Attributes:
-        nodes: Those that have been read.
+        nodes: Those that have been read, and what was refused.
+        layers: The Keras layer or operation of each.
         assumed: Names of the layers that were taken for what the caller says.
         assumed_in_training: Those in training mode when the model is called.
     """
@@ -57,7 +66,11 @@ class Reader:
                     "tfcurv.bounds.Activation."
                 )
         shape = model_calls.input_shape(model)
-        self.nodes = [Node(model, Kind.INPUT, (), shape)]
+        name = str(getattr(model, "name", model))
+        self.nodes: list[Node | Refused] = [
+            Node(Kind.INPUT, (), shape, name=name)
+        ]
+        self.layers = [model]
         self.assumed: list[str] = []
         self.assumed_in_training: list[str] = []
         self._assume = assume
@@ -87,8 +100,8 @@ class Reader:
                     "do not change a layer once the model is built",
                 )
         except errors.UnsupportedModelError as error:
-            return self._append(
-                call.operation, Kind.REFUSED, sources, call.shape, refusal=error
+            return self._put(
+                call.operation, Refused(sources, call.shape, error)
             )
         return place
 
@@ -122,7 +135,7 @@ class Reader:
         layer_checks.check_stock(layer)
         if any(None in self.nodes[source].shape for source in sources):
             # Behind a layer that was refused: nothing more can be said.
-            return self._append(layer, Kind.REFUSED, sources, call.shape)
+            return self._put(layer, Refused(sources, call.shape))
         if role is not None:
             return self._read_operation(call, sources, role)
         layer_checks.check_call(call)
@@ -143,6 +156,8 @@ class Reader:
             place = self._linear(layer, place, step, step.map.output_shape)
             if not linear_layers.has_activation(layer):
                 return place
+        if kind in pooling_layers.READERS:
+            return self._pool(layer, place)
         return self._activate(layer, place, read_activation(layer))
 
     def _read_operation(self, call, sources, role: str) -> int:
@@ -159,8 +174,29 @@ class Reader:
         return join(operation, sources)
 
     def _append(self, layer, kind, sources, shape, **more) -> int:
-        self.nodes.append(Node(layer, kind, sources, shape, **more))
+        node = Node(kind, sources, shape, name=layer.name, **more)
+        return self._put(layer, node)
+
+    def _put(self, layer, node: Node | Refused) -> int:
+        self.nodes.append(node)
+        self.layers.append(layer)
         return len(self.nodes) - 1
+
+    def _pool(self, layer, source: int) -> int:
+        """Reads a maximum over windows, with the reshape that may follow."""
+        windows, after = pooling_layers.read_maximum(
+            layer, self.nodes[source].shape
+        )
+        place = self._append(
+            layer,
+            Kind.MAXIMUM,
+            (source,),
+            windows.output_shape,
+            windows=windows,
+        )
+        if after is None:
+            return place
+        return self._linear(layer, place, after, after.map.output_shape)
 
     def _linear(self, layer, source: int, step: LinearStep, shape) -> int:
         if type(step.map) is bounds.Identity:
@@ -281,7 +317,7 @@ class Reader:
         except errors.UnsupportedModelError:
             return False
         finally:
-            del self.nodes[count:]
+            del self.nodes[count:], self.layers[count:]
         return True
 
 

@@ -28,9 +28,23 @@ _BEHIND = (
 )
 _KINKS = "its output has kinks, where no curvature is bounded"
 
-_POOLING = Reason(_KINKS, "use average pooling or strides instead")
+#: A way out that needs no curvature.
+LIPSCHITZ = "or certify with method='lipschitz', which needs no curvature"
+
+_POOLING = Reason(
+    _KINKS, f"use average pooling or strides instead; {LIPSCHITZ}"
+)
+_VOLUME_POOLING = Reason(_KINKS, "use average pooling or strides instead")
 _EXTREME = Reason(_KINKS, "use Add or Concatenate instead")
 _BENT = Reason(_KINKS, _SMOOTH)
+_LEAKY = Reason(_KINKS, f"{_SMOOTH}; {LIPSCHITZ}")
+
+#: Of a ReLU layer that is cut off or leaks.
+RELU_WITH_SETTINGS = Reason(
+    "it is no plain ReLU",
+    "use a smooth activation, such as 'softplus', or ReLU() without "
+    f"settings as the only activation of a model; {LIPSCHITZ}",
+)
 _NORM = Reason(
     "it divides by a norm of each sample, which is not linear",
     "use BatchNormalization instead",
@@ -82,11 +96,12 @@ _BASE = Reason(
 )
 
 _ROWS: dict[str, Reason] = {
-    "MaxPooling1D MaxPooling2D GlobalMaxPooling1D GlobalMaxPooling2D "
+    "MaxPooling1D MaxPooling2D GlobalMaxPooling1D GlobalMaxPooling2D": _POOLING,
     "MaxPooling3D GlobalMaxPooling3D AdaptiveMaxPooling1D "
-    "AdaptiveMaxPooling2D AdaptiveMaxPooling3D": _POOLING,
+    "AdaptiveMaxPooling2D AdaptiveMaxPooling3D": _VOLUME_POOLING,
     "Maximum Minimum": _EXTREME,
-    "LeakyReLU PReLU": _BENT,
+    "LeakyReLU": _LEAKY,
+    "PReLU": _BENT,
     "LayerNormalization GroupNormalization RMSNormalization "
     "UnitNormalization": _NORM,
     "Multiply Dot Attention AdditiveAttention MultiHeadAttention "
@@ -155,7 +170,7 @@ _OPERATION_ROWS: dict[str, Reason] = {
     "Power Square Sqrt Exp Log Sin Cos Reciprocal": Reason(
         "it is not linear, and its curvature has no known bound", _SMOOTH
     ),
-    "Absolute Maximum Minimum Clip Max Min Sign LeakyRelu Relu6 HardTanh "
+    "Absolute Maximum Minimum Clip Max Min Sign HardTanh "
     "HardSigmoid HardSilu Selu Where": Reason(_KINKS, _SMOOTH),
     "FloorDivide Floor Ceil Round Mod Greater Less": Reason(
         "its output jumps", "use a smooth function, such as sigmoid, instead"
@@ -193,7 +208,11 @@ _COUPLED = (
     "value"
 )
 _FUNCTION_ROWS: dict[str, Reason] = {
-    "relu relu6 leaky_relu hard_tanh hard_sigmoid hard_silu hard_swish "
+    "relu relu6 leaky_relu": Reason(
+        "it is piecewise linear, with kinks, where no curvature is bounded",
+        f"{_SMOOTH}; {LIPSCHITZ}",
+    ),
+    "hard_tanh hard_sigmoid hard_silu hard_swish "
     "soft_shrink sparse_sigmoid": Reason(
         "it is piecewise linear or has kinks, where no curvature is bounded",
         _SMOOTH,

@@ -15,7 +15,8 @@ _SUPPORTED = (
     "BatchNormalization, Normalization, Rescaling, Activation, Add, Average, "
     "Subtract, Concatenate, Flatten, Reshape, Permute, zero padding, "
     "cropping, UpSampling, dropout and noise, sums with and multiples by "
-    "constants, and Sequential or functional models of these"
+    "constants, and Sequential or functional models of these; by "
+    "method='lipschitz' also max pooling, global or not, ReLU and LeakyReLU"
 )
 
 _WAY_OUT = "use one of the supported layers in its place"
@@ -151,6 +152,25 @@ def unknown_activation(
         f"Remedy: {remedy}. Known: {sorted(bounds.ACTIVATIONS)}.",
         [_problem(layer, f"its activation {name!r}: {why}", remedy)],
     )
+
+
+def kinked(layer, name: str) -> errors.UnsupportedModelError:
+    """Returns the error about an activation with kinks, where these matter.
+
+    Args:
+        layer: The layer that it belongs to.
+        name: What it is called.
+    """
+    if type(layer) is keras.layers.LeakyReLU:
+        return unknown(layer, 1)
+    if type(layer) is keras.layers.ReLU and _has_settings(layer):
+        why, remedy = reasons.RELU_WITH_SETTINGS
+        return unsupported(layer, why, remedy)
+    return unknown_activation(layer, name, reasons.FUNCTIONS[name])
+
+
+def _has_settings(layer: keras.layers.ReLU) -> bool:
+    return bool(layer.negative_slope) or layer.max_value is not None
 
 
 def not_finite(layer) -> errors.NonFiniteWeightsError:

@@ -37,11 +37,11 @@ class Subject:
         return bounds.fingerprint(self.network)
 
 
-def _is_scaling(node: graph.Node) -> bool:
+def _is_scaling(node: graph.Node, layer: keras.Operation) -> bool:
     # x / 255 is no layer, and does what one does.
-    is_layer = isinstance(node.layer, keras.layers.Layer)
+    is_layer = isinstance(layer, keras.layers.Layer)
     scales = node.step is not None and type(node.step.map) is bounds.Diagonal
-    return type(node.layer) in _SCALINGS or (scales and not is_layer)
+    return type(layer) in _SCALINGS or (scales and not is_layer)
 
 
 def read_subject(
@@ -83,6 +83,6 @@ def read_subject(
         model=model,
         network=network,
         input_shape=model_calls.input_shape(model),
-        is_scaled=any(map(_is_scaling, found.nodes)),
+        is_scaled=any(map(_is_scaling, found.nodes, found.layers)),
         assumptions=found.assumptions,
     )

@@ -9,6 +9,8 @@ import tensorflow as tf
 
 from tfcurv import bounds
 from tfcurv import errors
+from tfcurv.networks import Kind
+from tfcurv.networks import Node
 from tfcurv.nn import graph
 from tfcurv.nn import layers as tfcurv_layers
 
@@ -42,11 +44,12 @@ class TrainedGraph:
                 trained that carries no tracker, or in half precision.
         """
         _check_precision(model)
-        self._nodes = graph.read_graph(model, in_training=True).nodes
+        found = graph.read_graph(model, in_training=True)
+        self._nodes, self._layers = found.nodes, found.layers
         self._tracked: list[keras.layers.Layer] = []
-        for node in self._nodes:
-            if node.kind is graph.Kind.LINEAR:
-                self._check(node.layer)
+        for node, layer in zip(self._nodes, self._layers):
+            if node.kind is Kind.LINEAR:
+                self._check(layer)
         # The powers of norms in K leave the range of half precision.
         is_double = model.compute_dtype == "float64"
         self._dtype = tf.float64 if is_double else tf.float32
@@ -79,7 +82,10 @@ class TrainedGraph:
 
     @functools.cached_property
     def _facts(self) -> list[tuple]:
-        return [(*node[:6], _constants(node)) for node in self._nodes]
+        return [
+            (layer, *node[:5], _constants(node, layer))
+            for node, layer in zip(self._nodes, self._layers)
+        ]
 
     def step(self, power_iterations: int = 1) -> None:
         """Takes steps of power iteration on every kernel.
@@ -127,25 +133,26 @@ class TrainedGraph:
         rows = tf.one_hot(y, classes, dtype=self._dtype)
         rows -= tf.one_hot(t, classes, dtype=self._dtype)
         steps = [
-            bounds.TrainedStep(self._operation(node, converged), node.sources)
-            for node in self._nodes
+            bounds.TrainedStep(
+                self._operation(node, layer, converged), node.sources
+            )
+            for node, layer in zip(self._nodes, self._layers)
         ]
         return bounds.theorem4_estimate(steps, rows)
 
-    def _operation(self, node: graph.Node, converged: bool):
-        if node.kind is graph.Kind.INPUT:
+    def _operation(self, node: Node, layer, converged: bool):
+        if node.kind is Kind.INPUT:
             return None
-        if node.activation is not None:
+        if node.kind is Kind.ACTIVATION:
             return node.activation
         shapes = tuple(self._nodes[source].shape for source in node.sources)
-        if node.kind is graph.Kind.ADD:
+        if node.kind is Kind.ADD:
             return bounds.TrainedAdd()
-        if node.axis is not None:
+        if node.kind is Kind.CONCATENATE:
             return bounds.TrainedConcatenate(shapes, node.axis)
-        return self._map(node, shapes[0], converged)
+        return self._map(node, layer, shapes[0], converged)
 
-    def _map(self, node: graph.Node, shape: tuple[int, ...], converged: bool):
-        layer = node.layer
+    def _map(self, node: Node, layer, shape, converged: bool):
         if _is_normalization(layer):
             return _normalization(layer, shape)
         if type(layer) not in _TRACKED and node.step is not None:
@@ -181,9 +188,8 @@ def _is_normalization(layer) -> bool:
     return type(layer) is keras.layers.BatchNormalization
 
 
-def _constants(node: graph.Node) -> tuple:
+def _constants(node: Node, layer) -> tuple:
     """Returns what of a node's map is no variable to the graph."""
-    layer = node.layer
     if node.step is None or type(layer) in _TRACKED:
         return ()
     if _is_normalization(layer):
