@@ -26,11 +26,15 @@ from tfcurv.certificates.falsification import (
 )
 from tfcurv.certificates.lipschitz import LipschitzBounds as LipschitzBounds
 from tfcurv.certificates.lipschitz import Margins as Margins
+from tfcurv.certificates.lipschitz_method import (
+    LipschitzMethod as LipschitzMethod,
+)
 from tfcurv.certificates.local import LocalRefiner as LocalRefiner
 from tfcurv.certificates.methods import AUTO as AUTO
 from tfcurv.certificates.methods import METHODS as METHODS
 from tfcurv.certificates.methods import check_method as check_method
 from tfcurv.certificates.methods import choose as choose
+from tfcurv.certificates.methods import needs_graph as needs_graph
 from tfcurv.certificates.relu import RELU_CURVATURE as RELU_CURVATURE
 from tfcurv.certificates.relu import QuadraticMethod as QuadraticMethod
 from tfcurv.certificates.relu import ReluCertifier as ReluCertifier

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
 import enum
+from typing import Any
 from typing import ClassVar
 from typing import NamedTuple
 
@@ -227,6 +228,7 @@ class Method(abc.ABC):
         cost: Of the first radii of a point.
         grounds: What its proofs rest on beside norms and rounding bounds.
         work: What is counted while it works, in the singular.
+        needs_graph: Whether it takes a `networks.GraphNetwork`, not a chain.
         on_work: Called with one of `work` and how many more there are.
     """
 
@@ -234,8 +236,9 @@ class Method(abc.ABC):
     cost: ClassVar[Cost]
     grounds: ClassVar[Grounds] = ()
     work: ClassVar[tuple[str, ...]] = ()
+    needs_graph: ClassVar[bool] = False
 
-    def __init__(self, network: bounds.Network, options: CertifierOptions):
+    def __init__(self, network: Any, options: CertifierOptions):
         """Stores what the method is about, which it does not refuse.
 
         Args:

@@ -6,6 +6,7 @@ from tfcurv.certificates.certifier import CurvatureMethod
 from tfcurv.certificates.contract import CertifierOptions
 from tfcurv.certificates.contract import Method
 from tfcurv.certificates.contract import Threat
+from tfcurv.certificates.lipschitz_method import LipschitzMethod
 from tfcurv.certificates.relu import QuadraticMethod
 
 #: What stands for the first method that can do what is asked.
@@ -17,6 +18,7 @@ METHODS: dict[str, type[Method]] = {
     for kind in (
         CurvatureMethod,
         QuadraticMethod,
+        LipschitzMethod,
     )
 }
 
@@ -34,6 +36,15 @@ def check_method(name: str) -> str:
             + errors.did_you_mean(str(name), allowed)
         )
     return name
+
+
+def needs_graph(name: str) -> bool:
+    """Whether a method, or "auto", takes a model as a graph, not as a chain.
+
+    Raises:
+        ValueError: No method has this name.
+    """
+    return check_method(name) != AUTO and METHODS[name].needs_graph
 
 
 def choose(

@@ -3,12 +3,12 @@
 import dataclasses
 import functools
 import math
+from typing import Literal
 
 import numpy as np
 import tensorflow as tf
 
 from tfcurv import numerics
-from tfcurv.bounds.convolution import Padding
 from tfcurv.bounds.convolution import axes_of
 from tfcurv.bounds.convolution_norms import Axis
 from tfcurv.bounds.linear_maps import checked_shape
@@ -28,7 +28,7 @@ class MaxPooling:
     input_shape: tuple[int, ...]
     pool_size: tuple[int, ...]
     strides: tuple[int, ...]
-    padding: Padding = "valid"
+    padding: Literal["valid", "same"] = "valid"
 
     def __post_init__(self) -> None:
         shape = checked_shape(self.input_shape, "input_shape")

@@ -83,12 +83,7 @@ def read_network(
         rigor: See `network_from_model`.
         assume: See `network_from_model`.
     """
-    if guard not in GUARDS or rigor not in RIGORS:
-        raise ValueError(
-            "Unknown guard or rigor. "
-            f"Received: guard={guard!r}, rigor={rigor!r}. "
-            f"Allowed: {GUARDS}, {RIGORS}."
-        )
+    _check_settings(guard, rigor)
     survey = graph.Survey(model, assume or {})
     # ReLU may stand in a chain once: its quadratic bounds reach one layer.
     relu = _relu_reason(survey.nodes, guard=guard, rigor=rigor)
@@ -100,6 +95,31 @@ def read_network(
         execution=executed.execution(model, found) if guard else None,
     )
     return network, found
+
+
+def read_as_graph(
+    model: keras.Model,
+    *,
+    guard: str | None,
+    rigor: str,
+    assume: Mapping[str, graph.Assumption] | None,
+) -> tuple[networks.GraphNetwork, graph.Reading]:
+    """Returns a model as methods see it that need no chain, and what was read.
+
+    Args:
+        model: See `network_from_model`.
+        guard: None: no rounding of an execution is bounded along a graph.
+        rigor: See `network_from_model`.
+        assume: See `network_from_model`.
+    """
+    _check_settings(guard, rigor)
+    if guard is not None:
+        raise errors.UnsupportedModelError(
+            "The execution in float32 is bounded along chains alone. "
+            f"Received: guard={guard!r}. Allowed: guard=None."
+        )
+    found = read_checked(model, assume)
+    return networks.GraphNetwork(found.graph, solvers.Rigor(rigor)), found
 
 
 def read_checked(
@@ -118,6 +138,15 @@ def read_checked(
         UnsupportedModelError: What the model computes is not known.
     """
     return _checked(model, graph.Survey(model, assume or {}))
+
+
+def _check_settings(guard: str | None, rigor: str) -> None:
+    if guard not in GUARDS or rigor not in RIGORS:
+        raise ValueError(
+            "Unknown guard or rigor. "
+            f"Received: guard={guard!r}, rigor={rigor!r}. "
+            f"Allowed: {GUARDS}, {RIGORS}."
+        )
 
 
 def _checked(model: keras.Model, survey: graph.Survey) -> graph.Reading:

@@ -130,7 +130,13 @@ def certify(
             "What certifies nothing cannot be falsified. "
             f"Received: falsify={falsify!r}, targets={targets!r}."
         )
-    subject = read_subject(model, guard=guard, rigor=rigor, assume=assume)
+    subject = read_subject(
+        model,
+        guard=guard,
+        rigor=rigor,
+        assume=assume,
+        as_graph=certificates.needs_graph(method),
+    )
     decider = certificates.Decider(
         certificates.choose(method, subject.network, options=options)
     )

@@ -169,7 +169,11 @@ def falsify(
             f"Allowed: threat={certificates.Threat()}."
         )
     subject = read_subject(
-        model, guard=result.guard, rigor=result.rigor, assume=assume
+        model,
+        guard=result.guard,
+        rigor=result.rigor,
+        assume=assume,
+        as_graph=certificates.needs_graph(result.method),
     )
     _check_same("model", subject.model_hash, result.model_hash, result)
     source = tfcurv_data.batches(

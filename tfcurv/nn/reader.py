@@ -5,6 +5,7 @@ taken for something else would make every certificate of the model false.
 """
 
 import math
+from typing import Any
 
 import keras
 
@@ -67,9 +68,8 @@ class Reader:
                 )
         shape = model_calls.input_shape(model)
         name = str(getattr(model, "name", model))
-        self.nodes: list[Node | Refused] = [
-            Node(Kind.INPUT, (), shape, name=name)
-        ]
+        # Nodes, and what stands for refused ones: of an open shape.
+        self.nodes: list[Any] = [Node(Kind.INPUT, (), shape, name=name)]
         self.layers = [model]
         self.assumed: list[str] = []
         self.assumed_in_training: list[str] = []

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 import dataclasses
+from typing import Any
 
 import keras
 
 from tfcurv import bounds
+from tfcurv import networks
 from tfcurv.nn import adapter
 from tfcurv.nn import graph
 from tfcurv.nn import model_calls
@@ -19,14 +21,15 @@ class Subject:
 
     Attributes:
         model: The Keras model; None where a network was given.
-        network: What it computes.
+        network: What it computes: a `bounds.Network`, or a
+            `networks.GraphNetwork`.
         input_shape: Shape of one of its inputs.
         is_scaled: Whether it scales its input itself.
         assumptions: Names of the layers that are what the caller says.
     """
 
     model: keras.Model | None
-    network: bounds.Network
+    network: Any
     input_shape: tuple[int, ...]
     is_scaled: bool
     assumptions: tuple[str, ...] = ()
@@ -50,6 +53,7 @@ def read_subject(
     guard: str | None = None,
     rigor: str = "verified",
     assume: Mapping[str, graph.Assumption] | None = None,
+    as_graph: bool = False,
 ) -> Subject:
     """Returns what a model computes, with what a run needs to know of it.
 
@@ -58,12 +62,14 @@ def read_subject(
         guard: See `network_from_model`.
         rigor: See `network_from_model`.
         assume: See `network_from_model`.
+        as_graph: Whether as a `networks.GraphNetwork`, for methods that need
+            no chain.
 
     Raises:
         UnsupportedModelError: The model cannot be certified.
         ValueError: `guard` or `rigor` is unknown, or set for a `Network`.
     """
-    if isinstance(model, bounds.Network):
+    if isinstance(model, bounds.Network | networks.GraphNetwork):
         if guard is not None or rigor != model.rigor.value:
             raise ValueError(
                 "A Network brings its own rigor, and nothing executes it. "
@@ -76,9 +82,8 @@ def read_subject(
             input_shape=(model.input_dim,),
             is_scaled=False,
         )
-    network, found = adapter.read_network(
-        model, guard=guard, rigor=rigor, assume=assume
-    )
+    read = adapter.read_as_graph if as_graph else adapter.read_network
+    network, found = read(model, guard=guard, rigor=rigor, assume=assume)
     return Subject(
         model=model,
         network=network,
