@@ -125,6 +125,12 @@ class LipschitzTest(absltest.TestCase):
                     _model(), _data(), method="lipschitz", verbose=0, **settings
                 )
 
+    def test_check_knows_of_it(self):
+        found = tfcurv.check(_model())
+        self.assertLen(found, 4)
+        self.assertIn("method='lipschitz'", str(found))
+        self.assertEmpty(tfcurv.check(_model(), method="lipschitz"))
+
     def test_is_the_way_out_that_others_name(self):
         with self.assertRaisesRegex(
             errors.UnsupportedModelError, "method='lipschitz'"

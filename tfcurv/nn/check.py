@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import keras
 
+from tfcurv import certificates
 from tfcurv import errors
 from tfcurv.nn import adapter
 from tfcurv.nn.graph import Assumption
@@ -14,6 +15,7 @@ from tfcurv.nn.problems import Problems
 def check(
     model: keras.Model,
     *,
+    method: str = "auto",
     guard: str | None = None,
     rigor: str = "verified",
     assume: Mapping[str, Assumption] | None = None,
@@ -25,6 +27,7 @@ def check(
 
     Args:
         model: What `certify` is to be given.
+        method: See `certify`.
         guard: See `certify`.
         rigor: See `certify`.
         assume: See `certify`.
@@ -34,12 +37,14 @@ def check(
         line for each. Empty if and only if `certify` takes the model.
 
     Raises:
-        ValueError: `guard` or `rigor` is unknown, or an assumption is about
-            no layer or one that is known.
+        ValueError: `method`, `guard` or `rigor` is unknown, or an assumption
+            is about no layer or one that is known.
         TypeError: An assumption is of another type.
     """
+    as_graph = certificates.needs_graph(method)
+    read = adapter.read_as_graph if as_graph else adapter.read_network
     try:
-        adapter.read_network(model, guard=guard, rigor=rigor, assume=assume)
+        read(model, guard=guard, rigor=rigor, assume=assume)
     except errors.UnsupportedModelError as error:
         return Problems(error.problems or [_of_model(model, error)])
     return Problems()
