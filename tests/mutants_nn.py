@@ -314,4 +314,12 @@ MUTANTS = (
         new='"leaky_relu", np.float64(negative_slope), None',
         tests=("tests/nn_kinks_test.py::ReadingTest",),
     ),
+    Mutant(
+        name="predict_as_it_was",
+        fault="A layer changed since `predict` was compiled, which goes on.",
+        file="tfcurv/nn/adapter.py",
+        old="    model.predict_function = None\n",
+        new="",
+        tests=("tests/nn_training_mode_test.py::DeployedModelTest",),
+    ),
 )

@@ -68,6 +68,20 @@ class SavedNormalizationTest(parameterized.TestCase):
             ):
                 linear_layers.read_linear(layer, (3,))
 
+    def test_refuses_an_epsilon_that_would_not_be_saved(self):
+        layer = _L.Normalization(mean=0.0, variance=[1.0, 0.0], name="bad")
+        layer.build((None, 2))
+        linear_layers.read_linear(layer, (2,))
+        self.addCleanup(keras.config.set_epsilon, keras.config.epsilon())
+        keras.config.set_epsilon(0.5)
+        with self.assertRaisesRegex(
+            errors.UnsupportedLayerError, "epsilon.*saved.*'bad'"
+        ):
+            linear_layers.read_linear(layer, (2,))
+        layer = _L.Normalization(mean=0.0, variance=[1.0, 2.0])
+        layer.build((None, 2))
+        linear_layers.read_linear(layer, (2,))
+
     def test_refuses_weights_that_are_saved_but_not_used(self):
         layer = self._adapted()
         layer.set_weights([2.0 * weight for weight in layer.get_weights()])

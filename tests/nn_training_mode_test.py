@@ -191,6 +191,15 @@ class DeployedModelTest(parameterized.TestCase):
         trained = [model(_IMAGES, training=True) for _ in range(2)]
         self.assertFalse(np.allclose(*trained))
 
+    def test_predict_runs_what_was_certified_where_a_layer_was_changed(self):
+        model = _chain(_L.Identity())
+        before = model.predict(_IMAGES, verbose=0)
+        model.layers[-2].activation = keras.activations.softplus
+        tfcurv.network_from_model(model)
+        after = model.predict(_IMAGES, verbose=0)
+        self.assertFalse(np.allclose(before, after))
+        np.testing.assert_allclose(after, model(_IMAGES), rtol=1e-5)
+
     def test_layers_that_hide_another_mode_are_found_out(self):
         class Hidden(_L.Layer):
             def __init__(self):

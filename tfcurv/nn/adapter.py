@@ -155,6 +155,9 @@ def _checked(model: keras.Model, survey: graph.Survey) -> graph.Reading:
             survey.refuse(refusals.not_finite_weight(model, weight))
     found = survey.reading()
     _check_agreement(model, found)
+    # What Keras compiled for `predict` is the model as it was then; layers may
+    # have been changed since. It is compiled anew at the next call.
+    model.predict_function = None
     return found
 
 

@@ -16,6 +16,10 @@ _SCALE_ROUNDINGS = 4
 _BIAS_ROUNDINGS = 6
 
 
+# What Keras takes where nobody has set another.
+_EPSILON = 1e-7
+
+
 def read_rescaling(layer, shape: tuple[int, ...]) -> LinearStep:
     """Returns x -> scale x + offset of a `Rescaling` layer.
 
@@ -61,7 +65,16 @@ def read_normalization(layer, shape: tuple[int, ...]) -> LinearStep:
     mean = _fitted(layer, layer.mean, shape)
     with np.errstate(invalid="ignore"):  # Refused below, by name.
         root = np.sqrt(_fitted(layer, layer.variance, shape))
-    deviation = np.maximum(root, keras.config.epsilon())
+    epsilon = keras.config.epsilon()
+    if epsilon != _EPSILON and np.any(root < max(epsilon, _EPSILON)):
+        raise refusals.unsupported(
+            layer,
+            f"it divides by keras.config.epsilon(), {epsilon!r}, which is not "
+            "saved with the model",
+            f"keras.config.set_epsilon({_EPSILON!r}), Keras' own, or leave out "
+            "entries without variance",
+        )
+    deviation = np.maximum(root, epsilon)
     if layer.invert:
         return _step(layer, shape, deviation, mean, roundings=1)
     return _centred(layer, shape, 1.0 / deviation, mean, np.zeros(()))
