@@ -105,8 +105,8 @@ MUTANTS = (
         name="agreement_unchecked",
         fault="A model that computes something else than its layers say.",
         file="tfcurv/nn/adapter.py",
-        old="    _check_agreement(model, found)\n    return",
-        new="    return",
+        old="    _check_agreement(model, found)\n    # What",
+        new="    # What",
         tests=("tests/nn_adapter_test.py::RefusalTest",),
     ),
     Mutant(

@@ -69,7 +69,9 @@ class SavedNormalizationTest(parameterized.TestCase):
                 linear_layers.read_linear(layer, (3,))
 
     def test_refuses_an_epsilon_that_would_not_be_saved(self):
-        layer = _L.Normalization(mean=0.0, variance=[1.0, 0.0], name="bad")
+        layer = _L.Normalization(
+            mean=[0.0, 0.0], variance=[1.0, 0.0], name="bad"
+        )
         layer.build((None, 2))
         linear_layers.read_linear(layer, (2,))
         self.addCleanup(keras.config.set_epsilon, keras.config.epsilon())
@@ -78,7 +80,7 @@ class SavedNormalizationTest(parameterized.TestCase):
             errors.UnsupportedLayerError, "epsilon.*saved.*'bad'"
         ):
             linear_layers.read_linear(layer, (2,))
-        layer = _L.Normalization(mean=0.0, variance=[1.0, 2.0])
+        layer = _L.Normalization(mean=[0.0, 0.0], variance=[1.0, 2.0])
         layer.build((None, 2))
         linear_layers.read_linear(layer, (2,))
 
