@@ -56,6 +56,16 @@ class _Tripled:
         return tf.sigmoid(self.factor * z)
 
 
+class _Gap:
+    """Alike but between the points that are looked at."""
+
+    def __init__(self, size):
+        self.size = size
+
+    def __call__(self, z):
+        return tf.sigmoid(z) + self.size * tf.exp(-4.0 * (z - 61.0) ** 2)
+
+
 def _execution(scale):
     stages = [
         bounds.Scaling(scale=np.full(3, scale), offset=np.zeros(3)),
@@ -85,6 +95,11 @@ _VARIANTS = {
     "limits": _network(fn=_activation(slope_limits=(0.0, 1.5))),
     "jump": _network(fn=_activation(curvature_jump=(0.0, 1.0))),
     "a_method": _network(fn=_activation(slope=_Tripled().slope)),
+    "an_object": _network(fn=_activation(slope=_Gap(1.0))),
+    "another_object": _network(fn=_activation(slope=_Gap(2.0))),
+    "a_compiled_function": _network(
+        fn=_activation(slope=tf.function(lambda z: tf.sigmoid(z) * 1.0))
+    ),
     "a_partial": _network(fn=_activation(slope=functools.partial(tf.nn.elu))),
     # Alike but between the points that are looked at.
     "code": _network(

@@ -185,6 +185,31 @@ class DeployedModelTest(parameterized.TestCase):
         )
         self.assertEqual(result.assumptions, ("mc",))
 
+    def test_vouching_for_one_layer_hides_no_other(self):
+        class Leaking(_L.Layer):
+            def __init__(self):
+                super().__init__(name="leaking")
+                self.inner = _L.Identity()
+
+            def call(self, x):
+                return self.inner(x, training=True)
+
+        model = _chain(
+            _L.GaussianNoise(1e-4, name="noise"),
+            _L.Identity(),
+            Leaking(),
+            _normalised(),
+            at0=True,
+            at1=False,
+        )
+        linear = tfcurv.bounds.ACTIVATIONS["linear"]
+        with self.assertRaisesRegex(
+            errors.UnsupportedModelError, "'noise'.*'leaking'"
+        ):
+            tfcurv.network_from_model(
+                model, assume={"noise": linear, "leaking": linear}
+            )
+
     def test_the_way_out_still_augments_in_training(self):
         model = _chain(_made(_L.RandomTranslation), at0=False)
         tfcurv.network_from_model(model)

@@ -170,6 +170,11 @@ class _Digest:
         elif depth and isinstance(value, types.MethodType):
             own = getattr(value.__self__, "__dict__", {})
             self._all((value.__func__, *sorted(own.items())), depth)
+        elif depth and hasattr(value, "python_function"):
+            self._code(value.python_function, depth - 1)
+        elif depth and _is_callable_object(value):
+            own = sorted(getattr(value, "__dict__", {}).items())
+            self._all((type(value).__call__, *own), depth)
         elif isinstance(value, tf.Tensor | tf.Variable | np.ndarray):
             self._array(np.asarray(value))
         elif isinstance(value, _PLAIN):
@@ -184,6 +189,12 @@ class _Digest:
         self._note(str(len(values)))
         for each in values:
             self._code(each, depth - 1)
+
+
+def _is_callable_object(value: Any) -> bool:
+    return isinstance(
+        getattr(type(value), "__call__", None), types.FunctionType
+    )
 
 
 def _is_own(value: LinearMap) -> bool:

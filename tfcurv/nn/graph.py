@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
+import numpy as np
 
 from tfcurv import bounds
 from tfcurv import errors
 from tfcurv import networks
 from tfcurv.networks import Kind as Kind
+from tfcurv.networks import LinearStep
 from tfcurv.networks import Node as Node
 from tfcurv.nn import activation_layers
 from tfcurv.nn import model_calls
@@ -57,6 +59,7 @@ class Survey:
         self._model = model
         self._assumed = tuple(reader.assumed)
         self._assumed_in_training = tuple(reader.assumed_in_training)
+        self._assumed_of_users = tuple(reader.assumed_of_users)
         # By the position of what is wrong, so that all are told in order.
         self._refusals = [
             (position, node.error)
@@ -87,11 +90,25 @@ class Survey:
         if self._refusals:
             found = sorted(self._refusals, key=lambda each: each[0])
             raise refusals.all_of(self._model, [error for _, error in found])
+        if self._assumed_in_training and self._assumed_of_users:
+            raise self._uncomparable()
         return Reading(
             graph=networks.Graph(nodes=self.nodes),
             layers=self.layers,
             assumptions=self._assumed,
             trained_assumptions=self._assumed_in_training,
+        )
+
+    def _uncomparable(self) -> errors.UnsupportedModelError:
+        """What is random when called hides what a user's layer hands on."""
+        return refusals.of_model(
+            self._model,
+            "The model as it is called cannot be compared with its layers: one "
+            "that is vouched for is random then, and what another one, of a "
+            "user's class, does to the layers behind it would not be seen.",
+            f"{self._assumed_in_training} and {self._assumed_of_users} of "
+            f"model={self._model.name!r}",
+            "build the first with training=False",
         )
 
     def _check_logits(self) -> None:
@@ -110,7 +127,7 @@ class Survey:
             return
         place = len(self.nodes) - 1
         while self.nodes[place].kind is Kind.LINEAR:
-            if self.nodes[place].mixes:
+            if not _keeps_order(self.nodes[place].step):
                 return
             (place,) = self.nodes[place].sources
         name = self._bends(place)
@@ -129,6 +146,21 @@ class Survey:
         if isinstance(refused, errors.UnsupportedActivationError):
             return activation_layers.name_of(self.layers[place])
         return None
+
+
+def _keeps_order(step: LinearStep) -> bool:
+    """Whether the largest entry stays the largest: one scale, one offset."""
+    if type(step.map) is bounds.Diagonal:
+        scale = np.ravel(step.map.scale)
+    elif type(step.map) is bounds.Identity:
+        scale = np.ones(1)
+    else:
+        return False
+    return bool(
+        np.all(scale == scale[0])
+        and scale[0] > 0.0
+        and np.all(step.bias == step.bias[0])
+    )
 
 
 def refuse_kinks(

@@ -50,6 +50,7 @@ class Reader:
         layers: The Keras layer or operation of each.
         assumed: Names of the layers that were taken for what the caller says.
         assumed_in_training: Those in training mode when the model is called.
+        assumed_of_users: Others, of classes that are not Keras'.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Reader:
         self.layers = [model]
         self.assumed: list[str] = []
         self.assumed_in_training: list[str] = []
+        self.assumed_of_users: list[str] = []
         self._assume = assume
         self._trained = trained
         self._seen: list[str] = []
@@ -261,6 +263,8 @@ class Reader:
         self.assumed.append(layer.name)
         if id(layer) in self._trained:
             self.assumed_in_training.append(layer.name)
+        elif not type(layer).__module__.startswith("keras."):
+            self.assumed_of_users.append(layer.name)
         if isinstance(said, bounds.Activation):
             fits = call.shape == before
             needed = "an activation keeps the shape"
