@@ -298,5 +298,26 @@ def _environment():
     return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 
 
+class HeadTest(parameterized.TestCase):
+    """A head may be dropped only where that leaves every prediction."""
+
+    @parameterized.parameters(
+        (lambda: keras.layers.Rescaling(2.0, 1.0), True),
+        (lambda: keras.layers.Rescaling(-1.0), False),
+        (lambda: keras.layers.Rescaling([1.0, 0.2, 3.0]), False),
+        (lambda: keras.layers.Rescaling(1.0, [0.5, 0.0, -0.5]), False),
+    )
+    def test_is_told_to_be_dropped_where_nothing_changes(self, make, is_head):
+        model = keras.Sequential(
+            [
+                keras.Input((4,)),
+                keras.layers.Dense(3, activation="softmax"),
+                make(),
+            ]
+        )
+        (problem,) = tfcurv.check(model)
+        self.assertEqual("drop the head" in str(problem), is_head)
+
+
 if __name__ == "__main__":
     absltest.main()
