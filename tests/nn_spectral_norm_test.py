@@ -267,15 +267,6 @@ class ConvolutionTest(parameterized.TestCase):
         self.assertGreater(float(tracker(layer.kernel)), 0.0)
 
 
-class StartTest(absltest.TestCase):
-    def test_is_of_length_one(self):
-        for size in (1, 2, 16, 20, 33):
-            tracker = tfcurv.SpectralNormTracker()
-            tracker.build((size, size + 1))
-            for vector in (tracker.u, tracker.v):
-                self.assertAlmostEqual(np.linalg.norm(vector), 1.0, delta=1e-6)
-
-
 class StateTest(parameterized.TestCase):
     def _model(self):
         model = tfcurv.Sequential(

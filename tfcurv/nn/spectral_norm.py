@@ -62,17 +62,14 @@ class SpectralNormTracker(keras.layers.Layer):
     def _unit_vector(
         self, shape: Sequence[int], name: str, seed: int
     ) -> keras.Variable:
-        normal = keras.initializers.RandomNormal(
-            stddev=math.prod(shape) ** -0.5, seed=seed
-        )
-
-        def direction(shape, dtype=None):
-            # A longer one would make the first step look like no growth.
-            vector = normal(shape, dtype)
-            return vector / ops.sqrt(ops.sum(ops.square(vector)))
-
+        # Normal entries with deviation 1 / sqrt(size) have norm about 1.
         return self.add_weight(
-            shape=shape, name=name, initializer=direction, trainable=False
+            shape=shape,
+            name=name,
+            initializer=keras.initializers.RandomNormal(
+                stddev=math.prod(shape) ** -0.5, seed=seed
+            ),
+            trainable=False,
         )
 
     def step(self, kernel: Any, *, power_iterations: int = 1) -> None:
