@@ -54,7 +54,9 @@ class PiecewiseLinear(Activation):
         slopes = [slope for _, _, slope in self._pieces]
         return Interval(lower=min(slopes), upper=max(slopes))
 
-    def slope_range_on(self, lower, upper):
+    def slope_range_on(
+        self, lower: tf.Tensor, upper: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Encloses the slopes on `[lower, upper]`, both of them at a kink."""
         low = tf.fill(tf.shape(lower), tf.constant(math.inf, lower.dtype))
         high = -low
@@ -66,11 +68,13 @@ class PiecewiseLinear(Activation):
         return low, high
 
     @property
-    def curvature_range(self):
+    def curvature_range(self) -> Interval:
         """Refused: a kink is no bounded curvature."""
         raise _no_curvature(self.name)
 
-    def curvature_range_on(self, lower, upper):
+    def curvature_range_on(
+        self, lower: tf.Tensor, upper: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Refused: a kink is no bounded curvature."""
         raise _no_curvature(self.name)
 

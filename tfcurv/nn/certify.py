@@ -122,7 +122,7 @@ def certify(
         targets=_check(certificates.Targets, "targets", targets),
         curvature=_check(certificates.Curvature, "curvature", curvature),
     )
-    certificates.check_method(method)
+    as_graph = certificates.needs_graph(method)
     if not radii:
         options = _deciding_alone(options, epsilons)
     if falsify and options.targets is not certificates.Targets.ALL:
@@ -131,11 +131,7 @@ def certify(
             f"Received: falsify={falsify!r}, targets={targets!r}."
         )
     subject = read_subject(
-        model,
-        guard=guard,
-        rigor=rigor,
-        assume=assume,
-        as_graph=certificates.needs_graph(method),
+        model, guard=guard, rigor=rigor, assume=assume, as_graph=as_graph
     )
     decider = certificates.Decider(
         certificates.choose(method, subject.network, options=options)
