@@ -163,9 +163,8 @@ def certify(
             run = {"options": repr(options), "falsify": falsify, "limit": limit}
             run |= {"batch_size": batch_size, **facts}
             store = certificates.Checkpoint(checkpoint, run)
-        attacker = (
-            Attacker(subject, folder=checkpoint or ".") if falsify else None
-        )
+        folder = checkpoint or "."
+        attacker = Attacker(subject, folder=folder) if falsify else None
         columns = Job(decider, attacker, store, verbose).run(source)
         seconds = time.monotonic() - start + columns.pop("seconds_before")
     return certificates.CertificationResult(
