@@ -72,6 +72,22 @@ class ReductionTest(parameterized.TestCase):
         found = reduce_as_compiled(tf.constant(_WEIGHTS), ignoring, _Y, _LOGITS)
         self.assertAlmostEqual(float(found), _WEIGHTS[_Y != 1].mean(), places=6)
 
+    def test_takes_a_loss_that_replaces_its_call(self):
+        class Own(keras.losses.Loss):
+            def __call__(self, y_true, y_pred, sample_weight=None):
+                return keras.ops.mean(y_pred)
+
+        found = reduce_as_compiled(tf.constant(_WEIGHTS), Own(), _Y, _LOGITS)
+        self.assertAlmostEqual(float(found), _WEIGHTS.mean(), places=6)
+
+    @parameterized.parameters(0.25, [0.25], None)
+    def test_is_weighted_as_the_loss_of_its_output(self, given):
+        found = reduce_as_compiled(
+            tf.constant(_WEIGHTS), _Sparse(), _Y, _LOGITS, None, given
+        )
+        share = 1.0 if given is None else 0.25
+        self.assertAlmostEqual(float(found), share * _WEIGHTS.mean(), places=6)
+
     def test_of_no_example_is_nothing(self):
         found = reduce_as_compiled(
             tf.zeros([0]), _Sparse(), _Y[:0], _LOGITS[:0]
@@ -126,6 +142,17 @@ class TrainingTest(parameterized.TestCase):
         found = _trained(_model(loss), y=y, **settings)
         oracle = _trained(_model(loss), _X[_COUNTS], _Y[_COUNTS])
         _assert_close(found, oracle)
+
+    def test_loss_weights_weight_the_penalty(self):
+        model = _model(_Sparse())
+        settings = {"optimizer": "sgd", "loss": _Sparse(), "run_eagerly": True}
+        model.compile(**settings)
+        whole = model.evaluate(_X, _Y, verbose=0)
+        # By place as by name.
+        model.compile("sgd", _Sparse(), [0.5], run_eagerly=True)
+        self.assertAlmostEqual(
+            model.evaluate(_X, _Y, verbose=0), 0.5 * whole, places=5
+        )
 
     def test_class_weights_weight_the_penalty(self):
         weights = {0: 0.0, 1: 2.0, 2: 2.0}

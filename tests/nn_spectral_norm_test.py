@@ -294,6 +294,8 @@ class StateTest(parameterized.TestCase):
         layer.spectral_norm.u.assign(left[:, 0] + 0.1 * left[:, 1])
         start = layer.spectral_norm.u.numpy().astype(np.float64)
         kernel = layer.kernel.numpy().astype(np.float64)
+        leading = start @ kernel
+        layer.spectral_norm.v.assign(leading / np.linalg.norm(leading))
         model.evaluate(x, y, batch_size=2, verbose=0)
         model.predict(x, batch_size=2, verbose=0)
         np.testing.assert_array_equal(layer.spectral_norm.u.numpy(), start)
@@ -310,6 +312,7 @@ class StateTest(parameterized.TestCase):
         left, _, _ = np.linalg.svd(kernel)
         start = (left[:, 0] + 0.1 * left[:, 1]) / np.sqrt(1.01)
         tracker.u.assign(start)
+        tracker.v.assign(start @ kernel / np.linalg.norm(start @ kernel))
         tracker.step(tf.constant(kernel, tf.float32), power_iterations=3)
         np.testing.assert_allclose(
             tracker.u.numpy(), _numpy_steps(start, kernel, 3), atol=_ROUNDING
@@ -327,6 +330,36 @@ class StateTest(parameterized.TestCase):
         for seed in (1, 2):  # Made, then assigned.
             found = step(tf.constant(_kernel((30, 20), seed), tf.float32))
             self.assertAlmostEqual(float(found), 1.0, delta=1e-3)
+
+    @hypothesis.settings(max_examples=25, deadline=None)
+    @hypothesis.given(
+        st.tuples(st.integers(1, 40), st.integers(1, 40)),
+        st.integers(0, 2**16),
+    )
+    def test_the_first_step_on_a_small_kernel_sees_its_norm(self, shape, seed):
+        # Of few entries, a random vector sees much at once: little grows.
+        tracker, found = _tracker(_kernel(shape, seed), 1)
+        self.assertAlmostEqual(found, 1.0, delta=2e-3)
+
+    @parameterized.parameters((7,), (16, 9), (5, 4, 3))
+    def test_vectors_start_at_length_one(self, *shape):
+        tracker = tfcurv.SpectralNormTracker()
+        tracker._make_vectors(shape, shape[::-1])
+        for vector in (tracker.u, tracker.v):
+            length = np.linalg.norm(vector.numpy())
+            self.assertAlmostEqual(length, 1.0, delta=_ROUNDING)
+
+    @parameterized.parameters(1.1, 1.5, 30.0)
+    def test_converges_from_another_singular_vector(self, ratio):
+        tracker = tfcurv.SpectralNormTracker()
+        tracker.build((3, 3))
+        tracker.u.assign([0.0, 1.0, 0.0])
+        tracker.v.assign([0.0, 1.0, 0.0])
+        kernel = tf.constant(np.diag([ratio, 1.0, 0.5]), tf.float32)
+        self.assertEqual(float(tracker(kernel)), 1.0)
+        self.assertAlmostEqual(
+            float(tracker.converged(kernel)) / ratio, 1.0, delta=2e-3
+        )
 
     def test_converges_without_moving(self):
         kernel = _kernel((30, 20))

@@ -41,17 +41,11 @@ class LipschitzMethod(Method):
         threat: Threat,
         options: CertifierOptions,
     ) -> str | None:
-        """Returns why not: another threat, a chain, bounds on curvature."""
+        """Returns why not: another threat, or bounds on curvature."""
         if threat != Threat():
             return (
                 "Global Lipschitz constants give l2 balls, of all inputs. "
                 f"Received: threat={threat}. Allowed: threat={Threat()}."
-            )
-        if not isinstance(network, networks.GraphNetwork):
-            return (
-                "Lipschitz constants are proved along a graph. Received: a "
-                f"{type(network).__name__}. Allowed: a Keras model, or a "
-                "networks.GraphNetwork."
             )
         if options.curvature is not Curvature.GLOBAL:
             return (

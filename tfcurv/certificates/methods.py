@@ -1,7 +1,10 @@
 """The methods that there are, and the choice among them."""
 
+from typing import Any
+
 from tfcurv import bounds
 from tfcurv import errors
+from tfcurv import networks
 from tfcurv.certificates.certifier import CurvatureMethod
 from tfcurv.certificates.contract import CertifierOptions
 from tfcurv.certificates.contract import Method
@@ -49,7 +52,7 @@ def needs_graph(name: str) -> bool:
 
 def choose(
     name: str,
-    network: bounds.Network,
+    network: bounds.Network | networks.GraphNetwork,
     threat: Threat = Threat(),
     options: CertifierOptions = CertifierOptions(),
 ) -> Method:
@@ -71,11 +74,24 @@ def choose(
         kinds = [METHODS[name]]
     refusals = {}
     for kind in kinds:
-        refusal = kind.refusal(network, threat, options)
+        refusal = _wrong_form(kind, network)
+        refusal = refusal or kind.refusal(network, threat, options)
         if refusal is None:
             return kind(network, options)
         refusals[kind.name] = refusal
     reasons = " ".join(f"{name}: {why}" for name, why in refusals.items())
     raise errors.UnsupportedModelError(
         f"No method can certify this. Received: method={name!r}. {reasons}"
+    )
+
+
+def _wrong_form(kind: type[Method], network: Any) -> str | None:
+    """Returns why a method cannot take a network, whatever it computes."""
+    is_graph = isinstance(network, networks.GraphNetwork)
+    if is_graph == kind.needs_graph:
+        return None
+    allowed = "networks.GraphNetwork" if kind.needs_graph else "bounds.Network"
+    return (
+        "A method takes a network in one form. Received: a "
+        f"{type(network).__name__}. Allowed: a {allowed}, or a Keras model."
     )

@@ -12,14 +12,14 @@ def reduce_as_compiled(
     y: Any,
     y_pred: tf.Tensor,
     sample_weight: Any = None,
+    loss_weights: Any = None,
 ) -> tf.Tensor:
     """Returns what the compiled loss would be if its values were these.
 
     Keras weights the values of the examples, leaves out those that a mask of
     the outputs or of the loss itself (`ignore_class`) leaves out, and reduces
     the others; where there are N replicas, a mean is divided by N. The very
-    same is done here, by Keras, in the dtype of the values. `loss_weights` play
-    no part.
+    same is done here, by Keras, in the dtype of the values.
 
     Args:
         values: `[batch]` floating, float32 or more precise.
@@ -27,6 +27,7 @@ def reduce_as_compiled(
         y: Labels as the loss takes them.
         y_pred: `[batch, classes]` outputs.
         sample_weight: As the loss takes it.
+        loss_weights: That of `keras.Model.compile`.
 
     Returns:
         `[]`; `[batch]` where the loss reduces nothing.
@@ -42,7 +43,9 @@ def reduce_as_compiled(
     values._keras_mask = _mask(loss, y, y_pred)
     if sample_weight is not None:
         sample_weight = keras.tree.flatten(sample_weight)[0]
-    return reduction(values, values, sample_weight)
+    reduced = reduction(values, values, sample_weight)
+    scales = [w for w in keras.tree.flatten(loss_weights) if w is not None]
+    return reduced * scales[0] if scales else reduced
 
 
 class _Values(keras.losses.Loss):
@@ -68,7 +71,9 @@ def _mask(loss: Any, y: Any, y_pred: tf.Tensor) -> tf.Tensor | None:
     # The loss alone knows what it ignores. Of its values nothing is used, so
     # that a graph does not compute them again.
     dtype = getattr(loss, "dtype", keras.config.floatx())
-    function = getattr(loss, "call", loss)
+    # A loss that replaces `__call__` need not have a `call`.
+    is_stock = getattr(type(loss), "__call__") is keras.losses.Loss.__call__
+    function = loss.call if is_stock else loss
     values = function(
         keras.ops.convert_to_tensor(keras.tree.flatten(y)[0], dtype=dtype),
         keras.ops.convert_to_tensor(y_pred, dtype=dtype),

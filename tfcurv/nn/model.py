@@ -1,5 +1,6 @@
 """`keras.Sequential` and `keras.Model` with curvature-based training."""
 
+import inspect
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -34,9 +35,10 @@ class _CurvatureTraining(_KerasModel):
     Keras, `clone_model` copies layers, not added losses: clone with
     `from_config(model.get_config())` to keep regularizers and adversary.
 
-    What a compiled step has read, and what may change, is read again when
-    `fit`, `evaluate` or a batch of one's own begins: layers, activations,
-    scales, the weights of layers that are not trained.
+    What penalty and adversary have read of the model, and what may change, is
+    read again when `fit`, `evaluate` or a batch of one's own begins: layers,
+    activations, scales, the weights of layers that are not trained. Without
+    them a compiled step stays what it is until the next `compile`, as in Keras.
     """
 
     def __init__(self, *args: Any, **kwargs: Any):
@@ -44,6 +46,7 @@ class _CurvatureTraining(_KerasModel):
         self._adversary: CurvatureAttack | None = None
         self._regularizers: tuple[CurvatureRegularizer, ...] = ()
         self._power_iterations = 1
+        self._loss_weights: Any = None
         self._trained_graph: TrainedGraph | None = None
         self._clock: Clock | None = None
 
@@ -128,6 +131,8 @@ class _CurvatureTraining(_KerasModel):
                 "Allowed: 1, 2, ..."
             )
         super().compile(*args, **kwargs)
+        given = inspect.signature(super().compile).bind(*args, **kwargs)
+        self._loss_weights = given.arguments.get("loss_weights")
         self._adversary = adversary
         self._power_iterations = int(power_iterations)
         with self.distribute_strategy.scope():
@@ -210,14 +215,14 @@ class _CurvatureTraining(_KerasModel):
             ]
         )
         penalty = reduce_as_compiled(
-            penalties, self.loss, y, y_pred, sample_weight
+            penalties, self.loss, y, y_pred, sample_weight, self._loss_weights
         )
         if loss.dtype.size < penalty.dtype.size:
             return tf.cast(loss, penalty.dtype) + penalty
         return loss + tf.cast(penalty, loss.dtype)
 
-    @staticmethod
-    def _labels(y: Any, num_classes: int) -> tf.Tensor:
+    def _labels(self, y: Any, num_classes: int) -> tf.Tensor:
+        usage.check_labelled(self, y)
         return targets.class_indices(keras.tree.flatten(y)[0], num_classes)
 
     def export_plain(self) -> keras.Model:

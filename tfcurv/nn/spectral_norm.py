@@ -8,13 +8,18 @@ import keras
 from keras import ops
 import tensorflow as tf
 
-# A step that lengthens the estimate by more than this share finds a kernel that
-# it has not followed: new, or assigned. In training it is below 0.02, from
-# random vectors 0.4.
+# A step that lengthens the estimate by more than this share, or turns a vector
+# to a cosine below the other, finds a kernel that it has not followed: new, or
+# assigned. In training the one is below 0.02, from random vectors 0.4; growth
+# alone misses small kernels, of which a random vector sees much at once.
 _COLD = 0.1
+_TURNED = 0.9
 # Where a cold tracker is taken to have arrived, and how far it may go.
 _ARRIVED = 1e-4
 _MOST_STEPS = 200
+# By how much an evaluation shakes u: on another singular vector than the first
+# no step would move it, however small its value.
+_SHAKE = 0.1
 
 
 @keras.saving.register_keras_serializable(package="tfcurv")
@@ -62,13 +67,10 @@ class SpectralNormTracker(keras.layers.Layer):
     def _unit_vector(
         self, shape: Sequence[int], name: str, seed: int
     ) -> keras.Variable:
-        # Normal entries with deviation 1 / sqrt(size) have norm about 1.
         return self.add_weight(
             shape=shape,
             name=name,
-            initializer=keras.initializers.RandomNormal(
-                stddev=math.prod(shape) ** -0.5, seed=seed
-            ),
+            initializer=lambda shape, dtype: _random_unit(shape, dtype, seed),
             trainable=False,
         )
 
@@ -79,7 +81,14 @@ class SpectralNormTracker(keras.layers.Layer):
             kernel: That of the layer.
             power_iterations: Steps on a kernel that is not new.
         """
-        u, v = self._followed(kernel, power_iterations, _COLD)
+        kernel = ops.stop_gradient(self._cast(kernel))
+        u, v = ops.convert_to_tensor(self.u), ops.convert_to_tensor(self.v)
+        start, growth = (u, v), 0.0
+        for _ in range(power_iterations):
+            u, v, growth = self._stepped(u, v, kernel)
+        turned = ops.minimum(_cosine(u, start[0]), _cosine(v, start[1]))
+        is_cold = (growth > _COLD) | (turned < _TURNED)
+        u, v = self._followed(u, v, kernel, is_cold)
         self.v.assign(v)
         self.u.assign(u)
 
@@ -89,8 +98,13 @@ class SpectralNormTracker(keras.layers.Layer):
         Args:
             kernel: That of the layer.
         """
-        u, v = self._followed(kernel, 1, _ARRIVED)
-        return self._product(u, v, self._cast(kernel))
+        kernel = self._cast(kernel)
+        u, v = ops.convert_to_tensor(self.u), ops.convert_to_tensor(self.v)
+        shake = _random_unit(self.u.shape, self.compute_dtype, seed=3)
+        still = ops.stop_gradient(kernel)
+        u, v = self._followed(u + _SHAKE * shake, v, still, True)
+        # Both are from below.
+        return ops.maximum(self(kernel), self._product(u, v, kernel))
 
     def call(self, kernel: Any) -> Any:
         """Returns u^T K v, a scalar, without taking a step."""
@@ -100,17 +114,12 @@ class SpectralNormTracker(keras.layers.Layer):
     def _cast(self, kernel):
         return ops.cast(kernel, self.compute_dtype)
 
-    def _followed(self, kernel, steps, tolerance):
-        """Returns u and v after steps, and many if the last grows by more."""
-        kernel = ops.stop_gradient(self._cast(kernel))
-        u, v = (ops.convert_to_tensor(each) for each in (self.u, self.v))
-        for _ in range(steps):
-            u, v, growth = self._stepped(u, v, kernel)
-        is_cold = growth > tolerance
+    def _followed(self, u, v, kernel, is_cold):
+        """Returns u and v, if cold after steps until one grows no more."""
         u, v, _ = tf.while_loop(
             lambda u, v, growth: is_cold & (growth > _ARRIVED),
             lambda u, v, growth: self._stepped(u, v, kernel),
-            (u, v, growth),
+            (u, v, ops.full((), float("inf"), self.compute_dtype)),
             maximum_iterations=_MOST_STEPS,
         )
         return u, v
@@ -214,6 +223,17 @@ class Convolve:
             tape.watch(x)
             y = self(x, kernel)
         return tape.gradient(y, x, output_gradients=v)
+
+
+def _random_unit(shape: Sequence[int], dtype: str, seed: int) -> Any:
+    normal = ops.convert_to_tensor(
+        keras.random.normal(shape, dtype=dtype, seed=seed)
+    )
+    return normal / ops.norm(normal)
+
+
+def _cosine(one: Any, other: Any) -> Any:
+    return ops.sum(one * other)
 
 
 def _normalised(vector: Any, previous: Any) -> tuple[Any, Any]:

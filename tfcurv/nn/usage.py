@@ -36,6 +36,32 @@ def check_attacked(model: keras.Model, x: Any) -> None:
             "tfcurv.Model(input, logits) with the adversary, and other "
             "outputs by another model on the same layers."
         )
+    if outputs is not None and not isinstance(model.output_shape, tuple):
+        raise errors.UnsupportedModelError(
+            "An adversary lowers the margin between logits that are the "
+            f"output of a model. Received: model={model.name!r} with its "
+            f"output in a {type(model.output_shape).__name__}. Remedy: build "
+            "it as tfcurv.Model(image, logits), with logits in no dict or "
+            "list."
+        )
+
+
+def check_labelled(model: keras.Model, y: Any) -> None:
+    """Refuses training data without labels.
+
+    Args:
+        model: The model that is trained.
+        y: Labels of one batch, None if there are none.
+
+    Raises:
+        ValueError: There are none.
+    """
+    if y is None:
+        raise ValueError(
+            "An adversary and a curvature penalty compare the logit of the "
+            f"label with others. Received: no labels for {model.name!r}. "
+            "Remedy: fit(x, y), or a dataset of pairs (x, y)."
+        )
 
 
 def check_warmed_up(model: keras.Model) -> None:
