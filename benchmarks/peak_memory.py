@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfcurv import nn
+from tfcurv import runs
 
 
 def peak() -> float:
@@ -24,5 +25,5 @@ if __name__ == "__main__":
     tf.constant(np.zeros(1)).numpy()
     before = peak()
     path, dataset, limit = sys.argv[1:]
-    nn.certify(nn.read_model(path), dataset, limit=int(limit), verbose=0)
+    runs.certify(nn.read_model(path), dataset, limit=int(limit), verbose=0)
     print(peak() - before)

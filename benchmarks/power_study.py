@@ -22,8 +22,9 @@ import tensorflow as tf
 
 from tfcurv import data
 from tfcurv import nn
+from tfcurv import runs
 from tfcurv import training
-from tfcurv.nn.trained_graph import TrainedGraph
+from tfcurv.nn.training.trained_graph import TrainedGraph
 
 _LAYERS = flags.DEFINE_integer("layers", 2, "Dense layers.", lower_bound=2)
 _WIDTH = flags.DEFINE_integer("width", 1024, "Hidden units.", lower_bound=1)
@@ -89,7 +90,7 @@ def _run(config: training.TrainConfig, iterations: int) -> dict:
         callbacks=[nn.WarmUp(config.warmup_epochs), seen],
     )
     seconds = time.process_time() - start
-    result = nn.certify(
+    result = runs.certify(
         model,
         data.load_split("mnist", "test"),
         epsilons=(_EPSILON,),
@@ -113,7 +114,7 @@ def main(argv: Sequence[str]) -> None:
     """Measures one depth and keeps what was found."""
     if len(argv) > 1:
         raise app.UsageError(f"Unexpected arguments: {argv[1:]}")
-    runs = []
+    measured = []
     for seed in map(int, _SEEDS.value):
         for iterations in map(int, _ITERATIONS.value):
             config = training.TrainConfig(
@@ -124,9 +125,9 @@ def main(argv: Sequence[str]) -> None:
                 warmup_epochs=0.25 * _EPOCHS.value,
                 seed=seed,
             )
-            runs.append(_run(config, iterations))
-            print(runs[-1], flush=True)
-    measure.save(f"power-{_LAYERS.value}", runs)
+            measured.append(_run(config, iterations))
+            print(measured[-1], flush=True)
+    measure.save(f"power-{_LAYERS.value}", measured)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ import functools
 
 import tensorflow as tf
 
-from tfcurv import bounds
+from tfcurv import networks
 from tfcurv import nn
 from tfcurv.certificates import safe_ball_radius
 
@@ -35,7 +35,7 @@ _WIDEST = 1000.0
 class PublishedCertificate:
     """The published solver of one network, compiled once."""
 
-    def __init__(self, network: bounds.Network, *, jit_compile: bool = False):
+    def __init__(self, network: networks.Network, *, jit_compile: bool = False):
         """Builds the compiled function.
 
         Args:

@@ -14,8 +14,8 @@ from absl import flags
 
 from tfcurv import certificates
 from tfcurv import data
-from tfcurv import nn
 from tfcurv import report
+from tfcurv import runs
 from tfcurv import training
 
 _LIMIT = flags.DEFINE_integer(
@@ -51,7 +51,7 @@ def _rows(layers: int, settings: dict, splits: Sequence[data.Split]):
     model = training.train(config, splits[0], splits[1], verbose=0).model
     for name, search in _SEARCHES.items():
         options = certificates.CertifierOptions(search=search, attack_steps=0)
-        result = nn.certify(
+        result = runs.certify(
             model, splits[2], limit=_LIMIT.value, options=options, verbose=0
         )
         yield [

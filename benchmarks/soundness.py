@@ -35,6 +35,7 @@ from tfcurv import data
 from tfcurv import errors
 from tfcurv import nn
 from tfcurv import report
+from tfcurv import runs
 from tfcurv import training
 
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -140,7 +141,7 @@ def _residual(train: data.Split) -> keras.Model:
 def _attack(path: pathlib.Path) -> dict[str, Any]:
     """Certifies and attacks one network."""
     model = nn.read_model(path)
-    result = nn.certify(
+    result = runs.certify(
         model,
         _DATASET.value,
         epsilons=_EPSILONS,
@@ -149,7 +150,7 @@ def _attack(path: pathlib.Path) -> dict[str, Any]:
     )
     start, found = time.monotonic(), 0
     try:
-        attacked = nn.falsify(model, result, options=_ATTACK, verbose=0)
+        attacked = runs.falsify(model, result, options=_ATTACK, verbose=0)
     except errors.FalseCertificateError as error:
         _say(f"FALSE CERTIFICATE of {path.stem}: {error}")
         attacked, found = result, 1
@@ -214,7 +215,7 @@ def _repeats(path: pathlib.Path, folder: pathlib.Path) -> list[dict[str, Any]]:
     x, y = split.images, split.labels
 
     def certify(**settings):
-        return nn.certify(
+        return runs.certify(
             model, settings.pop("data", (x, y)), verbose=0, **settings
         )
 
@@ -258,7 +259,7 @@ def _rigor(paths: Sequence[pathlib.Path]) -> list[dict[str, Any]]:
             {"guard": "float32"},
             {"falsify": True},
         ):
-            result = nn.certify(
+            result = runs.certify(
                 model,
                 _DATASET.value,
                 epsilons=_EPSILONS,

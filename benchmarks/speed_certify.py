@@ -187,7 +187,7 @@ def _whole(case: _Case) -> dict:
     runs = {"radii": [], "decisions": []}
     for _ in range(_WHOLE_ROUNDS.value):
         for name, values in runs.items():
-            result = nn.certify(
+            result = runs.certify(
                 case.model,
                 _DATASET.value,
                 epsilons=(_EPSILON.value,),

@@ -21,6 +21,9 @@ from absl import flags
 import measure
 import numpy as np
 
+from tfcurv import networks
+from tfcurv import runs
+
 _ROOT = pathlib.Path(__file__).resolve().parent
 _SIZES = {
     "width": (256, 512, 1024, 2048, 4096),
@@ -44,20 +47,19 @@ _POINT = flags.DEFINE_string("point", None, "One size, as JSON; prints JSON.")
 
 
 def _network(size: dict[str, int]):
-    from tfcurv import bounds
 
     widths = [size["width"]] * (size["layers"] - 1)
     widths = [_INPUTS, *widths, size["classes"]]
     random = np.random.default_rng(0)
     affines = [
-        bounds.Affine(
+        networks.Affine(
             kernel=random.normal(size=pair) / np.sqrt(pair[0]),
             bias=np.zeros(pair[1]),
         )
         for pair in itertools.pairwise(widths)
     ]
-    softplus = bounds.activation("softplus")
-    return bounds.Network(affines, [softplus] * (size["layers"] - 1))
+    softplus = networks.activation("softplus")
+    return networks.Network(affines, [softplus] * (size["layers"] - 1))
 
 
 def _measure_one(size: dict[str, int]) -> dict[str, float]:
@@ -66,7 +68,6 @@ def _measure_one(size: dict[str, int]) -> dict[str, float]:
     import tensorflow as tf
 
     from tfcurv import certificates
-    from tfcurv import nn
 
     tf.constant(np.zeros(1)).numpy()
     images = np.random.default_rng(1).random(
@@ -75,7 +76,7 @@ def _measure_one(size: dict[str, int]) -> dict[str, float]:
     before = peak_memory.peak()
     network = _network(size)
     labels = np.argmax(_logits(network, images), axis=-1).astype(np.int32)
-    result = nn.certify(network, (images, labels), verbose=0)
+    result = runs.certify(network, (images, labels), verbose=0)
     megabytes = peak_memory.peak() - before
     some = slice(0, min(_BATCH, len(images)))
     x, y = tf.constant(images[some], tf.float64), tf.constant(labels[some])

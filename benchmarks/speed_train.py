@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from tfcurv import data
 from tfcurv import training
-from tfcurv.nn.trained_graph import TrainedGraph
+from tfcurv.nn.training.trained_graph import TrainedGraph
 
 _LAYERS = flags.DEFINE_integer("layers", 2, "Dense layers.", lower_bound=2)
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "Rounds.", lower_bound=1)

@@ -19,8 +19,8 @@ import measure
 from published_schedule import PublishedAttack
 
 from tfcurv import data
-from tfcurv import nn
 from tfcurv import report
+from tfcurv import runs
 from tfcurv import training
 
 _LAYERS = flags.DEFINE_integer("layers", 2, "Dense layers.", lower_bound=2)
@@ -56,7 +56,7 @@ def _run(layers: int, epochs: int, attack: str, seed: int) -> dict:
         for name in ("train", "validation", "test")
     ]
     trained = training.train(config, *splits[:2], adversary=adversary)
-    result = nn.certify(trained.model, splits[2], epsilons=_EPSILONS)
+    result = runs.certify(trained.model, splits[2], epsilons=_EPSILONS)
     return {
         "layers": layers,
         "epochs": epochs,
@@ -96,11 +96,13 @@ def main(argv: Sequence[str]) -> None:
                 keras.backend.clear_session()
                 found = _run(layers, epochs, attack, seed)
                 (folder / name).write_text(json.dumps(found, indent=2))
-    runs = [json.loads(p.read_text()) for p in sorted(folder.glob("*.json"))]
+    measured = [
+        json.loads(p.read_text()) for p in sorted(folder.glob("*.json"))
+    ]
     headers = ["layers", "attack", "epochs", "seed", "clean"]
     headers += [f"certified / attacked at {e}" for e in _EPSILONS]
-    print(report.format_table([*headers, "epoch"], map(_row, runs)))
-    measure.save("training_study", runs)
+    print(report.format_table([*headers, "epoch"], map(_row, measured)))
+    measure.save("training_study", measured)
 
 
 if __name__ == "__main__":

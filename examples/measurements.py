@@ -15,8 +15,10 @@ import tensorflow as tf
 from tfcurv import bounds
 from tfcurv import certificates
 from tfcurv import data
+from tfcurv import networks
 from tfcurv import nn
 from tfcurv import report
+from tfcurv import runs
 
 _BOTH = (0.5, 1.58)
 
@@ -37,7 +39,7 @@ _BATCH = 1000
 
 def _certify(model, split: data.Split, epsilon: float, **options):
     images = split.images, split.labels
-    return nn.certify(model, images, epsilons=(epsilon,), **options)
+    return runs.certify(model, images, epsilons=(epsilon,), **options)
 
 
 def _figures(result, epsilon: float) -> dict[str, float]:
@@ -67,7 +69,7 @@ def at_both_radii(
     """Certifies against every other class at the radii of the paper."""
     del epsilon
     images = split.images, split.labels
-    result = nn.certify(model, images, epsilons=_BOTH, verbose=verbose)
+    result = runs.certify(model, images, epsilons=_BOTH, verbose=verbose)
     found = {"clean": result.clean_accuracy, "seconds": result.seconds}
     for radius in _BOTH:
         found[f"certified {radius}"] = result.certified_accuracy(radius)
@@ -142,14 +144,14 @@ def _first(split: data.Split, count: int) -> data.Split:
     return dataclasses.replace(split, images=images, labels=labels)
 
 
-def _curvature(network: bounds.Network, bound) -> np.ndarray:
+def _curvature(network: networks.Network, bound) -> np.ndarray:
     """Returns a bound for each pair of classes."""
     classes = range(network.num_classes)
     return np.array([[bound(y, t) for t in classes] for y in classes])
 
 
 def _meeting(
-    network: bounds.Network,
+    network: networks.Network,
     curvature: np.ndarray,
     split: data.Split,
     epsilon: float,
@@ -183,7 +185,7 @@ def _meeting(
     return {"attack": attack / total, "certificate": certificate / total}
 
 
-def _meet(network: bounds.Network, epsilon: float, x, y, t, a):
+def _meet(network: networks.Network, epsilon: float, x, y, t, a):
     weights, bias = network.pair(y, t, x.dtype)
     unlimited = tf.fill(tf.shape(a), tf.constant(float("inf"), a.dtype))
     problem = certificates.Problem(
@@ -208,7 +210,7 @@ def curvature_bounds(
     """Measures the curvature at the data and its bounds, means over pairs."""
     del epsilon
     images = split.images, split.labels
-    study = nn.curvature_report(
+    study = runs.curvature_report(
         model, images, limit=_CURVATURE_IMAGES, verbose=verbose
     )
     return {

@@ -16,21 +16,39 @@ import source_tree
 FLOORS = (
     (
         "tfcurv.errors",
+        "tfcurv.former",
         "tfcurv.numerics",
         "tfcurv.startup",
         "tfcurv.version",
     ),
     ("tfcurv.solvers", "tfcurv.report", "tfcurv.data"),
-    ("tfcurv.bounds",),
+    ("tfcurv.networks.maps",),
+    ("tfcurv.networks.functions",),
     ("tfcurv.networks",),
+    ("tfcurv.bounds.curvature",),
+    ("tfcurv.bounds",),
+    ("tfcurv.certificates.margins",),
+    ("tfcurv.certificates.attacks",),
+    ("tfcurv.certificates.deciding",),
+    (
+        "tfcurv.certificates.curvature",
+        "tfcurv.certificates.lipschitz",
+        "tfcurv.certificates.quadratic",
+    ),
     ("tfcurv.certificates",),
+    ("tfcurv.results",),
+    ("tfcurv.nn.layers",),
+    ("tfcurv.nn.reading",),
+    ("tfcurv.nn.training",),
+    ("tfcurv.nn.files",),
     ("tfcurv.nn",),
+    ("tfcurv.runs",),
     ("tfcurv.training",),
     ("tfcurv.cli",),
     ("examples", "benchmarks"),
 )
 _HEIGHTS = {room: i for i, floor in enumerate(FLOORS) for room in floor}
-_KERAS_FLOOR = _HEIGHTS["tfcurv.nn"]
+_KERAS_FLOOR = _HEIGHTS["tfcurv.nn.layers"]
 _TOP_FLOOR = len(FLOORS) - 1
 # What a program may import.
 _PACKAGES = ("tfcurv", *(room for floor in FLOORS[:-1] for room in floor))
@@ -63,10 +81,9 @@ _SOURCES = _LIBRARY + _EXAMPLES + _BENCHMARKS
 
 def _room(module: str) -> str | None:
     """The entry of FLOORS that a module belongs to, if any."""
-    for room in _HEIGHTS:
-        if module == room or module.startswith(room + "."):
-            return room
-    return None
+    while module not in _HEIGHTS and "." in module:
+        module = module.rpartition(".")[0]
+    return module if module in _HEIGHTS else None
 
 
 def _may_import(own: str, target: str) -> bool:

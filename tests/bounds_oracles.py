@@ -7,13 +7,13 @@ import mpmath as mp
 import numpy as np
 import tensorflow as tf
 
-from tfcurv import bounds
+from tfcurv import networks
 
 #: Digits of every high-precision value.
 DIGITS = 40
 
 #: Every activation of the library.
-NAMES = tuple(bounds.ACTIVATIONS)
+NAMES = tuple(networks.ACTIVATIONS)
 
 #: Those that bend.
 CURVED = tuple(name for name in NAMES if name != "linear")
@@ -59,7 +59,7 @@ def random_network(
     *,
     gain: float = 1.0,
     errors: float = 0.0,
-) -> bounds.Network:
+) -> networks.Network:
     """Returns a network with normal weights of variance gain^2 / inputs.
 
     Args:
@@ -73,7 +73,7 @@ def random_network(
     if isinstance(activations, str):
         activations = [activations] * (len(widths) - 2)
     affines = [
-        bounds.Affine(
+        networks.Affine(
             kernel=rng.standard_normal((n, m)) * gain / np.sqrt(n),
             bias=rng.standard_normal(m) * 0.5,
             kernel_error=errors,
@@ -81,4 +81,4 @@ def random_network(
         )
         for n, m in zip(widths, widths[1:])
     ]
-    return bounds.Network(affines, [*map(bounds.activation, activations)])
+    return networks.Network(affines, [*map(networks.activation, activations)])

@@ -114,7 +114,7 @@ class BuildFileTest(absltest.TestCase):
                 *(path for path in examples if path not in programs),
             ],
             _BINARY: [*source_tree.files("tfcurv/**/__main__.py"), *programs],
-            _TEST: source_tree.files("tests/*_test.py"),
+            _TEST: source_tree.files("tests/**/*_test.py"),
         }
         for rule, paths in rules.items():
             targets = [each for each in _targets() if each.rule == rule]

@@ -178,7 +178,9 @@ def _libraries() -> Iterator[Rule]:
 def _files_of(folder: str) -> Iterator[Rule]:
     """Yields a target for each program, test and helper of a folder."""
     for path in source_tree.files(f"{folder}/**/*.py"):
-        name = _helper_name(folder, path.stem)
+        # Tests of rooms may share a stem.
+        inside = path.relative_to(source_tree.ROOT / folder).with_suffix("")
+        name = _helper_name(folder, "_".join(inside.parts))
         is_program = "__main__" in path.read_text(encoding="utf-8")
         extras = {"imports": f'["{_relative(path.parent)}"]'}
         if folder == "tests":

@@ -7,8 +7,8 @@ import mpmath
 import numpy as np
 import tensorflow as tf
 
-from tfcurv import bounds
 from tfcurv import certificates
+from tfcurv import networks
 
 # Enough for sums of numbers from 1e-160 to 1e160 to be exact.
 _DIGITS = 400
@@ -29,18 +29,20 @@ ACTIVATIONS = tuple(_EXACT)
 
 def network_of(
     layers: Sequence[tuple[np.ndarray, np.ndarray]], *activations: str
-) -> bounds.Network:
+) -> networks.Network:
     """Returns the network of these (kernel, bias) pairs."""
     affines = [
-        bounds.Affine(kernel=np.asarray(k, float), bias=np.asarray(b, float))
+        networks.Affine(kernel=np.asarray(k, float), bias=np.asarray(b, float))
         for k, b in layers
     ]
-    return bounds.Network(affines, list(map(bounds.activation, activations)))
+    return networks.Network(
+        affines, list(map(networks.activation, activations))
+    )
 
 
 def random_network(
     widths: Sequence[int], activation: str = "tanh", *, seed=0, scale=2.0
-) -> bounds.Network:
+) -> networks.Network:
     """Returns a network with normal weights, bent enough to be interesting."""
     rng = np.random.default_rng(seed)
     layers = [
@@ -50,13 +52,13 @@ def random_network(
     return network_of(layers, *[activation] * (len(layers) - 1))
 
 
-def predict(network: bounds.Network, x: np.ndarray) -> np.ndarray:
+def predict(network: networks.Network, x: np.ndarray) -> np.ndarray:
     """Returns the class of the largest logit, int32."""
     return np.argmax(network.logits(tf.constant(x)), axis=-1).astype(np.int32)
 
 
 def certify(
-    network: bounds.Network,
+    network: networks.Network,
     x: np.ndarray,
     y: np.ndarray | None = None,
     *,
@@ -92,7 +94,7 @@ def eagerly():
         tf.config.run_functions_eagerly(False)
 
 
-def exact_margin(network: bounds.Network, point: Sequence, y: int):
+def exact_margin(network: networks.Network, point: Sequence, y: int):
     """Returns min z_y - z_t over t != y, an mpmath number, at exact reals."""
     with mpmath.workdps(_DIGITS):
         x = [mpmath.mpf(v) for v in point]

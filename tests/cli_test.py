@@ -15,6 +15,7 @@ import numpy as np
 import tfcurv
 from tfcurv import cli
 from tfcurv import nn
+from tfcurv import runs
 from tfcurv import training
 from tfcurv.training import trainer
 
@@ -323,7 +324,7 @@ class NothingIsLostTest(parameterized.TestCase):
         command += ("--warmup_epochs=0", "--gamma=0", "--epsilon=0")
         command += (f"--output={output}", "--quiet")
         with (
-            mock.patch.object(nn, "certify", side_effect=KeyboardInterrupt),
+            mock.patch.object(runs, "certify", side_effect=KeyboardInterrupt),
             mock.patch.object(trainer, "compile_model", _compile),
         ):
             status, _, err = _run(*command)
@@ -332,7 +333,7 @@ class NothingIsLostTest(parameterized.TestCase):
         self.assertIn(repr(str(output)), err)
         self.assertTrue((output / "model.keras").is_file())
         with (
-            mock.patch.object(nn, "certify", return_value=_result()),
+            mock.patch.object(runs, "certify", return_value=_result()),
             mock.patch.object(keras.Model, "fit") as fit,
         ):
             status, out, err = _run(*command)
@@ -346,7 +347,7 @@ class NothingIsLostTest(parameterized.TestCase):
     @parameterized.parameters(("--report={}",), ("--checkpoint={}",), ())
     def test_an_interrupted_certification_says_what_is_kept(self, *flag):
         path = self.folder / "kept"
-        with mock.patch.object(nn, "certify", side_effect=KeyboardInterrupt):
+        with mock.patch.object(runs, "certify", side_effect=KeyboardInterrupt):
             status, _, err = _run(
                 "certify",
                 _save_model(self.folder),
@@ -362,7 +363,7 @@ class NothingIsLostTest(parameterized.TestCase):
         pipe.fileno.side_effect = io.UnsupportedOperation
         err = io.StringIO()
         with (
-            mock.patch.object(nn, "certify", return_value=_result()),
+            mock.patch.object(runs, "certify", return_value=_result()),
             contextlib.redirect_stdout(pipe),
             contextlib.redirect_stderr(err),
         ):
@@ -392,7 +393,7 @@ class NothingIsLostTest(parameterized.TestCase):
             return train(config, *args, **settings)
 
         with (
-            mock.patch.object(nn, "certify", return_value=_result()),
+            mock.patch.object(runs, "certify", return_value=_result()),
             mock.patch.object(trainer, "compile_model", _compile),
         ):
             with mock.patch.object(training, "train_in_folder", interrupted):

@@ -9,8 +9,8 @@ import keras
 
 import tfcurv
 from tfcurv import certificates
-from tfcurv.certificates import certifier
-from tfcurv.certificates import deciding
+from tfcurv.certificates.curvature import method as certifier
+from tfcurv.certificates.deciding import decider as deciding
 
 _WITNESS = deciding.Witness
 _PROOFS = certifier.CurvatureProofs

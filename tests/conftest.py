@@ -27,17 +27,17 @@ flags.FLAGS.mark_as_parsed()
 
 # Begun first, or one process waits for them at the end.
 _LONG = (
-    "training_trainer_test.py",
-    "examples_reproduce_test.py",
-    "cli_test.py",
-    "bounds_flow_test.py",
-    "nn_convolution_test.py",
+    "tests/training/trainer_test.py",
+    "tests/examples_reproduce_test.py",
+    "tests/cli_test.py",
+    "tests/networks/flow_test.py",
+    "tests/nn/training/convolution_test.py",
 )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Puts the files that take longest first."""
-    items.sort(key=lambda item: item.path.name not in _LONG)
+    items.sort(key=lambda item: not item.path.as_posix().endswith(_LONG))
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -19,7 +19,7 @@ _MODULES = (
     "tfcurv.numerics",
     *(
         info.name
-        for info in pkgutil.iter_modules(tfcurv.__path__, "tfcurv.")
+        for info in pkgutil.walk_packages(tfcurv.__path__, "tfcurv.")
         if info.ispkg
     ),
 )
@@ -99,7 +99,7 @@ class DocstringTest(absltest.TestCase):
                         self.assertEmpty(_unannotated(function))
 
     def test_every_numbered_source_is_given_in_full(self):
-        for package in source_tree.files("tfcurv/", "tfcurv/*/"):
+        for package in source_tree.files("tfcurv/", "tfcurv/**/"):
             text = "\n".join(
                 path.read_text(encoding="utf-8")
                 for path in sorted(package.glob("*.py"))

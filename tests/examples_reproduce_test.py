@@ -17,7 +17,7 @@ import numpy as np
 import compiled_once
 from tfcurv import certificates
 from tfcurv import data
-from tfcurv import nn
+from tfcurv import runs
 from tfcurv import training
 from tfcurv.cli import options
 
@@ -61,9 +61,9 @@ class TablesTest(absltest.TestCase):
 
 
 class PageTest(absltest.TestCase):
-    def _page(self, *runs):
+    def _page(self, *measured):
         folder = pathlib.Path(self.create_tempdir().full_path)
-        for run in runs:
+        for run in measured:
             path = folder / f"{run['recipe']}-seed{run['seed']}.json"
             path.write_text(json.dumps(run))
         results_page.write(folder, folder / "page.md")
@@ -171,7 +171,7 @@ class MeasurementsTest(absltest.TestCase):
 
     def test_primal_and_dual_meet_where_two_independent_ways_say_so(self):
         found = measurements.duality(self.model, self.split, _EPSILON)
-        result = nn.certify(
+        result = runs.certify(
             self.model,
             (self.split.images, self.split.labels),
             targets="runner-up",
@@ -272,11 +272,11 @@ class PlanTest(absltest.TestCase):
         )
 
     def test_help_states_the_times_that_are_stored(self):
-        runs = results_page.read_runs(_EXAMPLES.parent / "docs" / "results")
+        kept = results_page.read_runs(_EXAMPLES.parent / "docs" / "results")
         for layers, word in ((3, "three"), (4, "four")):
             longest = max(
                 run["training"]["seconds"]
-                for run in runs
+                for run in kept
                 if training.RECIPES[run["recipe"]].layers == layers
             )
             self.assertIn(

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfcurv.nn import graph
+from tfcurv.nn.reading import graph
 
 _Kind = graph.Kind
 

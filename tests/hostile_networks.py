@@ -10,8 +10,8 @@ import tensorflow as tf
 from certificates_toys import ACTIVATIONS
 from certificates_toys import exact_margin
 from certificates_toys import network_of
-from tfcurv import bounds
 from tfcurv import certificates
+from tfcurv import networks
 
 #: How weights of one array are made; see `filled`.
 STYLES = ("wild", "uniform", "whole", "normal")
@@ -20,7 +20,7 @@ EXPONENTS = (1, 8, 30)
 
 _SHARES = (1e-2, 0.5, 1.0 - 1e-9)
 
-Case = tuple[bounds.Network, np.ndarray]
+Case = tuple[networks.Network, np.ndarray]
 
 
 def filled(rng, shape, style: str, most: float) -> np.ndarray:
@@ -45,7 +45,9 @@ def twisted(rng, kernel: np.ndarray) -> np.ndarray:
     return kernel
 
 
-def cancelled(rng, network: bounds.Network, x: np.ndarray) -> bounds.Network:
+def cancelled(
+    rng, network: networks.Network, x: np.ndarray
+) -> networks.Network:
     """Shifts the logits until they nearly cancel at the first point."""
     logits = network.logits(tf.constant(x[:1])).numpy()[0]
     last = network.affines[-1]
@@ -55,8 +57,10 @@ def cancelled(rng, network: bounds.Network, x: np.ndarray) -> bounds.Network:
     bias = last.bias - logits + noise * np.max(np.abs(logits))
     if not np.max(np.abs(bias)) < 1e37:  # The search is in float32.
         return network
-    affine = bounds.Affine(kernel=last.kernel, bias=bias)
-    return bounds.Network([*network.affines[:-1], affine], network.activations)
+    affine = networks.Affine(kernel=last.kernel, bias=bias)
+    return networks.Network(
+        [*network.affines[:-1], affine], network.activations
+    )
 
 
 def generated(seed: int) -> Case:
@@ -223,7 +227,7 @@ def _points_inside(network, x, y, radius) -> Iterator[list]:
 
 
 def violations(
-    network: bounds.Network,
+    network: networks.Network,
     x: np.ndarray,
     y: np.ndarray,
     found: certificates.Certificates,

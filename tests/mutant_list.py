@@ -17,6 +17,8 @@ import mutants_ground
 import mutants_networks
 import mutants_nn
 import mutants_programs
+import mutants_results
+import mutants_runs
 
 # Ground floor first.
 MUTANTS = (
@@ -24,6 +26,8 @@ MUTANTS = (
     *mutants_networks.MUTANTS,
     *mutants_bounds.MUTANTS,
     *mutants_certificates.MUTANTS,
+    *mutants_results.MUTANTS,
     *mutants_nn.MUTANTS,
+    *mutants_runs.MUTANTS,
     *mutants_programs.MUTANTS,
 )

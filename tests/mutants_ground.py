@@ -26,7 +26,7 @@ MUTANTS = (
             "        v = gram @ v / (np.linalg.norm(gram @ v) + 1e-300)\n"
             "    squared = float(v @ gram @ v)"
         ),
-        tests=("tests/solvers_eigenvalues_test.py::SpectralNormTest",),
+        tests=("tests/solvers/eigenvalues_test.py::SpectralNormTest",),
     ),
     Mutant(
         name="unproved_eigenvalue",
@@ -37,7 +37,7 @@ MUTANTS = (
         file="tfcurv/solvers/eigenvalues.py",
         old="if _is_positive_definite(bound, matrix):",
         new="if bound > 0.0:",
-        tests=("tests/solvers_eigenvalues_test.py::EigenvalueTest",),
+        tests=("tests/solvers/eigenvalues_test.py::EigenvalueTest",),
     ),
     Mutant(
         name="gram_rounding_dropped",
@@ -45,7 +45,7 @@ MUTANTS = (
         file="tfcurv/solvers/eigenvalues.py",
         old="squared += numerics.gamma(long + 2) * frobenius",
         new="squared += 0.0",
-        tests=("tests/bounds_sharpness_test.py",),
+        tests=("tests/bounds/curvature/sharpness_test.py",),
     ),
     Mutant(
         name="rows_left_behind",
@@ -61,7 +61,7 @@ MUTANTS = (
             "        fixed = tf.nest.map_structure(lambda x: x[:size], fixed)\n"
             "        return count + limit, kept[0], fixed, kept[1]"
         ),
-        tests=("tests/solvers_compaction_test.py",),
+        tests=("tests/solvers/compaction_test.py",),
     ),
     Mutant(
         name="scaled_rounding_dropped",
@@ -72,7 +72,7 @@ MUTANTS = (
         file="tfcurv/solvers/scaled_gram.py",
         old="numerics.gamma(length + 8) * numerics.round_up(trace, length)",
         new="0.0 * trace * length",
-        tests=("tests/solvers_scaled_gram_test.py",),
+        tests=("tests/solvers/scaled_gram_test.py",),
     ),
     Mutant(
         name="overflow_bounds_nothing",
@@ -80,7 +80,7 @@ MUTANTS = (
         file="tfcurv/solvers/scaled_gram.py",
         old="if not np.all(np.isfinite(scale)):\n            return math.inf",
         new="scale = np.where(np.isfinite(scale), scale, 0.0)",
-        tests=("tests/solvers_scaled_gram_test.py",),
+        tests=("tests/solvers/scaled_gram_test.py",),
     ),
     Mutant(
         name="boundary_is_inside",
@@ -88,7 +88,7 @@ MUTANTS = (
         file="tfcurv/report/curves.py",
         old='side="right"',
         new='side="left"',
-        tests=("tests/certificates_result_test.py::AccuracyTest",),
+        tests=("tests/results/result_test.py::AccuracyTest",),
     ),
     Mutant(
         name="second_pass_unchecked",
@@ -96,7 +96,7 @@ MUTANTS = (
         file="tfcurv/data/fingerprint.py",
         old="fingerprint.hexdigest() != parts[count]",
         new="False",
-        tests=("tests/data_fingerprint_test.py::ReadAgainTest",),
+        tests=("tests/data/fingerprint_test.py::ReadAgainTest",),
     ),
     Mutant(
         name="paths_checked_after_work",
@@ -107,7 +107,7 @@ MUTANTS = (
         "_folders_above(target):\n",
         tests=(
             "tests/cli_test.py::NothingIsLostTest",
-            "tests/report_files_test.py",
+            "tests/report/files_test.py",
         ),
     ),
     Mutant(
@@ -116,7 +116,7 @@ MUTANTS = (
         file="tfcurv/report/progress.py",
         old="disable=not verbose or not _is_terminal()",
         new="disable=not verbose",
-        tests=("tests/report_progress_test.py::ProgressBarTest",),
+        tests=("tests/report/progress_test.py::ProgressBarTest",),
     ),
     Mutant(
         name="inflation_too_small",

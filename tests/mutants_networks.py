@@ -1,4 +1,4 @@
-"""Faults in networks; see `mutant_list`."""
+"""Faults in maps, activations, graphs and rounding; see `mutant_list`."""
 
 from mutant import Mutant
 
@@ -6,12 +6,12 @@ MUTANTS = (
     Mutant(
         name="overlaps_forgotten",
         fault="Max pooling taken for 1-Lipschitz where windows overlap.",
-        file="tfcurv/networks/maximum.py",
+        file="tfcurv/networks/functions/maximum.py",
         old="return math.prod(_most_windows(axis) for axis in self.axes)",
         new="return 1",
         tests=(
-            "tests/networks_evaluation_test.py::MaxPoolingTest",
-            "tests/certificates_lipschitz_test.py::ConstantsTest",
+            "tests/networks/evaluation_test.py::MaxPoolingTest",
+            "tests/certificates/lipschitz/bounds_test.py::ConstantsTest",
         ),
     ),
     Mutant(
@@ -20,6 +20,226 @@ MUTANTS = (
         file="tfcurv/networks/evaluation.py",
         old="known = tf.where(tf.math.is_nan(error), _infinite(error), error)",
         new="known = error",
-        tests=("tests/networks_evaluation_test.py::EvaluationTest",),
+        tests=("tests/networks/evaluation_test.py::EvaluationTest",),
+    ),
+    Mutant(
+        name="constants_rounded_inward",
+        fault="The ranges of s' and s'' rounded inward, not outward.",
+        file="tfcurv/networks/functions/smooth.py",
+        old="_WIDENING = EVALUATION_ROUNDOFFS",
+        new="_WIDENING = -EVALUATION_ROUNDOFFS",
+        tests=("tests/networks/functions/smooth_test.py::GlobalRangeTest",),
+    ),
+    Mutant(
+        name="nan_is_an_interval",
+        fault=(
+            "The ends of an interval compared so that NaN passes: every "
+            "comparison with it is false."
+        ),
+        file="tfcurv/networks/functions/smooth.py",
+        old="if not self.lower <= self.upper:",
+        new="if self.lower > self.upper:",
+        tests=("tests/networks/functions/smooth_test.py::IntervalTest",),
+    ),
+    Mutant(
+        name="jump_taken_as_smooth",
+        fault=(
+            "An activation whose s'' jumps bounded by its values beside the "
+            "jump alone."
+        ),
+        file="tfcurv/networks/functions/smooth.py",
+        old="*(self.curvature_jump or ())",
+        new="",
+        tests=("tests/networks/functions/smooth_test.py::GlobalRangeTest",),
+    ),
+    Mutant(
+        name="tensorfloat_kernels",
+        fault=(
+            "Kernels cut to the 10 bits of TensorFloat-32, in which "
+            "TensorFlow multiplies float32 matrices on recent GPUs."
+        ),
+        file="tfcurv/networks/maps/linear_map.py",
+        old="array = self._array.astype(dtype.as_numpy_dtype)",
+        new=(
+            "array = (\n"
+            "                    "
+            "self._array.astype('float32').view('int32') & -8192\n"
+            "                "
+            ").view('float32').astype(dtype.as_numpy_dtype)"
+        ),
+        tests=("tests/networks/chain_test.py::EvaluationTest",),
+    ),
+    Mutant(
+        name="margin_without_bias",
+        fault="The biases left out of the difference of two logits.",
+        file="tfcurv/networks/chain.py",
+        old="tf.gather(negated, t) - tf.gather(negated, y)",
+        new="tf.zeros_like(weights[:, 0])",
+        tests=("tests/networks/chain_test.py::EvaluationTest",),
+    ),
+    Mutant(
+        name="margin_exact",
+        fault="The rounding error of the margin taken for zero.",
+        file="tfcurv/networks/rounding.py",
+        old="margin * numerics.CHAIN_INFLATION,",
+        new="0.0 * margin,",
+        tests=("tests/bounds/curvature/sharpness_test.py",),
+    ),
+    Mutant(
+        name="gradient_exact",
+        fault="The rounding error of the gradient taken for zero.",
+        file="tfcurv/networks/rounding.py",
+        old=", error * numerics.CHAIN_INFLATION",
+        new=", 0.0 * error",
+        tests=("tests/bounds/curvature/sharpness_test.py",),
+    ),
+    Mutant(
+        name="slope_taken_in_place",
+        fault=(
+            "The slopes of a backward pass taken as if its pre-activations "
+            "were exact."
+        ),
+        file="tfcurv/networks/rounding.py",
+        old="local = curvature * z_error + ",
+        new="local = 0.0 * z_error + ",
+        tests=("tests/bounds/curvature/sharpness_test.py",),
+    ),
+    Mutant(
+        name="backward_without_norm",
+        fault="A gradient's error carried through a kernel without its norm.",
+        file="tfcurv/networks/rounding.py",
+        old=(
+            "norm * error\n"
+            "        + affine.kernel_error * size\n"
+            "        + rounding"
+        ),
+        new=("error\n        + affine.kernel_error * size\n        + rounding"),
+        tests=("tests/bounds/curvature/sharpness_test.py",),
+    ),
+    Mutant(
+        name="errors_do_not_multiply",
+        fault="The product of two errors, of weights and features, left out.",
+        file="tfcurv/networks/rounding.py",
+        old="(weight_size + weight_error) * errors.features",
+        new="weight_size * errors.features",
+        tests=("tests/bounds/curvature/sharpness_test.py",),
+    ),
+    Mutant(
+        name="one_bias_errs",
+        fault="The error of one bias counted where a margin has two.",
+        file="tfcurv/networks/rounding.py",
+        old="+ 2.0 * last.bias_error",
+        new="+ last.bias_error",
+        tests=("tests/bounds/curvature/sharpness_test.py",),
+    ),
+    Mutant(
+        name="bias_added_exactly",
+        fault="The rounding of adding a bias left out.",
+        file="tfcurv/networks/rounding.py",
+        old="products = network.absolute_norms[index] * size + bias",
+        new="products = network.absolute_norms[index] * size",
+        tests=("tests/bounds/curvature/sharpness_test.py",),
+    ),
+    Mutant(
+        name="guard_at_the_centre",
+        fault=(
+            "The rounding of a float32 execution bounded at the image, where "
+            "it must be bounded in the whole ball."
+        ),
+        file="tfcurv/networks/execution.py",
+        old="largest = largest + self._columns * moved",
+        new="largest = largest + 0.0 * moved",
+        tests=("tests/bounds/curvature/sharpness_test.py::ExecutionTest",),
+    ),
+    Mutant(
+        name="guard_of_half_a_sum",
+        fault="Partial sums of float32 taken for half of what they may be.",
+        file="tfcurv/networks/execution.py",
+        old="largest = 0.5 * (terms",
+        new="largest = 0.25 * (terms",
+        tests=("tests/bounds/curvature/sharpness_test.py::ExecutionTest",),
+    ),
+    Mutant(
+        name="guard_of_one_layer",
+        fault="What one layer of float32 loses not carried through the next.",
+        file="tfcurv/networks/execution.py",
+        old="carried + local,",
+        new="local,",
+        tests=("tests/bounds/curvature/sharpness_test.py::ExecutionTest",),
+    ),
+    Mutant(
+        name="guard_of_rising_slopes",
+        fault="The fall of an activation that is not monotone left out.",
+        file="tfcurv/networks/execution.py",
+        old="slope = tf.maximum(tf.abs(low), tf.abs(high))",
+        new="slope = tf.abs(high)",
+        tests=("tests/bounds/curvature/sharpness_test.py::ExecutionTest",),
+    ),
+    Mutant(
+        name="bent_taken_for_carried",
+        fault="Neurons that bend taken for such as are only carried along.",
+        file="tfcurv/networks/functions/side_by_side.py",
+        old="bent = [not block.activation.is_linear for block in self.blocks]",
+        new="bent = [False for block in self.blocks]",
+        tests=("tests/networks/flow_test.py::SingleUnitTest",),
+    ),
+    Mutant(
+        name="shortcut_forgotten",
+        fault="Of several branches that are added up, one left out.",
+        file="tfcurv/networks/flow.py",
+        old="atom: summed([v.terms[atom] for v in values if atom in v.terms])",
+        new="atom: [v.terms[atom] for v in values if atom in v.terms][-1]",
+        tests=("tests/networks/flow_test.py::SingleUnitTest",),
+    ),
+    Mutant(
+        name="lost_between_maps",
+        fault="What underflows between maps that are fused taken for nothing.",
+        file="tfcurv/networks/flow.py",
+        old="size + _UNDERFLOW * (growth - 1.0)",
+        new="size + 0.0 * growth",
+        tests=("tests/networks/flow_test.py::StructureTest",),
+    ),
+    Mutant(
+        name="zeros_on_the_wrong_side",
+        fault='Padding "same" with the odd zero before, not after.',
+        file="tfcurv/networks/maps/convolution.py",
+        old="return zeros // 2, zeros - zeros // 2",
+        new="return zeros - zeros // 2, zeros // 2",
+        tests=("tests/nn/reading/linear_layers_test.py::ConvolutionTest",),
+    ),
+    Mutant(
+        name="fusing_taken_as_exact",
+        fault="The rounding of a scale fused into a kernel left out.",
+        file="tfcurv/networks/flow.py",
+        old="kernel_error=numerics.round_up(error, 4),",
+        new="kernel_error=0.0,",
+        tests=(
+            "tests/nn/reading/network_test.py::FusingTest",
+            "tests/networks/flow_test.py::StructureTest",
+        ),
+    ),
+    Mutant(
+        name="activation_known_by_name",
+        fault="Functions left out of the fingerprint, where names stand.",
+        file="tfcurv/networks/fingerprint.py",
+        old="fn is RELU or fn is ACTIVATIONS.get(fn.name)",
+        new="True",
+        tests=("tests/networks/fingerprint_test.py::FingerprintTest",),
+    ),
+    Mutant(
+        name="linear_by_name",
+        fault="An activation of a caller's that is named linear taken for it.",
+        file="tfcurv/networks/functions/smooth.py",
+        old="return self.value is tf.identity",
+        new='return self.name == "linear"',
+        tests=("tests/networks/fingerprint_test.py::NameTest",),
+    ),
+    Mutant(
+        name="execution_not_hashed",
+        fault="The stages of the execution left out of the fingerprint.",
+        file="tfcurv/networks/fingerprint.py",
+        old="None if execution is None else execution.stages,",
+        new="execution is None,",
+        tests=("tests/networks/fingerprint_test.py::FingerprintTest",),
     ),
 )

@@ -10,7 +10,7 @@ MUTANTS = (
         old="    save_whole(trained.model.save, folder / MODEL)\n",
         new="    shutil.rmtree(backup)\n"
         "    save_whole(trained.model.save, folder / MODEL)\n",
-        tests=("tests/training_folder_test.py",),
+        tests=("tests/training/folder_test.py",),
     ),
     Mutant(
         name="other_training_continued",
@@ -18,7 +18,7 @@ MUTANTS = (
         file="tfcurv/training/folder.py",
         old="    _compare(folder, found, _as_json(config))\n",
         new="",
-        tests=("tests/training_folder_test.py",),
+        tests=("tests/training/folder_test.py",),
     ),
     Mutant(
         name="earlier_parts_forgotten",
@@ -26,7 +26,7 @@ MUTANTS = (
         file="tfcurv/training/backup.py",
         old='self.epochs, self.seconds = state["epochs"], state["seconds"]',
         new='self.epochs, self.seconds = state["epochs"], 0.0',
-        tests=("tests/training_folder_test.py",),
+        tests=("tests/training/folder_test.py",),
     ),
     Mutant(
         name="report_saved_after_printing",

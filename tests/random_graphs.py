@@ -5,15 +5,14 @@ import itertools
 
 import numpy as np
 
-from tfcurv import bounds
 from tfcurv import networks
 
 Kind = networks.Kind
 Node = networks.Node
 
-LEAKY = bounds.piecewise_linear("leaky_relu", negative_slope=0.25)
-STEEP = bounds.piecewise_linear("leaky_relu", negative_slope=-3.0)
-CUT = bounds.piecewise_linear("relu", negative_slope=0.5, max_value=1.5)
+LEAKY = networks.piecewise_linear("leaky_relu", negative_slope=0.25)
+STEEP = networks.piecewise_linear("leaky_relu", negative_slope=-3.0)
+CUT = networks.piecewise_linear("relu", negative_slope=0.5, max_value=1.5)
 
 
 class Builder:
@@ -36,17 +35,17 @@ class Builder:
         shape = self.nodes[source].shape
         if len(shape) > 1:
             flat = (self.nodes[source].size,)
-            same = bounds.Identity(input_shape=shape, output_shape=flat)
+            same = networks.Identity(input_shape=shape, output_shape=flat)
             source = self.linear(source, same)
         size = self.nodes[source].size
         kernel = self.rng.normal(size=(size, units)) / np.sqrt(size)
-        return self.linear(source, bounds.Dense(kernel=kernel))
+        return self.linear(source, networks.Dense(kernel=kernel))
 
     def convolution(self, source, filters, window=2, **settings):
         shape = self.nodes[source].shape
         size = (window,) * (len(shape) - 1) + (shape[-1], filters)
         kernel = self.rng.normal(size=size) / window
-        linear = bounds.Convolution(
+        linear = networks.Convolution(
             kernel=kernel, input_shape=shape, **settings
         )
         return self.linear(source, linear)
@@ -55,7 +54,7 @@ class Builder:
         shape = self.nodes[source].shape
         scale = self.rng.uniform(-2.0, 2.0, shape[-1])
         return self.linear(
-            source, bounds.Diagonal(scale=scale, input_shape=shape)
+            source, networks.Diagonal(scale=scale, input_shape=shape)
         )
 
     def activate(self, source, fn):
@@ -87,7 +86,7 @@ class Builder:
         return networks.Graph(nodes=tuple(self.nodes))
 
 
-def plain(seed=0, fn=bounds.RELU):
+def plain(seed=0, fn=networks.RELU):
     """A convolution, a normalization, a maximum with overlaps, dense layers."""
     build = Builder((5, 4, 2), seed)
     value = build.scaled(build.convolution(0, 3, padding="same"))
@@ -117,7 +116,7 @@ def maxima(seed=0):
     value = build.activate(build.convolution(value, 4), STEEP)
     value = build.pool(value, (2,), (1,), "valid")
     size = build.nodes[value].size
-    same = bounds.Identity(
+    same = networks.Identity(
         input_shape=build.nodes[value].shape, output_shape=(1, size)
     )
     build.pool(build.linear(value, same), (1,), (1,), "valid")

@@ -80,5 +80,6 @@ def public_names(module: str) -> set[str]:
         elif isinstance(node, ast.Assign | ast.AnnAssign):
             targets = getattr(node, "targets", None) or [node.target]
             names |= {each.id for each in targets if hasattr(each, "id")}
-    # Not `_private`, but `__version__`.
+    # Not `_private` and no hook of Python's, but `__version__`.
+    names -= {"__getattr__"}
     return {name for name in names if not re.match(r"_[^_]", name)}

@@ -2,15 +2,14 @@
 
 from typing import Any
 
-from tfcurv import bounds
 from tfcurv import errors
 from tfcurv import networks
-from tfcurv.certificates.certifier import CurvatureMethod
-from tfcurv.certificates.contract import CertifierOptions
-from tfcurv.certificates.contract import Method
-from tfcurv.certificates.contract import Threat
-from tfcurv.certificates.lipschitz_method import LipschitzMethod
-from tfcurv.certificates.relu import QuadraticMethod
+from tfcurv.certificates.curvature.method import CurvatureMethod
+from tfcurv.certificates.deciding.contract import CertifierOptions
+from tfcurv.certificates.deciding.contract import Method
+from tfcurv.certificates.deciding.contract import Threat
+from tfcurv.certificates.lipschitz.method import LipschitzMethod
+from tfcurv.certificates.quadratic.method import QuadraticMethod
 
 #: What stands for the first method that can do what is asked.
 AUTO = "auto"
@@ -52,7 +51,7 @@ def needs_graph(name: str) -> bool:
 
 def choose(
     name: str,
-    network: bounds.Network | networks.GraphNetwork,
+    network: networks.Network | networks.GraphNetwork,
     threat: Threat = Threat(),
     options: CertifierOptions = CertifierOptions(),
 ) -> Method:
@@ -90,7 +89,9 @@ def _wrong_form(kind: type[Method], network: Any) -> str | None:
     is_graph = isinstance(network, networks.GraphNetwork)
     if is_graph == kind.needs_graph:
         return None
-    allowed = "networks.GraphNetwork" if kind.needs_graph else "bounds.Network"
+    allowed = (
+        "networks.GraphNetwork" if kind.needs_graph else "networks.Network"
+    )
     return (
         "A method takes a network in one form. Received: a "
         f"{type(network).__name__}. Allowed: a {allowed}, or a Keras model."

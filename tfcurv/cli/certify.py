@@ -12,6 +12,8 @@ from tfcurv import certificates
 from tfcurv import data
 from tfcurv import nn
 from tfcurv import report
+from tfcurv import results
+from tfcurv import runs
 from tfcurv import solvers
 from tfcurv.cli import options
 
@@ -27,7 +29,7 @@ FLAGS = flags.FlagValues()
 
 _DATASET = options.dataset_flag(FLAGS, None)
 _EPSILONS = options.epsilons_flag(
-    FLAGS, [str(epsilon) for epsilon in nn.DEFAULT_EPSILONS]
+    FLAGS, [str(epsilon) for epsilon in runs.DEFAULT_EPSILONS]
 )
 _REPORT = flags.DEFINE_string(
     "report",
@@ -122,7 +124,7 @@ def run(arguments: Sequence[str]) -> None:
     epsilons = options.radii(_EPSILONS.value)
     _check_paths()
     with _kept() as folder:
-        result = nn.certify(
+        result = runs.certify(
             nn.read_model(arguments[0], activation=_ACTIVATION.value),
             _DATASET.value,
             method=_METHOD.value,
@@ -153,7 +155,7 @@ def run(arguments: Sequence[str]) -> None:
 def _check_paths() -> None:
     """Refuses now what could not be written at the end."""
     if _REPORT.value:
-        certificates.check_new_folder(_REPORT.value)
+        results.check_new_folder(_REPORT.value)
     if _PLOT.value:
         report.check_drawing(_PLOT.value)
     made = pathlib.Path(_REPORT.value or "").resolve()

@@ -7,9 +7,9 @@ import pathlib
 from absl import flags
 import numpy as np
 
-from tfcurv import certificates
 from tfcurv import data
 from tfcurv import report
+from tfcurv import results
 from tfcurv import training
 from tfcurv.cli import options
 from tfcurv.cli import run_folder
@@ -63,30 +63,30 @@ def _config(settings) -> training.TrainConfig:
 
 
 def comparison(
-    results: Sequence[certificates.CertificationResult],
+    found: Sequence[results.CertificationResult],
 ) -> tuple[list[str], list[list[str]]]:
     """Returns headers and rows of the results side by side.
 
     Args:
-        results: Results of several models on the same images.
+        found: Results of several models on the same images.
     """
-    headers = ["", *(result.model_name for result in results)]
+    headers = ["", *(result.model_name for result in found)]
     rows = [
-        ["clean accuracy", *(report.percent(r.clean_accuracy) for r in results)]
+        ["clean accuracy", *(report.percent(r.clean_accuracy) for r in found)]
     ]
-    for epsilon in results[0].epsilons:
+    for epsilon in found[0].epsilons:
         for name, share in (
             ("certified", lambda r, e=epsilon: r.certified_accuracy(e)),
             ("attacked", lambda r, e=epsilon: r.attacked_accuracy(e)),
         ):
-            cells = [report.percent(share(result)) for result in results]
+            cells = [report.percent(share(result)) for result in found]
             rows.append([f"{name} at {epsilon:g}", *cells])
     for name, value in (
         ("mean radius of correct", lambda r: report.number(r.mean_radius)),
         ("exact radii of correct", lambda r: report.percent(r.exact_share)),
         ("seconds", lambda r: report.number(r.seconds)),
     ):
-        rows.append([name, *(value(result) for result in results)])
+        rows.append([name, *(value(result) for result in found)])
     return headers, rows
 
 
@@ -112,17 +112,17 @@ def _gallery(result, split) -> report.GallerySection:
     )
 
 
-def _write_report(folder: pathlib.Path, results, split) -> None:
-    headers, rows = comparison(results)
-    epsilons = results[0].epsilons
-    curves = [result.curve() for result in results]
+def _write_report(folder: pathlib.Path, found, split) -> None:
+    headers, rows = comparison(found)
+    epsilons = found[0].epsilons
+    curves = [result.curve() for result in found]
     report.plot_curves(folder / _CURVE, curves, epsilons)
     report.write_page(
         folder / _PAGE,
         title="Plain and curvature-based robust training on digits",
         lead=(
             "Certified against every class, on the "
-            f"{results[0].num_images} test images, l2 radii, pixels in [0, 1]."
+            f"{found[0].num_images} test images, l2 radii, pixels in [0, 1]."
         ),
         sections=[
             report.FigureSection(
@@ -133,7 +133,7 @@ def _write_report(folder: pathlib.Path, results, split) -> None:
             report.TableSection(
                 heading="Side by side", headers=headers, rows=rows
             ),
-            _gallery(results[-1], split),
+            _gallery(found[-1], split),
         ],
     )
 
@@ -152,15 +152,15 @@ def run(arguments: Sequence[str]) -> None:
     folder = pathlib.Path(_OUTPUT.value)
     configs = {name: _config(each) for name, each in _NETWORKS.items()}
     _check(folder, configs)
-    results = []
+    found = []
     for name, config in configs.items():
         result, _ = run_folder.train_and_certify(
             config, folder / name, epsilons, quiet=_QUIET.value
         )
         # A run that goes on may be asked for other radii than before.
-        results.append(dataclasses.replace(result, epsilons=epsilons))
-    _write_report(folder, results, data.load_split("digits", "test"))
-    options.write(report.format_table(*comparison(results)))
+        found.append(dataclasses.replace(result, epsilons=epsilons))
+    _write_report(folder, found, data.load_split("digits", "test"))
+    options.write(report.format_table(*comparison(found)))
     options.write(f"\nreport: {folder / _PAGE}")
 
 
@@ -170,7 +170,7 @@ def _check(folder: pathlib.Path, configs) -> None:
     known = {*configs, _CURVE}
     names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
     if not all(name in known or name.endswith(".tmp") for name in names):
-        certificates.check_new_folder(folder)
+        results.check_new_folder(folder)
     for name, config in configs.items():
         run_folder.check(config, folder / name, None)
     report.check_drawing(folder / _CURVE)

@@ -7,6 +7,8 @@ from absl import flags
 
 from tfcurv import certificates
 from tfcurv import nn
+from tfcurv import results
+from tfcurv import runs
 from tfcurv.cli import options
 
 USAGE = """Usage: tfcurv falsify REPORT --model=FILE [flags]
@@ -61,9 +63,9 @@ def run(arguments: Sequence[str]) -> None:
             "tfcurv falsify needs one folder of a result and --model. "
             f"Received: {list(arguments)}, --model={_MODEL.value!r}."
         )
-    result = certificates.load_result(arguments[0])
+    result = results.load_result(arguments[0])
     with options.going_on("Nothing is kept: the attack starts anew."):
-        attacked = nn.falsify(
+        attacked = runs.falsify(
             nn.read_model(_MODEL.value, activation=_ACTIVATION.value),
             dataclasses.replace(result, num_attacks=0),
             _DATASET.value,

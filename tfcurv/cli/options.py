@@ -11,10 +11,10 @@ import sys
 
 from absl import flags
 
-from tfcurv import bounds
 from tfcurv import certificates
 from tfcurv import data
 from tfcurv import errors
+from tfcurv import networks
 
 #: What a program answers when its input is at fault, as other tools do.
 EXIT_BAD_INPUT = 2
@@ -117,7 +117,7 @@ def activation_flag(values: flags.FlagValues) -> flags.FlagHolder:
     return enum_flag(
         "activation",
         "softplus",
-        sorted(bounds.ACTIVATIONS),
+        sorted(networks.ACTIVATIONS),
         "Activation between the dense layers of an .npz file.",
         values,
     )

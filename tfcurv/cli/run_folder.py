@@ -4,10 +4,11 @@ import pathlib
 import shutil
 from typing import Any
 
-from tfcurv import certificates
 from tfcurv import data
 from tfcurv import errors
 from tfcurv import nn
+from tfcurv import results
+from tfcurv import runs
 from tfcurv import training
 from tfcurv.cli import options
 
@@ -64,7 +65,7 @@ def train_and_certify(
     *,
     data_dir: str | None = None,
     quiet: bool = False,
-) -> tuple[certificates.CertificationResult, dict[str, Any]]:
+) -> tuple[results.CertificationResult, dict[str, Any]]:
     """Trains a network and certifies it on the test split.
 
     The network is saved as soon as it is trained; what a killed run has done
@@ -91,7 +92,7 @@ def train_and_certify(
         )
         home, kept = folder / CERTIFICATES, folder / _CHECKPOINT
         if not home.exists():
-            result = nn.certify(
+            result = runs.certify(
                 nn.read_model(folder / training.MODEL),
                 config.dataset,
                 epsilons=epsilons,
@@ -101,4 +102,4 @@ def train_and_certify(
             )
             result.save(home)
         shutil.rmtree(kept, ignore_errors=True)
-        return certificates.load_result(home), facts
+        return results.load_result(home), facts

@@ -5,7 +5,7 @@ import pathlib
 
 from absl import flags
 
-from tfcurv import bounds
+from tfcurv import networks
 from tfcurv import training
 from tfcurv.cli import options
 from tfcurv.cli import run_folder
@@ -56,7 +56,7 @@ _WIDTH = flags.DEFINE_integer(
 _ACTIVATION = options.enum_flag(
     "activation",
     _DEFAULTS.activation,
-    sorted(bounds.ACTIVATIONS),
+    sorted(networks.ACTIVATIONS),
     "Activation of the hidden layers.",
     FLAGS,
 )

@@ -10,9 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tfcurv import bounds
 from tfcurv.networks.graph import Graph
 from tfcurv.networks.graph import Kind
+from tfcurv.networks.maps.combined import composed
+from tfcurv.networks.maps.combined import summed
+from tfcurv.networks.maps.linear_map import Identity
+from tfcurv.networks.maps.linear_map import LinearMap
 
 
 class AffinePart(NamedTuple):
@@ -25,7 +28,7 @@ class AffinePart(NamedTuple):
             absolute ones of these maps, entry by entry.
     """
 
-    terms: Mapping[int, bounds.LinearMap]
+    terms: Mapping[int, LinearMap]
     roundings: int = 0
 
 
@@ -39,15 +42,14 @@ def affine_parts(graph: Graph) -> list[AffinePart]:
         elif node.kind is Kind.ADD:
             found.append(_added(sources))
         else:
-            same = bounds.Identity(input_shape=node.shape)
+            same = Identity(input_shape=node.shape)
             found.append(AffinePart({position: same}))
     return found
 
 
 def _mapped(part: AffinePart, step) -> AffinePart:
     terms = {
-        atom: bounds.composed(linear, step.map)
-        for atom, linear in part.terms.items()
+        atom: composed(linear, step.map) for atom, linear in part.terms.items()
     }
     return AffinePart(terms, part.roundings + step.roundings)
 
@@ -55,7 +57,7 @@ def _mapped(part: AffinePart, step) -> AffinePart:
 def _added(parts: list[AffinePart]) -> AffinePart:
     atoms = sorted({atom for part in parts for atom in part.terms})
     terms = {
-        atom: bounds.summed([p.terms[atom] for p in parts if atom in p.terms])
+        atom: summed([p.terms[atom] for p in parts if atom in p.terms])
         for atom in atoms
     }
     return AffinePart(terms, int(np.max([part.roundings for part in parts])))

@@ -26,12 +26,12 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tfcurv import numerics
-from tfcurv.bounds.activations import EVALUATION_ROUNDOFFS
-from tfcurv.bounds.linear_maps import Constants
-from tfcurv.bounds.operator_norms import underflow_growth
+from tfcurv.networks.functions.smooth import EVALUATION_ROUNDOFFS
 from tfcurv.networks.graph import Graph
 from tfcurv.networks.graph import Kind
 from tfcurv.networks.graph import Node
+from tfcurv.networks.maps.linear_map import Constants
+from tfcurv.networks.maps.operator_norms import underflow_growth
 
 # The errors are sums of positive terms, computed in float64: of 1e8 terms
 # each loses less than this, and 1e4 nodes one after the other as well.

@@ -10,10 +10,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tfcurv import bounds
+from tfcurv.networks.fingerprint import digest
+from tfcurv.networks.maps.elementary import Diagonal
+from tfcurv.networks.maps.elementary import Selection
+from tfcurv.networks.maps.linear_map import Identity
+from tfcurv.networks.maps.linear_map import LinearMap
 
 # Maps that give each element of their output from one of their input.
-_ELEMENTWISE = (bounds.Diagonal, bounds.Identity, bounds.Selection)
+_ELEMENTWISE = (Diagonal, Identity, Selection)
 
 
 class Kind(enum.Enum):
@@ -38,7 +42,7 @@ class LinearStep(NamedTuple):
         bias_error: Bounds the l2 distance of the exact bias from `bias`.
     """
 
-    map: bounds.LinearMap
+    map: LinearMap
     bias: np.ndarray
     roundings: int = 0
     bias_error: float = 0.0
@@ -52,7 +56,7 @@ class Node(NamedTuple):
         sources: Positions of the earlier nodes that it reads. One that is
             read twice is named twice.
         shape: Of one sample after it.
-        activation: The `bounds.Activation` of an ACTIVATION.
+        activation: The `Activation` of an ACTIVATION.
         axis: Of a CONCATENATE, from 0, not counting the batch.
         step: The `LinearStep` of a LINEAR, as the weights were when the model
             was read.
@@ -121,7 +125,7 @@ class Graph:
             TypeError: A part is of a type of which nothing is known.
         """
         nodes = [tuple(node._replace(name="")) for node in self.nodes]
-        return bounds.digest(("tfcurv-graph-1", nodes))
+        return digest(("tfcurv-graph-1", nodes))
 
     def shapes(self, positions: Sequence[int]) -> list[tuple[int, ...]]:
         """Returns the shapes of one sample after some nodes."""

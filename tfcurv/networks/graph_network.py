@@ -5,14 +5,17 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tfcurv import bounds
 from tfcurv import solvers
+from tfcurv.networks.chain import Evaluation
 from tfcurv.networks.evaluation import logit_errors
 from tfcurv.networks.evaluation import logits_of
 from tfcurv.networks.evaluation import values_of
+from tfcurv.networks.fingerprint import digest
+from tfcurv.networks.fingerprint import fingerprint
 from tfcurv.networks.graph import Graph
 from tfcurv.networks.graph import Kind
 from tfcurv.networks.graph import Node
+from tfcurv.networks.rounding import logit_error
 
 
 class GraphForward(NamedTuple):
@@ -33,7 +36,7 @@ class GraphForward(NamedTuple):
 class GraphNetwork:
     """A graph as certificates see it: logits, margins, gradients, errors.
 
-    Has what `bounds.Network` has for points, and no maps, norms or curvature
+    Has what `Network` has for points, and no maps, norms or curvature
     of a chain. The features of a pair of classes are the logits themselves.
 
     Attributes:
@@ -145,7 +148,7 @@ class GraphNetwork:
 
     def evaluate(
         self, x: tf.Tensor, weights: tf.Tensor, bias: tf.Tensor
-    ) -> bounds.Evaluation:
+    ) -> Evaluation:
         """Returns f and grad f for f(x) = weights . logits(x) + bias.
 
         Args:
@@ -155,10 +158,10 @@ class GraphNetwork:
         """
         forward = self.forward(x)
         margin = tf.reduce_sum(forward.features * weights, axis=-1) + bias
-        return bounds.Evaluation(margin, self.backward(forward, weights)[-1])
+        return Evaluation(margin, self.backward(forward, weights)[-1])
 
 
-@bounds.logit_error.register
+@logit_error.register
 def _(
     network: GraphNetwork,
     forward: GraphForward,
@@ -168,7 +171,7 @@ def _(
     return tf.reduce_max(errors, axis=-1)
 
 
-@bounds.fingerprint.register
+@fingerprint.register
 def _(network: GraphNetwork) -> str:
     found = network.graph.fingerprint
-    return bounds.digest(("tfcurv-graph-network-1", found, network.rigor))
+    return digest(("tfcurv-graph-network-1", found, network.rigor))

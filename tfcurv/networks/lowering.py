@@ -1,8 +1,10 @@
 """From a graph to the chain of maps that curvature is proved of."""
 
-from tfcurv import bounds
 from tfcurv import errors
 from tfcurv import solvers
+from tfcurv.networks.chain import Network
+from tfcurv.networks.execution import Execution
+from tfcurv.networks.flow import Flow
 from tfcurv.networks.graph import Graph
 from tfcurv.networks.graph import Kind
 
@@ -11,8 +13,8 @@ def chain_of(
     graph: Graph,
     *,
     rigor: solvers.Rigor = solvers.Rigor.VERIFIED,
-    execution: bounds.Execution | None = None,
-) -> bounds.Network:
+    execution: Execution | None = None,
+) -> Network:
     """Returns a graph as affine maps with an activation between each two.
 
     What lies between activations is one map; matrices are fused in float64,
@@ -21,12 +23,12 @@ def chain_of(
     Args:
         graph: Without maxima.
         rigor: How norms and eigenvalues are to be bounded.
-        execution: Rounding to certify against, see `bounds.Network`.
+        execution: Rounding to certify against, see `Network`.
 
     Raises:
         UnsupportedModelError: A node is neither affine nor elementwise.
     """
-    flow = bounds.Flow(graph.input_dim)
+    flow = Flow(graph.input_dim)
     values = [flow.input]
     for node in graph.nodes[1:]:
         sources = [values[source] for source in node.sources]

@@ -24,3 +24,4 @@ from tfcurv.solvers.norm_batches import (
     largest_norm_upper_bound as largest_norm_upper_bound,
 )
 from tfcurv.solvers.scaled_gram import ScaledGram as ScaledGram
+from tfcurv.solvers.threads import in_threads as in_threads

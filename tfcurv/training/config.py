@@ -3,8 +3,8 @@
 import dataclasses
 from typing import NamedTuple
 
-from tfcurv import bounds
 from tfcurv import data
+from tfcurv import networks
 
 CONSTRAINTS = ("dual", "sphere")
 
@@ -85,7 +85,7 @@ class TrainConfig:
         return "_".join(windows)
 
     def __post_init__(self) -> None:
-        bounds.activation(self.activation)
+        networks.activation(self.activation)
         if self.constraint not in CONSTRAINTS:
             raise ValueError(
                 "Unknown constraint. Received: "

@@ -1,0 +1,30 @@
+"""Faults in what makes a result of a model; see `mutant_list`."""
+
+from mutant import Mutant
+
+MUTANTS = (
+    Mutant(
+        name="unsaved_example_said_to_be_saved",
+        fault="A counter-example that a full disk took, said to be saved.",
+        file="tfcurv/runs/falsify.py",
+        old="        return errors.FalseCertificateError(**facts, path=None)",
+        new="        pass",
+        tests=("tests/runs/rigor_test.py::FalsifyTest",),
+    ),
+    Mutant(
+        name="threat_left_unsaid",
+        fault="A result in another norm attacked, and passed, in l2 balls.",
+        file="tfcurv/runs/falsify.py",
+        old="if threat != certificates.Threat():",
+        new="if threat is None:",
+        tests=("tests/runs/methods_test.py::NamedMethodTest",),
+    ),
+    Mutant(
+        name="unproved_said_to_be_proved",
+        fault="Images that nothing is proved of counted as a method's.",
+        file="tfcurv/runs/job.py",
+        old="np.where(certified, 0, certificates.NO_METHOD)",
+        new="np.where(certified, 0, 0)",
+        tests=("tests/runs/methods_test.py::NewMethodTest",),
+    ),
+)

@@ -1,0 +1,117 @@
+"""Tests of checkpoints: whole, of this run, or refused."""
+
+import pathlib
+from unittest import mock
+
+from absl.testing import absltest
+from absl.testing import parameterized
+import numpy as np
+
+from tfcurv import errors
+from tfcurv import results
+
+_RUN = {"model_hash": "a" * 64, "batch_size": 4, "guard": None}
+_ARRAYS = {"radii": np.array([0.1, 0.2]), "targets": np.array([1, 2], np.int32)}
+
+
+class CheckpointTest(parameterized.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = pathlib.Path(self.create_tempdir().full_path) / "run"
+
+    def _open(self, **changes):
+        return results.Checkpoint(self.folder, {**_RUN, **changes})
+
+    def test_gives_back_what_was_saved_bit_by_bit(self):
+        self._open().save_shard(3, "data", _ARRAYS)
+        found = self._open().load_shard(3, "data")
+        self.assertEqual(found.keys(), _ARRAYS.keys())
+        for name, array in _ARRAYS.items():
+            np.testing.assert_array_equal(found[name], array)
+            self.assertEqual(found[name].dtype, array.dtype)
+
+    def test_knows_what_is_still_to_do(self):
+        checkpoint = self._open()
+        checkpoint.save_shard(1, "data", _ARRAYS)
+        self.assertIsNone(checkpoint.load_shard(0, "data"))
+        self.assertIsNone(checkpoint.load_curvature())
+
+    def test_keeps_the_last_curvature(self):
+        checkpoint = self._open()
+        for value in (1.0, 2.0):
+            checkpoint.save_curvature({"values": np.array([value])})
+        self.assertEqual(self._open().load_curvature()["values"], [2.0])
+
+    @parameterized.parameters(
+        {"model_hash": "b" * 64}, {"batch_size": 5}, {"guard": "float32"}
+    )
+    def test_refuses_the_checkpoint_of_another_run(self, **change):
+        self._open()
+        (name,) = change
+        with self.assertRaisesRegex(errors.InvalidCheckpointError, name):
+            self._open(**change)
+
+    def test_refuses_data_that_are_not_those_of_the_shard(self):
+        checkpoint = self._open()
+        checkpoint.save_shard(0, "data", _ARRAYS)
+        with self.assertRaisesRegex(errors.InvalidCheckpointError, "order"):
+            checkpoint.load_shard(0, "other")
+
+    def test_refuses_the_shard_of_another_run(self):
+        self._open().save_shard(0, "data", _ARRAYS)
+        (shard,) = self.folder.glob("shard-*")
+        content = shard.read_bytes()
+        self.folder = self.folder.with_name("other")
+        other = self._open(batch_size=9)
+        (self.folder / shard.name).write_bytes(content)
+        with self.assertRaisesRegex(errors.InvalidCheckpointError, "another"):
+            other.load_shard(0, "data")
+
+    def test_refuses_a_damaged_file_wherever_it_is_damaged(self):
+        self._open().save_shard(0, "data", _ARRAYS)
+        (shard,) = self.folder.glob("shard-*")
+        content = shard.read_bytes()
+        for place in range(0, len(content), 7):
+            damaged = bytearray(content)
+            damaged[place] ^= 1
+            shard.write_bytes(bytes(damaged))
+            with self.assertRaisesRegex(
+                errors.InvalidCheckpointError, "damaged"
+            ):
+                self._open().load_shard(0, "data")
+
+    @parameterized.parameters(0, 1, 64, 70, 300)
+    def test_refuses_a_file_that_was_cut(self, length):
+        self._open().save_shard(0, "data", _ARRAYS)
+        (shard,) = self.folder.glob("shard-*")
+        shard.write_bytes(shard.read_bytes()[:length])
+        with self.assertRaisesRegex(errors.InvalidCheckpointError, "damaged"):
+            self._open().load_shard(0, "data")
+
+    @parameterized.parameters("", "[]", "{", '{"format": "other"}')
+    def test_refuses_a_damaged_description(self, text):
+        self._open()
+        (self.folder / "run.json").write_text(text)
+        with self.assertRaises(errors.InvalidCheckpointError):
+            self._open()
+
+    def test_refuses_a_folder_that_holds_something_else(self):
+        self.folder.mkdir()
+        (self.folder / "thesis.txt").write_text("mine")
+        with self.assertRaisesRegex(errors.InvalidCheckpointError, "holds"):
+            self._open()
+        self.assertEqual((self.folder / "thesis.txt").read_text(), "mine")
+
+    def test_what_a_killed_writer_left_is_removed(self):
+        checkpoint = self._open()
+        with mock.patch("os.replace", side_effect=KeyboardInterrupt):
+            with mock.patch.object(pathlib.Path, "unlink"):
+                with self.assertRaises(KeyboardInterrupt):
+                    checkpoint.save_shard(0, "data", _ARRAYS)
+        self.assertLen(list(self.folder.glob(".*.tmp")), 1)
+        self.assertIsNone(self._open().load_shard(0, "data"))
+        self.assertEmpty(list(self.folder.glob(".*.tmp")))
+
+
+if __name__ == "__main__":
+    absltest.main()

@@ -1,0 +1,117 @@
+"""Whole training runs on scikit-learn's digits."""
+
+import contextlib
+import functools
+import io
+from unittest import mock
+
+from absl.testing import absltest
+import numpy as np
+
+from tfcurv import data
+from tfcurv import nn
+from tfcurv import runs
+from tfcurv import training
+
+_QUICK = {
+    "dataset": "digits",
+    "layers": 2,
+    "width": 32,
+    "epochs": 15,
+    "batch_size": 50,
+    "learning_rate": 3e-3,
+    "warmup_epochs": 2.0,
+}
+
+
+def _train(backup=None, verbose=0, **settings):
+    splits = [data.load_split("digits", name) for name in ("train", "test")]
+    config = training.TrainConfig(**{**_QUICK, **settings})
+    trained = training.train(config, *splits, backup=backup, verbose=verbose)
+    return trained, splits[1]
+
+
+@functools.cache
+def _whole():
+    return _train(epsilon=0.3, epochs=5)
+
+
+class TrainerTest(absltest.TestCase):
+    def test_the_same_settings_give_the_same_network_twice(self):
+        first, test = _whole()
+        second, _ = _train(epsilon=0.3, epochs=5)
+        np.testing.assert_allclose(
+            first.model.predict(test.images, verbose=0),
+            second.model.predict(test.images, verbose=0),
+            rtol=1e-4,
+            atol=1e-4,
+        )
+        self.assertEqual(list(first.history), list(second.history))
+
+    def test_robust_training_raises_certified_accuracy(self):
+        plain, test = _train(epsilon=0.0, gamma=0.0)
+        robust, _ = _train(epsilon=0.5, gamma=0.01)
+        found = [
+            runs.certify(t.model, test, epsilons=(0.5,), verbose=0)
+            for t in (plain, robust)
+        ]
+        self.assertGreater(found[0].clean_accuracy, 0.9)
+        self.assertGreater(found[1].clean_accuracy, 0.85)
+        gain = found[1].certified_accuracy(0.5) - found[0].certified_accuracy(
+            0.5
+        )
+        self.assertGreater(gain, 0.05)
+
+    def test_a_killed_training_goes_on_with_its_epoch(self):
+        folder = self.create_tempdir().full_path
+
+        class Killed(Exception):
+            pass
+
+        class Kill(nn.WarmUp):
+            def on_epoch_begin(self, epoch, logs=None):
+                super().on_epoch_begin(epoch, logs)
+                if epoch == 3:
+                    raise Killed
+
+        backup = f"{folder}/unfinished"
+        with mock.patch.object(nn, "WarmUp", Kill):
+            with self.assertRaises(Killed):
+                _train(epsilon=0.3, epochs=5, backup=backup)
+        rest, test = _train(epsilon=0.3, epochs=5, backup=backup)
+        whole, _ = _whole()
+        self.assertLen(rest.history["loss"], 5)
+        # Adam's moments went on, too: the loss does not start again.
+        np.testing.assert_allclose(
+            rest.history["loss"], whole.history["loss"], rtol=0.1
+        )
+        steps = [int(t.model.optimizer.iterations) for t in (rest, whole)]
+        self.assertEqual(*steps)
+
+    def test_says_a_line_an_epoch_on_stderr_where_it_is_asked_to(self):
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            _train(epochs=2, epsilon=0.0, gamma=0.0, verbose=2)
+        self.assertEqual(out.getvalue(), "")
+        lines = err.getvalue().splitlines()
+        self.assertLen(lines, 2)
+        self.assertRegex(lines[1], r"epoch 2/2: .*val_accuracy 0\.\d+")
+
+    def test_without_adversary_and_penalty_it_is_plain_training(self):
+        config = training.TrainConfig(**_QUICK, epsilon=0.0, gamma=0.0)
+        model = training.build_model(config)
+        training.compile_model(model, config, steps_per_epoch=20)
+        self.assertIsNone(model.adversary)
+        self.assertEmpty(model.curvature_regularizers)
+
+    def test_the_learning_rate_drops_twice(self):
+        config = training.TrainConfig(**_QUICK)
+        model = training.build_model(config)
+        training.compile_model(model, config, steps_per_epoch=20)
+        schedule = model.optimizer._learning_rate
+        rates = [float(schedule(step)) for step in (0, 200, 299)]
+        np.testing.assert_allclose(rates, [3e-3, 3e-4, 3e-5], rtol=1e-5)
+
+
+if __name__ == "__main__":
+    absltest.main()

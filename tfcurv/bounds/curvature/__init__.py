@@ -1,0 +1,1 @@
+"""Bounds on the curvature of margins."""

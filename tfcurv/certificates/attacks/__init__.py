@@ -1,0 +1,1 @@
+"""Adversarial examples of all certificates."""

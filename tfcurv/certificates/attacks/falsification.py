@@ -1,0 +1,296 @@
+"""Attacks on certified points, from inside their radii.
+
+They share nothing with the certifier but the network: projected gradient
+steps on several losses from several starts, and a walk along the decision
+boundary that begins at another image. What they find is counted only where
+the network is wrong beyond doubt and the distance, rounded up, is less than
+the radius. That they find nothing proves nothing; that they find something
+proves a certificate false.
+"""
+
+from collections.abc import Callable
+import dataclasses
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from tfcurv import networks
+from tfcurv import numerics
+from tfcurv.certificates.attacks import boundary as adversary
+from tfcurv.certificates.margins import safe_ball
+
+# Points are kept this far inside a radius, relative to it.
+_INSIDE = 1.0 - 1e-9
+
+_LOSSES = ("margin", "deciding margin", "cross-entropy")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FalsifierOptions:
+    """How hard to try.
+
+    Attributes:
+        gradient_steps: Steps of each projected gradient attack.
+        restarts: Starts of each loss: the point itself, then random ones.
+        walk_steps: Steps along the decision boundary.
+        bisection_steps: Evaluations that find the boundary again after each.
+        seed: Of the random starts.
+    """
+
+    gradient_steps: int = 12
+    restarts: int = 2
+    walk_steps: int = 10
+    bisection_steps: int = 8
+    seed: int = 0
+
+
+class Attempt(NamedTuple):
+    """What the attacks on a batch came to.
+
+    Attributes:
+        found: `[batch]` whether a certificate was shown to be false.
+        point: `[batch, dim]` float64 counter-examples; x where none is.
+        distance: `[batch]` of the counter-example, rounded up; else infinite.
+        num_evaluations: `[]` int64 evaluations of the network at a point,
+            with or without a gradient.
+    """
+
+    found: tf.Tensor
+    point: tf.Tensor
+    distance: tf.Tensor
+    num_evaluations: tf.Tensor
+
+
+class Falsifier:
+    """Attacks batches of certified points of one network, compiled once."""
+
+    def __init__(
+        self,
+        network: networks.Network,
+        options: FalsifierOptions = FalsifierOptions(),
+        execute: Callable[[tf.Tensor], tf.Tensor] | None = None,
+    ):
+        """Builds the compiled function; nothing is traced yet.
+
+        Args:
+            network: The network that was certified.
+            options: How hard to try.
+            execute: Maps float32 points `[batch, dim]` to the logits that a
+                deployed model computes, where certificates are to hold for
+                it too.
+        """
+        self._network = network
+        self._options = options
+        self._execute = execute
+        dtype = numerics.PROOF_DTYPE
+        self._attack = tf.function(
+            self._attack_batch,
+            input_signature=[
+                tf.TensorSpec([None, network.input_dim], dtype),
+                tf.TensorSpec([None], tf.int32),
+                tf.TensorSpec([None], dtype),
+                tf.TensorSpec([None], tf.int32),
+            ],
+            autograph=False,
+        )
+
+    def __call__(
+        self, x: tf.Tensor, y: tf.Tensor, radius: tf.Tensor, target: tf.Tensor
+    ) -> Attempt:
+        """Looks for points inside the radii that get another class.
+
+        Args:
+            x: `[batch, dim]` float64 certified points.
+            y: `[batch]` int32 labels.
+            radius: `[batch]` float64 certified radii, positive.
+            target: `[batch]` int32 classes that decided the radii.
+        """
+        return self._attack(x, y, radius, target)
+
+    def _attack_batch(self, x, y, radius, target) -> Attempt:
+        nothing = tf.zeros_like(radius)
+        state = Attempt(
+            tf.zeros_like(y, tf.bool),
+            x,
+            nothing + tf.constant(float("inf"), x.dtype),
+            tf.zeros([], tf.int64),
+        )
+        ball = _Ball(x, y, radius, target)
+        for index, loss in enumerate(_LOSSES):
+            for restart in range(self._options.restarts):
+                seed = (self._options.seed, index * 1000 + restart)
+                start = _random_start(ball, seed) if restart else x
+                state = self._descend(ball, loss, start, state)
+        return self._walk(ball, state)
+
+    def _descend(self, ball, loss, start, state: Attempt) -> Attempt:
+        """Projected gradient steps whose length shrinks from the radius."""
+        steps = self._options.gradient_steps
+
+        def advance(index, point, state):
+            slope = _slope(self._network, ball, point, loss)
+            share = 1.0 - tf.cast(index, point.dtype) / steps
+            length = (ball.radius * share)[:, tf.newaxis]
+            point = _into(ball, point - length * _unit(slope))
+            state = _count(ball, state, 1)
+            return index + 1, point, self._judge(ball, point, state)
+
+        _, _, state = tf.while_loop(
+            lambda index, *_: index < steps, advance, (0, start, state)
+        )
+        return state
+
+    def _walk(self, ball, state: Attempt) -> Attempt:
+        """Follows the decision boundary from another image towards x0."""
+        far, exists = _nearest_of_another_class(self._network, ball)
+        rows = tf.where(exists)[:, 0]
+        near = _Ball(*(tf.gather(field, rows) for field in ball))
+        point = self._to_boundary(near, tf.gather(far, rows))
+
+        def advance(index, point, state):
+            # The part of the way to x0 that lies in the boundary; half of it.
+            normal = _unit(_slope(self._network, near, point, "margin"))
+            way = near.centre - point
+            way -= safe_ball.dot(way, normal)[:, tf.newaxis] * normal
+            point = self._to_boundary(near, point + 0.5 * way)
+            state = _count(near, state, 2 + self._options.bisection_steps)
+            inside = _into(near, point)
+            found = self._judge(near, inside, _pick(state, rows))
+            return index + 1, point, _put(state, rows, found)
+
+        _, _, state = tf.while_loop(
+            lambda index, *_: index < self._options.walk_steps,
+            advance,
+            (0, point, _count(ball, state, 2 + self._options.bisection_steps)),
+        )
+        return state
+
+    def _to_boundary(self, ball, point):
+        """Returns misclassified points on the rays from x0, by bisection."""
+        ray = point - ball.centre
+
+        def wrong(reach):
+            there = ball.centre + reach[:, tf.newaxis] * ray
+            return adversary.worst_margin(self._network, there, ball.label) <= 0
+
+        low, high = tf.zeros_like(ray[:, 0]), tf.ones_like(ray[:, 0])
+        # A step along a curved boundary may leave the other class.
+        high = tf.where(wrong(high), high, 2.0 * high)
+        for _ in range(self._options.bisection_steps):
+            middle = 0.5 * (low + high)
+            crossed = wrong(middle)
+            low = tf.where(crossed, low, middle)
+            high = tf.where(crossed, middle, high)
+        return ball.centre + high[:, tf.newaxis] * ray
+
+    def _judge(self, ball, point, state: Attempt) -> Attempt:
+        """Records the points that are provably wrong and provably inside."""
+        flipped = adversary.is_misclassified(self._network, point, ball.label)
+        state = self._record(ball, point, flipped, state)
+        if self._execute is None:
+            return _count(ball, state, 1)
+        # What the model is given is the rounded point, and so the distance.
+        rounded = tf.cast(point, tf.float32)
+        logits = self._execute(rounded)
+        # A model that answers NaN has not kept the class either.
+        other = tf.argmax(logits, axis=-1, output_type=tf.int32) != ball.label
+        other |= tf.reduce_any(tf.math.is_nan(logits), axis=-1)
+        point = tf.cast(rounded, point.dtype)
+        return self._record(ball, point, other, _count(ball, state, 2))
+
+    def _record(self, ball, point, flipped, state: Attempt) -> Attempt:
+        distance = tf.norm(point - ball.centre, axis=-1)
+        distance = numerics.round_up(distance, self._network.input_dim + 4)
+        new = flipped & (distance < ball.radius) & ~state.found
+        return state._replace(
+            found=state.found | new,
+            point=tf.where(new[:, tf.newaxis], point, state.point),
+            distance=tf.where(new, distance, state.distance),
+        )
+
+
+class _Ball(NamedTuple):
+    centre: tf.Tensor
+    label: tf.Tensor
+    radius: tf.Tensor
+    target: tf.Tensor
+
+
+def _unit(x: tf.Tensor) -> tf.Tensor:
+    return tf.math.divide_no_nan(x, tf.norm(x, axis=-1, keepdims=True))
+
+
+def _into(ball: _Ball, point: tf.Tensor) -> tf.Tensor:
+    """Moves points outside the balls to their spheres, just inside."""
+    offset = point - ball.centre
+    size = tf.norm(offset, axis=-1)
+    share = tf.math.divide_no_nan(ball.radius * _INSIDE, size)
+    share = tf.minimum(share, 1.0)
+    return ball.centre + share[:, tf.newaxis] * offset
+
+
+def _random_start(ball: _Ball, seed: tuple[int, int]) -> tf.Tensor:
+    noise = tf.random.stateless_normal(
+        tf.shape(ball.centre), seed, dtype=ball.centre.dtype
+    )
+    return _into(ball, ball.centre + ball.radius[:, tf.newaxis] * _unit(noise))
+
+
+def _slope(network, ball: _Ball, point, loss: str) -> tf.Tensor:
+    """Returns the gradient of what an attack wants to lower."""
+    logits = network.logits(point)
+    if loss == "cross-entropy":
+        own = tf.one_hot(ball.label, network.num_classes, dtype=point.dtype)
+        softened = own - tf.nn.softmax(logits)
+        weights = softened @ network.columns(point.dtype)
+    else:
+        rival = ball.target
+        if loss == "margin":
+            rival = adversary.rival(logits, ball.label)
+        weights, _ = network.pair(ball.label, rival, point.dtype)
+    return network.backward(network.forward(point), weights)[-1]
+
+
+def _nearest_of_another_class(network, ball: _Ball):
+    """Returns of each row the nearest row that the network classes otherwise.
+
+    Returns:
+        `[batch, dim]` points, and `[batch]` whether there is one.
+    """
+    classes = tf.argmax(network.logits(ball.centre), axis=-1)
+    same = classes[:, tf.newaxis] == classes[tf.newaxis, :]
+    squares = tf.reduce_sum(ball.centre * ball.centre, axis=-1)
+    apart = squares[tf.newaxis, :] - 2.0 * tf.matmul(
+        ball.centre, ball.centre, transpose_b=True
+    )
+    infinity = tf.fill(tf.shape(apart), tf.constant(float("inf"), apart.dtype))
+    apart = tf.where(same, infinity, apart)
+    nearest = tf.argmin(apart, axis=-1)
+    return tf.gather(ball.centre, nearest), ~tf.reduce_all(same, axis=-1)
+
+
+def _count(ball: _Ball, state: Attempt, evaluations: int) -> Attempt:
+    rows = tf.size(ball.label, out_type=tf.int64)
+    return state._replace(
+        num_evaluations=state.num_evaluations + evaluations * rows
+    )
+
+
+def _pick(state: Attempt, rows: tf.Tensor) -> Attempt:
+    return state._replace(
+        found=tf.gather(state.found, rows),
+        point=tf.gather(state.point, rows),
+        distance=tf.gather(state.distance, rows),
+    )
+
+
+def _put(state: Attempt, rows: tf.Tensor, part: Attempt) -> Attempt:
+    def put(old, new):
+        return tf.tensor_scatter_nd_update(old, rows[:, tf.newaxis], new)
+
+    return Attempt(
+        found=put(state.found, part.found),
+        point=put(state.point, part.point),
+        distance=put(state.distance, part.distance),
+        num_evaluations=part.num_evaluations,
+    )

@@ -1,0 +1,288 @@
+"""The curvature method: radii from bounds on the Hessian of each margin.
+
+The closed form at a point gives a radius against every class, by Taylor's
+theorem; a search finds the points at which the same formula proves more; bounds
+on the curvature in a ball prove more still, see `local`.
+
+[SF20]: Singla and Feizi, "Second-Order Provable Defenses against Adversarial
+Attacks", ICML 2020, Theorem 1.
+"""
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from tfcurv import errors
+from tfcurv import networks
+from tfcurv import numerics
+from tfcurv.certificates.attacks.boundary import rival
+from tfcurv.certificates.curvature.near_each_image import LocalStage
+from tfcurv.certificates.curvature.pair_table import CurvatureTable
+from tfcurv.certificates.curvature.pair_table import GivenTable
+from tfcurv.certificates.curvature.proof import closed_form_radii
+from tfcurv.certificates.curvature.proof import prove
+from tfcurv.certificates.deciding.contract import (
+    EXACTNESS_TOLERANCE as EXACTNESS_TOLERANCE,
+)
+from tfcurv.certificates.deciding.contract import Certificates as Certificates
+from tfcurv.certificates.deciding.contract import (
+    CertifierOptions as CertifierOptions,
+)
+from tfcurv.certificates.deciding.contract import Cost
+from tfcurv.certificates.deciding.contract import Curvature
+from tfcurv.certificates.deciding.contract import Method
+from tfcurv.certificates.deciding.contract import Pairs
+from tfcurv.certificates.deciding.contract import Raised
+from tfcurv.certificates.deciding.contract import Reason as Reason
+from tfcurv.certificates.deciding.contract import Stage
+from tfcurv.certificates.deciding.contract import Targets as Targets
+from tfcurv.certificates.deciding.contract import Threat
+from tfcurv.certificates.deciding.decider import Decider
+from tfcurv.certificates.deciding.evidence import (
+    search_problem as search_problem,
+)
+from tfcurv.certificates.margins.search import SearchOptions
+from tfcurv.certificates.margins.search import find_centre
+
+# The float32 search and the float64 proof differ by less than this, relative;
+# where not, a decision is lost and nothing else.
+_SEARCH_ERROR = 1e-4
+
+_GLOBAL_BOUND, _LOCAL_BOUND = "curvature bound", "local curvature bound"
+
+
+class CurvatureProofs:
+    """The compiled functions of the method, for every batch size."""
+
+    def __init__(self, network: networks.Network, options: CertifierOptions):
+        """Builds them; nothing is traced yet.
+
+        Args:
+            network: The network.
+            options: How to search.
+        """
+        self._network = network
+        self._options = options
+        points = tf.TensorSpec([None, network.input_dim], numerics.PROOF_DTYPE)
+        classes = tf.TensorSpec([None], tf.int32)
+        pairs = tf.TensorSpec([None], numerics.PROOF_DTYPE)
+        table = tf.TensorSpec([None, network.num_classes], numerics.PROOF_DTYPE)
+        self._first = tf.function(
+            self._first_batch,
+            input_signature=[points, classes, table],
+            autograph=False,
+        )
+        self._search = tf.function(
+            self._search_batch,
+            input_signature=[points, classes, classes, pairs, pairs],
+            autograph=False,
+        )
+
+    def trace(self) -> None:
+        """Traces the compiled functions, which the first calls do otherwise."""
+        self._first.get_concrete_function()
+        if self._options.search is not None:
+            self._search.get_concrete_function()
+
+    def first(
+        self, x: np.ndarray, y: np.ndarray, curvatures: np.ndarray
+    ) -> np.ndarray:
+        """Returns radii `[batch, classes]` of the closed form.
+
+        Args:
+            x: `[batch, dim]` float64 points.
+            y: `[batch]` int32 labels.
+            curvatures: `[batch, classes]` proved |m(y, t)|.
+        """
+        return self._first(*map(tf.constant, (x, y, curvatures))).numpy()
+
+    def search(self, pairs: Pairs, curvature: np.ndarray) -> Raised:
+        """Returns radii that a search has found and float64 proved.
+
+        Args:
+            pairs: What to raise.
+            curvature: `[batch]` proved |m(y, t)|.
+        """
+        columns = pairs.x, pairs.y, pairs.t, curvature, pairs.limit
+        found = self._search(*map(tf.constant, columns))
+        return Raised(*(part.numpy() for part in found))
+
+    def _first_batch(self, x, y, curvatures) -> tf.Tensor:
+        return closed_form_radii(self._network, x, y, curvatures)
+
+    def _search_batch(self, x, y, t, a, limit) -> Raised:
+        network, options = self._network, self._options
+        problem = search_problem(network, x, y, t, a, limit, options.too_little)
+        search = options.search or SearchOptions()
+        found = find_centre(network, problem, search)
+        centre = tf.cast(found.centre, x.dtype)
+        proved = prove(network, x, centre, y, t, a)
+        return Raised(proved, tf.cast(found.num_evaluations, x.dtype), centre)
+
+
+class _SearchStage(Stage):
+    """The search, with one bound on the curvature a pair of classes."""
+
+    cost = Cost.SEARCH
+
+    def __init__(self, proofs: CurvatureProofs, table, overshoot: float):
+        self._proofs = proofs
+        self._table = table
+        self.overshoot = overshoot
+
+    def __call__(self, pairs: Pairs) -> Raised:
+        curvature = self._table.values[pairs.y, pairs.t]
+        return self._proofs.search(pairs, curvature)
+
+
+class CurvatureMethod(Method):
+    """Proves radii by bounds on the curvature of the margins [SF20]."""
+
+    name = "curvature"
+    cost = Cost.PASSES
+    grounds = (
+        ("ranges of s' and s''", "closed forms, rounded outward"),
+        ("kernels of exp, tanh, erf", "tested against 30 digits"),
+    )
+    work = (_GLOBAL_BOUND, _LOCAL_BOUND)
+
+    def __init__(
+        self,
+        network: networks.Network,
+        options: CertifierOptions = CertifierOptions(),
+        table: CurvatureTable | GivenTable | None = None,
+    ):
+        """Prepares; nothing is traced and no curvature bounded yet.
+
+        Args:
+            network: The network.
+            options: What is asked; its `curvature` says of which bounds.
+            table: The bounds of pairs of classes. Default: proved as they
+                are needed.
+        """
+        super().__init__(network, options)
+        self._table = table or CurvatureTable(
+            network, lambda: self.on_work(_GLOBAL_BOUND, 1)
+        )
+        self._proofs = CurvatureProofs(network, options)
+        self._stages: list[Stage] = []
+        if options.search is not None:
+            # An execution takes a price that the search does not know.
+            is_exact = network.execution is None
+            overshoot = _SEARCH_ERROR if is_exact else math.inf
+            self._stages.append(
+                _SearchStage(self._proofs, self._table, overshoot)
+            )
+        # Without activations nothing is curved.
+        if options.curvature is not Curvature.GLOBAL and network.activations:
+            self._stages.append(
+                LocalStage(
+                    network,
+                    options,
+                    self._table,
+                    lambda count: self.on_work(_LOCAL_BOUND, count),
+                )
+            )
+
+    @classmethod
+    def refusal(
+        cls,
+        network: networks.Network,
+        threat: Threat,
+        options: CertifierOptions,
+    ) -> str | None:
+        """Returns why not: another threat, or an unbounded curvature."""
+        if threat != Threat():
+            return (
+                "Bounds on the curvature give l2 balls, of all inputs. "
+                f"Received: threat={threat}. Allowed: threat={Threat()}."
+            )
+        try:
+            for fn in network.activations:
+                fn.curvature_range  # noqa: B018  Raises where there is none.
+        except errors.UnsupportedActivationError as error:
+            return str(error)
+        return None
+
+    @property
+    def curvature(self) -> str:
+        """Where the bounds hold: "global", "local" or "auto"."""
+        return self.options.curvature.value
+
+    def first_radii(
+        self, x: np.ndarray, y: np.ndarray, rivals: np.ndarray
+    ) -> np.ndarray:
+        """Returns the radii of the closed form at x, for all classes."""
+        runners_up = y
+        if not self._table.covers_all_pairs:
+            logits = self.network.logits(tf.constant(x))
+            runners_up = rival(logits, y).numpy()
+        return self._proofs.first(x, y, self._table.bounds(y, runners_up)[y])
+
+    def stages(self) -> Sequence[Stage]:
+        """Returns the search, and bounds around each point, as asked."""
+        return self._stages
+
+    def trace(self) -> None:
+        """Traces the compiled functions, which the first calls do otherwise."""
+        self._proofs.trace()
+
+    @property
+    def num_shared(self) -> int:
+        """The number of pairs of classes with a bound of their own."""
+        return self._table.num_known
+
+    def shared(self) -> dict[str, np.ndarray]:
+        """Returns the bounds of pairs of classes."""
+        return self._table.arrays()
+
+    def share(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Takes bounds of pairs of classes."""
+        self._table.take(arrays)
+
+
+class Certifier:
+    """Certifies batches of points of one network, by given curvatures.
+
+    Compiled once an instance, for every batch size.
+    """
+
+    def __init__(
+        self,
+        network: networks.Network,
+        options: CertifierOptions = CertifierOptions(),
+    ):
+        """Builds the compiled functions; nothing is traced yet.
+
+        Args:
+            network: The network to certify.
+            options: What to do beyond the closed form.
+
+        Raises:
+            UnsupportedModelError: The network has a single logit.
+        """
+        self._table = GivenTable()
+        self._decide = Decider(CurvatureMethod(network, options, self._table))
+
+    def trace(self) -> None:
+        """Traces the compiled functions, which the first call does otherwise.
+
+        It may be called in another thread while the data are being read.
+        """
+        self._decide.trace()
+
+    def __call__(
+        self, x: np.ndarray, y: np.ndarray, curvature: np.ndarray
+    ) -> Certificates:
+        """Certifies the rows of x.
+
+        Args:
+            x: `[batch, dim]` float64 points, taken as exact.
+            y: `[batch]` int32 labels, in range.
+            curvature: `[classes, classes]` proved |m(y, t)|.
+        """
+        self._table.values = np.asarray(curvature, np.float64)
+        return self._decide(np.asarray(x, np.float64), np.asarray(y, np.int32))

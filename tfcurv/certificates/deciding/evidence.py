@@ -1,0 +1,128 @@
+"""What a network says at points, and adversarial examples near them."""
+
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tfcurv import networks
+from tfcurv import numerics
+from tfcurv.certificates.attacks import boundary as adversary
+from tfcurv.certificates.margins.search import Problem
+
+
+class Look(NamedTuple):
+    """What a network says at a batch of points.
+
+    Attributes:
+        finite: `[batch]` whether all logits are.
+        prediction: `[batch]` int32 class of the largest logit.
+        runner_up: `[batch]` int32 class of the largest but the label's.
+        margin: `[batch]` the smallest z_y - z_t over t != y.
+        error: `[batch]` how far a logit may be from the exact one, and from
+            the executed one where the network has an execution.
+    """
+
+    finite: np.ndarray
+    prediction: np.ndarray
+    runner_up: np.ndarray
+    margin: np.ndarray
+    error: np.ndarray
+
+
+class Witness:
+    """Looks at points of one network, and attacks them; compiled once."""
+
+    def __init__(self, network: networks.Network, attack_steps: int):
+        """Builds the compiled functions; nothing is traced yet.
+
+        Args:
+            network: The network.
+            attack_steps: Gradient evaluations of an attack.
+        """
+        self._network = network
+        self._attack_steps = attack_steps
+        points = tf.TensorSpec([None, network.input_dim], numerics.PROOF_DTYPE)
+        classes = tf.TensorSpec([None], tf.int32)
+        self._look = tf.function(
+            self._look_batch, input_signature=[points, classes], autograph=False
+        )
+        self._attack = tf.function(
+            self._attack_batch,
+            input_signature=[points, classes, classes, points],
+            autograph=False,
+        )
+
+    def trace(self) -> None:
+        """Traces the compiled functions, which the first calls do otherwise."""
+        self._look.get_concrete_function()
+        self._attack.get_concrete_function()
+
+    def look(self, x: np.ndarray, y: np.ndarray) -> Look:
+        """Returns what the network says.
+
+        Args:
+            x: `[batch, dim]` float64 points, finite.
+            y: `[batch]` int32 labels.
+        """
+        found = self._look(tf.constant(x), tf.constant(y))
+        return Look(*(field.numpy() for field in found))
+
+    def attack(
+        self, x: np.ndarray, y: np.ndarray, t: np.ndarray, start: np.ndarray
+    ) -> np.ndarray:
+        """Returns distances `[batch]` of adversarial examples really found.
+
+        Args:
+            x: `[batch, dim]` float64 points that are given their labels.
+            y: `[batch]` int32 labels.
+            t: `[batch]` int32 classes to move towards; any may be met.
+            start: `[batch, dim]` where to begin.
+
+        Returns:
+            Proved upper bounds; infinite where no example was found.
+        """
+        return self._attack(*map(tf.constant, (x, y, t, start))).numpy()
+
+    def _look_batch(self, x: tf.Tensor, y: tf.Tensor) -> Look:
+        network = self._network
+        forward = network.forward(x)
+        logits = network.logits_of(forward)
+        error = networks.logit_error(network, forward)
+        if network.execution is not None:
+            error += adversary.execution_error(network, x, y)
+        return Look(
+            finite=tf.reduce_all(tf.math.is_finite(logits), axis=-1),
+            prediction=tf.argmax(logits, axis=-1, output_type=tf.int32),
+            runner_up=adversary.rival(logits, y),
+            margin=adversary.least_margin(logits, y),
+            error=error,
+        )
+
+    def _attack_batch(self, x, y, t, start) -> tf.Tensor:
+        network = self._network
+        nothing = tf.zeros_like(x[:, 0])
+        problem = search_problem(network, x, y, t, nothing, nothing)
+        start = tf.cast(start, numerics.SEARCH_DTYPE)
+        point = adversary.approach_boundary(
+            network, problem, start, self._attack_steps
+        )
+        return adversary.cross_boundary(network, x, y, point).distance
+
+
+def search_problem(
+    network, x0, y, t, curvature, enough, too_little=0.0
+) -> Problem:
+    """Returns the problem of a search, in its dtype, from float64 numbers."""
+    dtype = numerics.SEARCH_DTYPE
+    weights, bias = network.pair(y, t, dtype)
+    # A Python number beyond float32 is an error; a tensor, infinity.
+    too_little = tf.constant(too_little, numerics.PROOF_DTYPE)
+    return Problem(
+        tf.cast(x0, dtype),
+        weights,
+        bias,
+        tf.cast(curvature, dtype),
+        tf.cast(enough, dtype),
+        tf.fill(tf.shape(bias), tf.cast(too_little, dtype)),
+    )

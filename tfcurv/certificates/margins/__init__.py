@@ -1,0 +1,1 @@
+"""The margin of one pair of classes around a point."""

@@ -1,0 +1,1 @@
+"""The method of quadratic minorants of two-layer ReLU."""

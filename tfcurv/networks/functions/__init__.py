@@ -1,0 +1,1 @@
+"""What is not linear: functions of one value, and maxima."""

@@ -1,0 +1,1 @@
+"""Linear maps as operators, and how large they are."""

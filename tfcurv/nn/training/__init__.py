@@ -1,0 +1,1 @@
+"""Training of certified models in Keras."""

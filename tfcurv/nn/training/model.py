@@ -1,0 +1,356 @@
+"""`keras.Sequential` and `keras.Model` with curvature-based training."""
+
+import inspect
+from typing import TYPE_CHECKING
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfcurv.nn.training import rebuilding
+from tfcurv.nn.training import targets
+from tfcurv.nn.training import usage
+from tfcurv.nn.training.attack import CurvatureAttack
+from tfcurv.nn.training.example_losses import reduce_as_compiled
+from tfcurv.nn.training.regularizer import CurvatureRegularizer
+from tfcurv.nn.training.strength import Clock
+from tfcurv.nn.training.strength import Strength
+from tfcurv.nn.training.trained_graph import TrainedGraph
+
+# Key under which a model's config holds what Keras' own config does not.
+_EXTRAS = "tfcurv"
+
+
+if TYPE_CHECKING:
+    from keras import Model as _KerasModel
+else:  # Each class names its own.
+    _KerasModel = object
+
+
+class _CurvatureTraining(_KerasModel):
+    """What both model classes add to Keras' own.
+
+    `add_loss` takes a `CurvatureRegularizer`, `compile` an `adversary`; both
+    are saved with the model. Everything else is stock Keras. As in stock
+    Keras, `clone_model` copies layers, not added losses: clone with
+    `from_config(model.get_config())` to keep regularizers and adversary.
+
+    What penalty and adversary have read of the model, and what may change, is
+    read again when `fit`, `evaluate` or a batch of one's own begins: layers,
+    activations, scales, the weights of layers that are not trained. Without
+    them a compiled step stays what it is until the next `compile`, as in Keras.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self._adversary: CurvatureAttack | None = None
+        self._regularizers: tuple[CurvatureRegularizer, ...] = ()
+        self._power_iterations = 1
+        self._loss_weights: Any = None
+        self._trained_graph: TrainedGraph | None = None
+        self._clock: Clock | None = None
+
+    @property
+    def adversary(self) -> CurvatureAttack | None:
+        """The adversary given to `compile`."""
+        return self._adversary
+
+    @property
+    def curvature_regularizers(self) -> tuple[CurvatureRegularizer, ...]:
+        """The regularizers given to `add_loss`; may be set, also to `()`."""
+        return tuple(self._regularizers)
+
+    @curvature_regularizers.setter
+    def curvature_regularizers(self, regularizers) -> None:
+        regularizers = tuple(regularizers)
+        for each in regularizers:
+            if not isinstance(each, CurvatureRegularizer):
+                raise TypeError(
+                    "Regularizers must be tfcurv.CurvatureRegularizer. "
+                    f"Received: {each!r}."
+                )
+        self._regularizers = regularizers
+        self._follow_clock()
+        self._trace_again()
+
+    @property
+    def strengths(self) -> tuple[Strength, ...]:
+        """The numbers that a `WarmUp` raises: gammas and epsilon."""
+        found = [each.gamma for each in self._regularizers]
+        if self._adversary is not None:
+            found.append(self._adversary.epsilon)
+        return tuple(found)
+
+    def add_loss(self, loss: Any) -> None:
+        """Adds a `CurvatureRegularizer`, or what Keras' own `add_loss` takes.
+
+        Args:
+            loss: The regularizer, or scalar loss tensors.
+
+        Raises:
+            UnsupportedModelError: At the first training step or evaluation,
+                if a regularizer cannot read the model.
+        """
+        if isinstance(loss, CurvatureRegularizer):
+            self.curvature_regularizers = (*self._regularizers, loss)
+        else:
+            super().add_loss(loss)
+
+    def compile(
+        self,
+        *args: Any,
+        adversary: CurvatureAttack | None = None,
+        power_iterations: int = 1,
+        **kwargs: Any,
+    ) -> None:
+        """Compiles as Keras does; `adversary` attacks each training batch.
+
+        Args:
+            *args: As `keras.Model.compile`.
+            adversary: Attack on the inputs of every training step; None for
+                plain training.
+            power_iterations: Steps of power iteration a training batch, for
+                the spectral norms that penalty and adversary see. More see
+                more of a deep network's curvature; benchmarks/README.md has
+                what they bring and cost.
+            **kwargs: As `keras.Model.compile`.
+
+        Raises:
+            TypeError: `adversary` is no `CurvatureAttack`.
+            ValueError: `power_iterations` is not positive.
+        """
+        if not (adversary is None or isinstance(adversary, CurvatureAttack)):
+            raise TypeError(
+                "The adversary must be a tfcurv.CurvatureAttack. "
+                f"Received: adversary={adversary!r}."
+            )
+        if power_iterations < 1:
+            raise ValueError(
+                "A training batch needs a step of power iteration. "
+                f"Received: power_iterations={power_iterations!r}. "
+                "Allowed: 1, 2, ..."
+            )
+        super().compile(*args, **kwargs)
+        given = inspect.signature(super().compile).bind(*args, **kwargs)
+        self._loss_weights = given.arguments.get("loss_weights")
+        self._adversary = adversary
+        self._power_iterations = int(power_iterations)
+        with self.distribute_strategy.scope():
+            # Every replica counts for itself.
+            self._clock = Clock()
+        self._follow_clock()
+        self._trained_graph = None
+
+    def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
+        """Trains as Keras does; however it ends, no warm-up outlives it."""
+        # An adversary may have been in another model's training since.
+        self._follow_clock()
+        try:
+            return super().fit(*args, **kwargs)
+        finally:
+            # Keras calls no hook of a callback at an interruption.
+            for strength in self.strengths:
+                strength.settle()
+
+    def make_train_function(self, force: bool = False) -> None:
+        """Makes the function that trains on batches, anew if it is stale."""
+        self._read_again()
+        super().make_train_function(force)
+
+    def make_test_function(self, force: bool = False) -> None:
+        """Makes the function that tests on batches, anew if it is stale."""
+        self._read_again()
+        super().make_test_function(force)
+
+    def update_spectral_norms(self) -> None:
+        """Takes steps of power iteration on every tracked kernel.
+
+        `train_step` does it once a batch; a training loop of one's own calls
+        it once a batch too. There are as many as `compile` was told, one if it
+        was told nothing, and more on a kernel that is new.
+        """
+        if self._needs_graph():
+            self._read_graph().step(self._power_iterations)
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        """Attacks the batch if there is an adversary, then trains on it.
+
+        The attack is on the model in inference mode, as it is deployed; the
+        loss is that of training mode, as in Keras.
+        """
+        x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
+        if self._adversary is not None:
+            usage.check_attacked(self, x)
+        self.update_spectral_norms()
+        if self._adversary is not None:
+            graph = self._read_graph() if self._needs_graph() else None
+            is_double = self.compute_dtype == "float64"
+            x = tf.cast(x, tf.float64 if is_double else tf.float32)
+            labels = self._labels(y, self.output_shape[-1])
+            x = self._adversary.perturb(self, graph, x, labels)
+        logs = super().train_step((x, y, weight))
+        if self._clock is not None:
+            self._clock.tick()
+        return logs
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        """Returns Keras' loss plus the curvature penalties, reduced alike."""
+        loss = super().compute_loss(x, y, y_pred, sample_weight, training)
+        if not self._regularizers:
+            return loss
+        graph, labels = self._read_graph(), self._labels(y, y_pred.shape[-1])
+        penalties = tf.add_n(
+            [
+                regularizer.per_example(
+                    graph, labels, y_pred, converged=not training
+                )
+                for regularizer in self._regularizers
+            ]
+        )
+        penalty = reduce_as_compiled(
+            penalties, self.loss, y, y_pred, sample_weight, self._loss_weights
+        )
+        if loss.dtype.size < penalty.dtype.size:
+            return tf.cast(loss, penalty.dtype) + penalty
+        return loss + tf.cast(penalty, loss.dtype)
+
+    def _labels(self, y: Any, num_classes: int) -> tf.Tensor:
+        usage.check_labelled(self, y)
+        return targets.class_indices(keras.tree.flatten(y)[0], num_classes)
+
+    def export_plain(self) -> keras.Model:
+        """Returns a stock Keras model with the same weights.
+
+        It can be saved and loaded where tfcurv is not installed. Names, dtype
+        policies, `trainable` flags and models in models stay; it shares no
+        weights with this model and is not compiled, and has neither
+        regularizers nor adversary. `tfcurv.from_keras` goes the other way.
+
+        Raises:
+            UnsupportedModelError: A layer cannot be made anew from its config,
+                or the model is of a subclass.
+        """
+        plain = {own: kind for kind, own in rebuilding.TRACKED.items()}
+        containers = keras.Sequential, keras.Model
+        return rebuilding.rebuild(self, plain, containers)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns Keras' config, the regularizers and the adversary.
+
+        They are not part of the compile config, which
+        `keras.models.clone_model` hands to a stock `keras.Sequential`.
+        """
+        config = super().get_config()
+        extras = {
+            "curvature_regularizers": list(self._regularizers),
+            "adversary": self._adversary,
+            "power_iterations": self._power_iterations,
+        }
+        config[_EXTRAS] = keras.saving.serialize_keras_object(extras)
+        return config
+
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: Any = None
+    ) -> keras.Model:
+        """Returns the model that `get_config` describes."""
+        config = dict(config)
+        extras = config.pop(_EXTRAS, None)
+        model = super().from_config(config, custom_objects=custom_objects)
+        if extras:
+            extras = keras.saving.deserialize_keras_object(
+                extras, custom_objects=custom_objects
+            )
+            model.curvature_regularizers = extras["curvature_regularizers"]
+            model._adversary = extras["adversary"]
+            # Models of older versions have none.
+            model._power_iterations = extras.get("power_iterations", 1)
+        return model
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compiles as a saved model was, its adversary and optimizer too."""
+        config = keras.saving.deserialize_keras_object(config)
+        self.compile(
+            **config,
+            adversary=self._adversary,
+            power_iterations=self._power_iterations,
+        )
+        if getattr(self, "optimizer", None) is not None and self.built:
+            self.optimizer.build(self.trainable_variables)
+
+    def _needs_graph(self) -> bool:
+        adversary = self._adversary
+        attacks = adversary is not None and adversary.needs_curvature
+        return bool(self._regularizers) or attacks
+
+    def _follow_clock(self) -> None:
+        if self._clock is not None:
+            for strength in self.strengths:
+                strength.follow(self._clock)
+
+    def _trace_again(self) -> None:
+        """Makes anew the functions that there are, also within `fit`."""
+        if getattr(self, "train_function", None) is not None:
+            super().make_train_function(force=True)
+        if getattr(self, "test_function", None) is not None:
+            super().make_test_function(force=True)
+
+    def _read_again(self) -> None:
+        """Reads the model; if it is another, what was traced is stale."""
+        known = self._trained_graph
+        if not self._needs_graph():
+            return
+        self._trained_graph = TrainedGraph(self)
+        if known is None or not known.reads_as(self._trained_graph):
+            self._trace_again()
+
+    def _read_graph(self) -> TrainedGraph:
+        if self._trained_graph is None:
+            # Reads the values of weights, which a graph in the making hides.
+            with tf.init_scope():
+                self._trained_graph = TrainedGraph(self)
+        return self._trained_graph
+
+
+@keras.saving.register_keras_serializable(package="tfcurv")
+class Sequential(_CurvatureTraining, keras.Sequential):
+    """`keras.Sequential` with curvature-based training.
+
+    Args:
+        layers: As `keras.Sequential`.
+        name: As `keras.Sequential`.
+        trainable: As `keras.Sequential`.
+    """
+
+    # Read in the class's own namespace: subclasses do not inherit the promise.
+    _tfcurv_forward_is_stock = True
+
+    def add(self, layer: Any, rebuild: bool = True) -> None:
+        """Appends a layer."""
+        self._trained_graph = None
+        super().add(layer, rebuild=rebuild)
+
+    def pop(self, rebuild: bool = True) -> keras.layers.Layer:
+        """Removes the last layer and returns it."""
+        self._trained_graph = None
+        return super().pop(rebuild=rebuild)
+
+
+@keras.saving.register_keras_serializable(package="tfcurv")
+class Model(_CurvatureTraining, keras.Model):
+    """Functional `keras.Model(inputs, outputs)` with curvature training.
+
+    Args:
+        inputs: As `keras.Model`.
+        outputs: As `keras.Model`.
+        name: As `keras.Model`.
+    """
+
+    _tfcurv_forward_is_stock = True

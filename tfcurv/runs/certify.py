@@ -1,0 +1,213 @@
+"""`tfcurv.certify`: from a model and data to a result."""
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+from concurrent import futures
+import dataclasses
+import enum
+import pathlib
+import platform
+import time
+from typing import Any
+from typing import TypeVar
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfcurv import certificates
+from tfcurv import data as tfcurv_data
+from tfcurv import networks
+from tfcurv import results
+from tfcurv import version
+from tfcurv.nn.reading.graph import Assumption
+from tfcurv.nn.reading.subject import read_subject
+from tfcurv.runs.falsify import Attacker
+from tfcurv.runs.job import Job
+
+#: Radii of the summary where none are asked for.
+DEFAULT_EPSILONS = (0.1, 0.25, 0.5, 1.0)
+
+
+def certify(
+    model: keras.Model | networks.Network,
+    data: Any,
+    *,
+    method: str = "auto",
+    epsilons: Sequence[float] = DEFAULT_EPSILONS,
+    targets: str = "all",
+    guard: str | None = None,
+    rigor: str = "verified",
+    curvature: str = "global",
+    assume: Mapping[str, Assumption] | None = None,
+    radii: bool = True,
+    falsify: bool = False,
+    checkpoint: str | pathlib.Path | None = None,
+    batch_size: int = tfcurv_data.DEFAULT_BATCH_SIZE,
+    limit: int | None = None,
+    data_dir: str | None = None,
+    options: certificates.CertifierOptions | None = None,
+    verbose: int = 1,
+) -> results.CertificationResult:
+    """Proves how far each input can be moved before its class can change.
+
+    For every image the curvature-based certificate of [SF20, Theorem 1]
+    against every other class, the smallest counting: proved in float64 with
+    outward rounding, from bounds on the eigenvalues of the Hessian of each
+    logit difference. See `CertificationResult` for what is guaranteed.
+
+    Source: Singla and Feizi, "Second-Order Provable Defenses against
+    Adversarial Attacks", ICML 2020 [SF20].
+
+    Args:
+        model: A `keras.Sequential` or functional model that ends in logits;
+            or a `Network`. Its layers may be dense, convolutions, average
+            pooling, normalisations, paddings, sums and joins of branches,
+            with smooth activations; the README has the list. ReLU may be the
+            activation of one hidden layer, whose margins are then bounded by
+            concave quadratics.
+        data: A batched `tf.data.Dataset` of (x, y), a pair of arrays, or the
+            name of a data set (its test split, pixels in [0, 1]).
+        method: How to prove: "curvature" for bounds on the Hessian,
+            "quadratic" for quadratic minorants of two-layer ReLU networks;
+            "auto" takes the first that can do the model.
+        epsilons: Radii of the summary, in the units of the model's input.
+        targets: "all", or "runner-up" to compare with published tables,
+            which certifies nothing.
+        guard: None for certificates about the real-valued function with the
+            stored weights; "float32" for such as hold for its execution by
+            Keras, too: the radius shrinks by what float32 sums of any order
+            may err anywhere in the ball.
+        rigor: "verified" proves norms and eigenvalues by a factorisation
+            that must succeed; "float64" trusts LAPACK, which is slower.
+        curvature: "global" for one bound on the curvature a pair of classes;
+            "local" for one in a ball around each image, too, which proves
+            larger radii, most of all for networks without a curvature
+            penalty, and costs tens of milliseconds an image; "auto" does so
+            where the global one does not meet an adversarial example.
+        assume: What layers that are not known compute in inference, by name:
+            a `LinearMapSpec` or a `networks.Activation`. They are believed, and
+            the result names them.
+        radii: False decides at the epsilons and refines no radius beyond
+            what that takes: sooner. Accuracies are proved, too; an image
+            whose refined radius exceeds an epsilon by less than the search
+            errs, some 1e-5 of it, or by local bounds alone, may not count.
+        falsify: Whether to attack every certified point inside its radius,
+            by means that the certifier does not use.
+        checkpoint: Folder in which each batch is kept as it is done. The same
+            call goes on where a killed one stopped, to the same arrays.
+        batch_size: Images at a time; memory grows with it alone.
+        limit: Most images to certify; None for all.
+        data_dir: Folder of tensorflow-datasets, for a name.
+        options: How hard to search. Its targets are replaced by `targets`.
+        verbose: 0 for silence, 1 for a progress bar on stderr if that is a
+            terminal.
+
+    Returns:
+        A frozen result, in the order of the data.
+
+    Raises:
+        UnsupportedModelError: The model cannot be certified, or not in this
+            way; the message says why, and a way out.
+        FalseCertificateError: `falsify` has found a counter-example, saved
+            in the checkpoint's folder, or else in the current one.
+        InvalidCheckpointError: The checkpoint is damaged or of another run.
+        DataError: The data do not fit the model or are not to be had.
+        ValueError: An epsilon is not positive, or an option or a method is
+            unknown.
+    """
+    start = time.monotonic()
+    epsilons = certificates.check_epsilons(epsilons)
+    options = dataclasses.replace(
+        options or certificates.CertifierOptions(),
+        targets=_check(certificates.Targets, "targets", targets),
+        curvature=_check(certificates.Curvature, "curvature", curvature),
+    )
+    as_graph = certificates.needs_graph(method)
+    if not radii:
+        options = _deciding_alone(options, epsilons)
+    if falsify and options.targets is not certificates.Targets.ALL:
+        raise ValueError(
+            "What certifies nothing cannot be falsified. "
+            f"Received: falsify={falsify!r}, targets={targets!r}."
+        )
+    subject = read_subject(
+        model, guard=guard, rigor=rigor, assume=assume, as_graph=as_graph
+    )
+    decider = certificates.Decider(
+        certificates.choose(method, subject.network, options=options)
+    )
+    # Tracing takes a second or two; data and curvature bounds take as long.
+    with futures.ThreadPoolExecutor(max_workers=1) as meanwhile:
+        meanwhile.submit(decider.trace)
+        source = tfcurv_data.batches(
+            data,
+            input_shape=subject.input_shape,
+            num_classes=subject.network.num_classes,
+            batch_size=batch_size,
+            data_dir=data_dir,
+            limit=limit,
+            expects_unit_range=not subject.is_scaled,
+        )
+        facts = {
+            "targets_protocol": options.targets.value,
+            "model_hash": subject.model_hash,
+            "guard": guard,
+            "method": method,
+            **decider.facts(),
+            "decisions_only": not radii,
+            "assumptions": subject.assumptions,
+            "versions": _versions(),
+        }
+        store = None
+        if checkpoint is not None:
+            run = {"options": repr(options), "falsify": falsify, "limit": limit}
+            run |= {"batch_size": batch_size, **facts}
+            store = results.Checkpoint(checkpoint, run)
+        folder = checkpoint or "."
+        attacker = Attacker(subject, folder=folder) if falsify else None
+        columns = Job(decider, attacker, store, verbose).run(source)
+        seconds = time.monotonic() - start + columns.pop("seconds_before")
+    return results.CertificationResult(
+        **columns,
+        **facts,
+        epsilons=epsilons,
+        data_name=source.name,
+        model_name=getattr(model, "name", "network"),
+        seconds=seconds,
+    )
+
+
+def _deciding_alone(options, epsilons):
+    """Returns options that refine no radius beyond what the epsilons take."""
+    if not epsilons:
+        raise ValueError(
+            "There is nothing to decide. "
+            f"Received: radii=False, epsilons={epsilons!r}."
+        )
+    return dataclasses.replace(
+        options, enough=max(epsilons), too_little=min(epsilons)
+    )
+
+
+_Choice = TypeVar("_Choice", bound=enum.Enum)
+
+
+def _check(choices: type[_Choice], name: str, value: str) -> _Choice:
+    try:
+        return choices(value)
+    except ValueError as error:
+        allowed = [entry.value for entry in choices]
+        raise ValueError(
+            f"Unknown choice. Received: {name}={value!r}. Allowed: {allowed}."
+        ) from error
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "tfcurv": version.__version__,
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }
