@@ -27,10 +27,14 @@ for script in scripts:
     if not child:
         sys.path[0], sys.argv = folder, [script, "--help"]
         print("\\f", script, sep="")
-        runpy.run_path(os.path.join(folder, script), run_name="__main__")
-        sys.exit()
+        try:
+            runpy.run_path(os.path.join(folder, script), run_name="__main__")
+        except SystemExit as end:
+            sys.stdout.flush()
+            os._exit(end.code or 0)  # To leave in order takes a second.
     if os.wait()[1]:
         sys.exit(script)
+os._exit(0)
 """
 
 

@@ -107,7 +107,7 @@ def _twin_classes(apart: float) -> Case:
 
 
 def _many_classes() -> Case:
-    layers, activation, x = _two_layers(hidden=3, classes=2000, dim=2)
+    layers, activation, x = _two_layers(hidden=3, classes=500, dim=2)
     return network_of(layers, activation), x[:1]
 
 
@@ -189,7 +189,7 @@ BY_HAND: dict[str, Callable[[], Case]] = {
     "exactly flat directions": _flat_directions,
     "duplicate classes": lambda: _twin_classes(0.0),
     "classes one rounding apart": lambda: _twin_classes(1e-15),
-    "two thousand classes": _many_classes,
+    "five hundred classes": _many_classes,
     "one hidden unit": _one_unit,
     "first weights of 1e-90": _tiny_first,
     "nearly linear units": _nearly_linear,

@@ -255,20 +255,22 @@ class GradientTest(parameterized.TestCase):
         rows = _rows(_PAIRS[:3], kernels[-1].dtype)
         return tf.reduce_sum(bounds.theorem4_estimate(steps, rows))
 
-    def _gradient(self, kernels, activations, compiled=lambda fn: fn):
+    def _gradient(self, activations, compiled=lambda fn: fn):
+        """Returns the function of kernels that gives their gradients."""
+
         def run(*kernels):
             with tf.GradientTape() as tape:
                 tape.watch(kernels)
                 value = self._penalty(list(kernels), activations)
             return tape.gradient(value, kernels, unconnected_gradients="zero")
 
-        return compiled(run)(*kernels)
+        return compiled(run)
 
     @parameterized.product(name=("tanh", "softplus", "gelu"), depth=_DEEP)
     def test_is_what_differencing_gives(self, name, depth):
         network = oracles.random_network(depth, _WIDTHS[depth], name)
         kernels = list(_kernels(network, tf.float64))
-        gradients = self._gradient(kernels, network.activations)
+        gradients = self._gradient(network.activations)(*kernels)
         rng = np.random.default_rng(0)
         for index, gradient in enumerate(gradients):
             direction = rng.standard_normal(gradient.shape)
@@ -285,6 +287,7 @@ class GradientTest(parameterized.TestCase):
     def test_is_finite_where_kernels_vanish(self, compiled):
         activations = [networks.activation("tanh"), networks.activation("gelu")]
         shapes = ((4, 6), (6, 5), (5, 3))
+        gradient_of = self._gradient(activations, compiled)
         for dtype in (tf.float32, tf.float64):
             for zeros in ((0,), (1,), (2,), (0, 1, 2)):
                 kernels = [
@@ -293,8 +296,7 @@ class GradientTest(parameterized.TestCase):
                     else tf.ones(shape, dtype)
                     for index, shape in enumerate(shapes)
                 ]
-                gradients = self._gradient(kernels, activations, compiled)
-                for gradient, kernel in zip(gradients, kernels):
+                for gradient, kernel in zip(gradient_of(*kernels), kernels):
                     with self.subTest(f"{dtype.name}, {zeros}"):
                         self.assertEqual(gradient.dtype, dtype)
                         self.assertEqual(gradient.shape, kernel.shape)
@@ -304,8 +306,8 @@ class GradientTest(parameterized.TestCase):
     def test_is_the_same_in_every_regime(self, compiled):
         network = oracles.random_network(1, _WIDTHS[3], "mish")
         kernels = list(_kernels(network, tf.float64))
-        expected = self._gradient(kernels, network.activations)
-        found = self._gradient(kernels, network.activations, compiled)
+        expected = self._gradient(network.activations)(*kernels)
+        found = self._gradient(network.activations, compiled)(*kernels)
         for one, other in zip(found, expected):
             np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
 
@@ -324,7 +326,7 @@ class GradientTest(parameterized.TestCase):
 
         before = bound(kernels)
         for _ in range(10):
-            gradients = self._gradient(kernels, network.activations)
+            gradients = self._gradient(network.activations)(*kernels)
             kernels = [
                 kernel - 0.01 * gradient / tf.norm(gradient)
                 for kernel, gradient in zip(kernels, gradients)

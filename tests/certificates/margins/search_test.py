@@ -50,24 +50,27 @@ def _row(problem, index):
     return certificates.Problem(*(f[index : index + 1] for f in problem))
 
 
-def _radius_at(network, problem, centre) -> float:
-    """R of one row's problem at a point."""
-    x = tf.constant(np.reshape(centre, (1, -1)))
+def _radius_at(network, problem, x) -> tf.Tensor:
+    """R of one row's problem at a point `[1, dim]`."""
     evaluation = network.evaluate(x, problem.weights, problem.bias)
-    return float(
-        certificates.safe_ball_radius(
-            evaluation, problem.x0 - x, problem.curvature
-        )[0]
-    )
+    return certificates.safe_ball_radius(
+        evaluation, problem.x0 - x, problem.curvature
+    )[0]
 
 
 def _supremum(network, problem) -> float:
     """The largest R, by a general optimiser from several starts."""
     rng = np.random.default_rng(0)
     x0, best = problem.x0.numpy()[0], 0.0
+    # Traced, for the optimiser asks thousands of times.
+    radius = tf.function(
+        lambda x: _radius_at(network, problem, x),
+        input_signature=[tf.TensorSpec((1, x0.size), tf.float64)],
+        autograph=False,
+    ).get_concrete_function()
     for spread in (0.0, 0.3, 1.0):
         found = scipy.optimize.minimize(
-            lambda x: -_radius_at(network, problem, x),
+            lambda x: -float(radius(tf.constant(x[np.newaxis]))),
             x0 + spread * rng.normal(size=x0.shape),
             method="Nelder-Mead",
             options={"xatol": 1e-7, "fatol": 1e-10, "maxfev": 400},
@@ -96,7 +99,9 @@ class FindCentreTest(parameterized.TestCase):
         for index, (centre, radius) in enumerate(
             zip(found.centre, found.radius)
         ):
-            again = _radius_at(network, _row(problem, index), centre)
+            again = float(
+                _radius_at(network, _row(problem, index), centre[np.newaxis])
+            )
             self.assertAlmostEqual(again, radius, delta=1e-12)
 
     def test_never_does_worse_than_the_closed_form(self):
@@ -106,7 +111,7 @@ class FindCentreTest(parameterized.TestCase):
             found = _find(network, problem)
             for index, radius in enumerate(found.radius):
                 row = _row(problem, index)
-                at_x0 = _radius_at(network, row, row.x0.numpy())
+                at_x0 = float(_radius_at(network, row, row.x0))
                 self.assertGreaterEqual(radius, at_x0 * (1.0 - 1e-12))
 
     @parameterized.parameters(tf.float32, tf.float64)

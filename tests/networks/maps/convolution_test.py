@@ -81,7 +81,7 @@ def _mixed(convolution, rigor=solvers.Rigor.VERIFIED) -> float:
     )
 
 
-def _attained(linear_map, steps: int = 300) -> float:
+def _attained(linear_map, steps: int = 100) -> float:
     """Returns a lower bound on the norm, by power iteration."""
     v = tf.constant(
         np.random.default_rng(0).standard_normal((1, linear_map.inputs))
