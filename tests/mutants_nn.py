@@ -278,8 +278,16 @@ MUTANTS = (
         name="new_kernel_followed_as_an_old_one",
         fault="One step of power iteration on a kernel never seen.",
         file="tfcurv/nn/layers/spectral_norm.py",
-        old="_COLD = 0.1",
-        new='_COLD = float("inf")',
+        old="is_cold = (growth > _COLD) | (turned < _TURNED)",
+        new="is_cold = growth > 100.0",
+        tests=("tests/nn/layers/spectral_norm_test.py::StateTest",),
+    ),
+    Mutant(
+        name="new_kernel_known_by_growth_alone",
+        fault="A small new kernel taken for one followed: little grows.",
+        file="tfcurv/nn/layers/spectral_norm.py",
+        old="is_cold = (growth > _COLD) | (turned < _TURNED)",
+        new="is_cold = growth > _COLD",
         tests=("tests/nn/layers/spectral_norm_test.py::StateTest",),
     ),
     Mutant(

@@ -202,6 +202,8 @@ class _CurvatureTraining(_KerasModel):
         training: bool = True,
     ) -> Any:
         """Returns Keras' loss plus the curvature penalties, reduced alike."""
+        if self._regularizers:
+            usage.check_labelled(self, y)
         loss = super().compute_loss(x, y, y_pred, sample_weight, training)
         if not self._regularizers:
             return loss

@@ -36,13 +36,13 @@ def check_attacked(model: keras.Model, x: Any) -> None:
             "tfcurv.Model(input, logits) with the adversary, and other "
             "outputs by another model on the same layers."
         )
-    if outputs is not None and not isinstance(model.output_shape, tuple):
+    given = model.compute_output_spec(keras.KerasTensor(x.shape, x.dtype))
+    if isinstance(given, dict):
         raise errors.UnsupportedModelError(
             "An adversary lowers the margin between logits that are the "
             f"output of a model. Received: model={model.name!r} with its "
-            f"output in a {type(model.output_shape).__name__}. Remedy: build "
-            "it as tfcurv.Model(image, logits), with logits in no dict or "
-            "list."
+            "output in a dict. Remedy: build it as tfcurv.Model(image, "
+            "logits), with logits in no dict."
         )
 
 
