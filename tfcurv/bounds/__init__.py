@@ -18,18 +18,10 @@ from tfcurv.bounds.curvature.study import ProvedCurvature as ProvedCurvature
 from tfcurv.bounds.curvature.study import hessian_operator as hessian_operator
 from tfcurv.bounds.curvature.study import signed_densities as signed_densities
 from tfcurv.bounds.curvature.theorem4 import theorem4_bound as theorem4_bound
-from tfcurv.bounds.curvature.theorem4_estimate import FixedMap as FixedMap
 from tfcurv.bounds.curvature.theorem4_estimate import TrainedAdd as TrainedAdd
 from tfcurv.bounds.curvature.theorem4_estimate import (
     TrainedConcatenate as TrainedConcatenate,
 )
-from tfcurv.bounds.curvature.theorem4_estimate import (
-    TrainedDense as TrainedDense,
-)
-from tfcurv.bounds.curvature.theorem4_estimate import (
-    TrainedDiagonal as TrainedDiagonal,
-)
-from tfcurv.bounds.curvature.theorem4_estimate import TrainedMap as TrainedMap
 from tfcurv.bounds.curvature.theorem4_estimate import TrainedStep as TrainedStep
 from tfcurv.bounds.curvature.theorem4_estimate import (
     theorem4_estimate as theorem4_estimate,

@@ -8,6 +8,8 @@ from tfcurv.certificates.curvature.method import CurvatureMethod
 from tfcurv.certificates.deciding.contract import CertifierOptions
 from tfcurv.certificates.deciding.contract import Method
 from tfcurv.certificates.deciding.contract import Threat
+from tfcurv.certificates.interval.method import BoxConstraintMethod
+from tfcurv.certificates.interval.method import IntervalMethod
 from tfcurv.certificates.lipschitz.method import LipschitzMethod
 from tfcurv.certificates.quadratic.method import QuadraticMethod
 
@@ -21,6 +23,8 @@ METHODS: dict[str, type[Method]] = {
         CurvatureMethod,
         QuadraticMethod,
         LipschitzMethod,
+        BoxConstraintMethod,
+        IntervalMethod,
     )
 }
 
@@ -76,7 +80,9 @@ def choose(
         refusal = _wrong_form(kind, network)
         refusal = refusal or kind.refusal(network, threat, options)
         if refusal is None:
-            return kind(network, options)
+            method = kind(network, options)
+            method.threat = threat
+            return method
         refusals[kind.name] = refusal
     reasons = " ".join(f"{name}: {why}" for name, why in refusals.items())
     raise errors.UnsupportedModelError(

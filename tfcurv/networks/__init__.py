@@ -7,6 +7,7 @@ from tfcurv.networks.chain import ForwardPass as ForwardPass
 from tfcurv.networks.chain import Network as Network
 from tfcurv.networks.evaluation import Enclosure as Enclosure
 from tfcurv.networks.evaluation import enclosed_logits as enclosed_logits
+from tfcurv.networks.evaluation import joined as joined
 from tfcurv.networks.evaluation import logit_errors as logit_errors
 from tfcurv.networks.evaluation import logits_of as logits_of
 from tfcurv.networks.evaluation import values_of as values_of
@@ -49,7 +50,13 @@ from tfcurv.networks.maps.elementary import Diagonal as Diagonal
 from tfcurv.networks.maps.elementary import Selection as Selection
 from tfcurv.networks.maps.linear_map import Identity as Identity
 from tfcurv.networks.maps.linear_map import LinearMap as LinearMap
+from tfcurv.networks.maps.linear_map import Weighted as Weighted
 from tfcurv.networks.maps.pooling import AveragePooling as AveragePooling
+from tfcurv.networks.maps.trained import FixedMap as FixedMap
+from tfcurv.networks.maps.trained import ProvedMap as ProvedMap
+from tfcurv.networks.maps.trained import TrainedMap as TrainedMap
+from tfcurv.networks.maps.trained import trained as trained
+from tfcurv.networks.norm_errors import norm_errors as norm_errors
 from tfcurv.networks.rounding import EvaluationError as EvaluationError
 from tfcurv.networks.rounding import ForwardError as ForwardError
 from tfcurv.networks.rounding import affine_error as affine_error

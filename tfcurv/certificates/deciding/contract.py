@@ -227,6 +227,7 @@ class Method(abc.ABC):
         cost: Of the first radii of a point.
         grounds: What its proofs rest on beside norms and rounding bounds.
         work: What is counted while it works, in the singular.
+        threat: What its radii hold against.
         needs_graph: Whether it takes a `networks.GraphNetwork`, not a chain.
         on_work: Called with one of `work` and how many more there are.
     """
@@ -236,6 +237,7 @@ class Method(abc.ABC):
     grounds: ClassVar[Grounds] = ()
     work: ClassVar[tuple[str, ...]] = ()
     needs_graph: ClassVar[bool] = False
+    threat: Threat = Threat()
 
     def __init__(self, network: Any, options: CertifierOptions):
         """Stores what the method is about, which it does not refuse.

@@ -54,6 +54,14 @@ class PiecewiseLinear(Activation):
         slopes = [slope for _, _, slope in self._pieces]
         return Interval(lower=min(slopes), upper=max(slopes))
 
+    def value_range_on(
+        self, lower: tf.Tensor, upper: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Encloses s on `[lower, upper]`; exact where no product is rounded."""
+        if self.negative_slope != 0.0:
+            return super().value_range_on(lower, upper)
+        return self.value(lower), self.value(upper)
+
     def slope_range_on(
         self, lower: tf.Tensor, upper: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
@@ -108,6 +116,7 @@ def piecewise_linear(
         value=value,
         slope=slope,
         curvature=curvature,
+        value_critical=(0.0,) if negative_slope < 0.0 else (),
         negative_slope=negative_slope,
         max_value=max_value,
     )

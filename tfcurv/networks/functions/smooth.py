@@ -53,6 +53,7 @@ class Activation:
         value: s, on float32 or float64 tensors of any shape.
         slope: s'.
         curvature: s'', an essential value where it jumps.
+        value_critical: Points between which s is monotone.
         slope_critical: Points between which s' is monotone.
         curvature_critical: Points between which s'' is monotone.
         slope_limits: Limits of s' at minus and plus infinity.
@@ -63,6 +64,7 @@ class Activation:
     value: Callable[[tf.Tensor], tf.Tensor]
     slope: Callable[[tf.Tensor], tf.Tensor]
     curvature: Callable[[tf.Tensor], tf.Tensor]
+    value_critical: tuple[float, ...] = ()
     slope_critical: tuple[float, ...] = ()
     curvature_critical: tuple[float, ...] = ()
     slope_limits: tuple[float, float] = (0.0, 1.0)
@@ -84,6 +86,27 @@ class Activation:
         """Encloses s'' over the real line, rounded outward; contains 0."""
         values = _at(self.curvature, self.curvature_critical) + [0.0]
         return _enclose([*values, *(self.curvature_jump or ())], exact=(0.0,))
+
+    def value_range_on(
+        self, lower: tf.Tensor, upper: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Encloses s on `[lower, upper]`, elementwise, rounded outward.
+
+        Exact up to rounding, because s is monotone between neighbouring
+        members of `value_critical`.
+
+        Args:
+            lower: `[...]` left ends, perhaps minus infinity.
+            upper: `[...]` right ends, at least `lower`.
+
+        Returns:
+            `[...]` lower and upper bounds on s over each interval; NaN where
+            the function is not computed, as at an infinite end.
+        """
+        low, high = _hull(self.value, self.value_critical, lower, upper)
+        slope = max(1.0, self.slope_range.magnitude)
+        size = slope * (1.0 + tf.maximum(tf.abs(lower), tf.abs(upper)))
+        return low - _WIDENING * size, high + _WIDENING * size
 
     def slope_range_on(
         self, lower: tf.Tensor, upper: tf.Tensor
@@ -155,7 +178,8 @@ def _enclose(values: list[float], exact: tuple[float, ...]) -> Interval:
     )
 
 
-def _range_on(fn, critical, everywhere, lower, upper):
+def _hull(fn, critical, lower, upper):
+    """Returns the least and the largest of a function's values, as computed."""
     at_lower, at_upper = fn(lower), fn(upper)
     low = tf.minimum(at_lower, at_upper)
     high = tf.maximum(at_lower, at_upper)
@@ -163,6 +187,11 @@ def _range_on(fn, critical, everywhere, lower, upper):
         inside = (lower < point) & (point < upper)
         low = tf.where(inside, tf.minimum(low, _like(low, value)), low)
         high = tf.where(inside, tf.maximum(high, _like(high, value)), high)
+    return low, high
+
+
+def _range_on(fn, critical, everywhere, lower, upper):
+    low, high = _hull(fn, critical, lower, upper)
     # The global range is proved too: widening must not leave it.
     return (
         tf.maximum(low - _WIDENING, _like(low, everywhere.lower)),
@@ -301,6 +330,7 @@ _TABLE = (
         value=lambda x: x * _gaussian_cdf(x),
         slope=_gelu_slope,
         curvature=_gelu_curvature,
+        value_critical=(-0.751791524693564457,),
         slope_critical=(-math.sqrt(2.0), math.sqrt(2.0)),
         curvature_critical=(-2.0, 0.0, 2.0),
     ),
@@ -309,6 +339,7 @@ _TABLE = (
         value=lambda x: x * tf.sigmoid(x),
         slope=_silu_slope,
         curvature=_silu_curvature,
+        value_critical=(-1.278464542761073796,),
         slope_critical=(-2.399357280515, 2.399357280515),
         curvature_critical=(-3.435840993535, 0.0, 3.435840993535),
     ),
@@ -317,6 +348,7 @@ _TABLE = (
         value=_mish,
         slope=_mish_slope,
         curvature=_mish_curvature,
+        value_critical=(-1.192431214515495492,),
         slope_critical=(-2.256376396361, 1.490571179486),
         curvature_critical=(-3.267337846520, -0.087934431315, 2.114842563021),
     ),

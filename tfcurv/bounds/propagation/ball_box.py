@@ -1,0 +1,279 @@
+r"""A ball and a box around every value of a network, side by side.
+
+Let the input move from x0 to any x of a set S. Of each value v of the network
+two things are known about its deviation d = v(x) - v(x0),
+
+    ||d||_2 <= rho          (the ball),
+    lower <= d <= upper     (the box, entry by entry),
+
+and a step of the network takes both at once, [LLP20, section 4]:
+
+* Linear, sum over sources a of K_a d_a: with the centres m and half widths h
+  of the boxes, d lies within sum K_a m_a +- sum |K_a| h_a, and within
+  +- sum rho_a ||K_a e_j||, whichever is nearer; rho = sum ||K_a|| rho_a.
+* Activation s, z(x) in [z + lower, z + upper]: the range of s there, minus
+  s(z); rho grows by the largest |s'| there. [LLP20] takes one.
+* Maximum over windows: of the ends of the boxes; rho grows by the root of the
+  number of windows that an entry is in.
+* Join: the boxes joined; the root of the sum of the rho^2.
+
+And no ball is larger than the box in it. Deviations, not values: biases and
+the centre's own rounding play no part in what grows. Every formula is one of
+TensorFlow's, differentiable, and the same to train with, in float32, where the
+norms are estimates, as to prove with, in float64: there each map says by how
+much its products err, relative, and the centres how far they are from exact.
+
+[LLP20]: Lee, Lee and Park, "Lipschitz-Certifiable Training with a Tight Outer
+Bound", NeurIPS 2020.
+"""
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from tfcurv import networks
+from tfcurv import numerics
+from tfcurv.networks import Kind
+
+# Subtractions and additions of ends, each off by one rounding of its terms;
+# and sums of positive terms, through any number of steps.
+_ENDS = 8.0 * 2.0**-53
+_INFLATION = numerics.CHAIN_INFLATION
+
+
+class BallBox(NamedTuple):
+    """Where deviations from the centre lie, row by row; see the module.
+
+    Attributes:
+        radius: `[batch]` of the ball; None where no ball is known.
+        lower: `[batch, n]` left ends of the box, at most 0; None for no box.
+        upper: `[batch, n]` right ends.
+    """
+
+    radius: tf.Tensor | None
+    lower: tf.Tensor | None = None
+    upper: tf.Tensor | None = None
+
+    @property
+    def farthest(self) -> tf.Tensor:
+        """`[batch, n]` the largest absolute value in the box."""
+        return tf.maximum(-self.lower, self.upper)
+
+
+class Centre(NamedTuple):
+    """What a node gives at x0.
+
+    Attributes:
+        value: `[batch, n]` as computed.
+        error: `[batch]` bounds the l2 distance from the exact value; None
+            where nothing is to be proved.
+    """
+
+    value: tf.Tensor
+    error: tf.Tensor | None = None
+
+
+class Step(NamedTuple):
+    """One step of a network: a node, or several linear ones in one.
+
+    Attributes:
+        node: What is computed.
+        position: Where the node is in the graph.
+        terms: By position of a source, the map of its values, where the step
+            is linear; None elsewhere.
+    """
+
+    node: networks.Node
+    position: int
+    terms: Mapping[int, networks.TrainedMap] | None = None
+
+
+class Rules(NamedTuple):
+    """Which of ball and box are carried.
+
+    Attributes:
+        ball: Whether balls are; else they end at the first linear step.
+        box: Whether boxes are.
+    """
+
+    ball: bool = True
+    box: bool = True
+
+
+def propagate(
+    graph: networks.Graph,
+    steps: Sequence[Step],
+    centres: Mapping[int, Centre],
+    start: BallBox,
+    rules: Rules = Rules(),
+) -> dict[int, BallBox]:
+    """Returns what is known of each step's value.
+
+    Args:
+        graph: What the steps are of.
+        steps: In order, the input left out.
+        centres: By position, of all that activations and maxima read and
+            give.
+        start: Of the input, a ball and a box.
+        rules: What is carried.
+
+    Returns:
+        By position, the input's 0 among them.
+    """
+    found = {0: start if rules.box else BallBox(start.radius)}
+    for step in steps:
+        if step.terms is not None:
+            region = _linear(step.terms, found)
+            if not rules.ball:
+                region = region._replace(radius=None)
+        else:
+            region = _function(graph, step, centres, found)
+        found[step.position] = _known(_shrunk(region))
+    return found
+
+
+def _known(region: BallBox) -> BallBox:
+    """Returns the region with nothing in the place of NaN."""
+    radius, lower, upper = region
+    infinity = float("inf")
+    if radius is not None:
+        radius = _where_nan(radius, infinity)
+    if lower is not None:
+        lower = _where_nan(lower, -infinity)
+        upper = _where_nan(upper, infinity)
+    return BallBox(radius, lower, upper)
+
+
+def _where_nan(x: tf.Tensor, value: float) -> tf.Tensor:
+    return tf.where(tf.math.is_nan(x), tf.constant(value, x.dtype), x)
+
+
+def _shrunk(region: BallBox) -> BallBox:
+    """Returns the region, its ball no larger than its box."""
+    if region.radius is None or region.lower is None:
+        return region
+    box = length(region.farthest) * _INFLATION
+    box += tf.constant(numerics.NORM_FLOOR, box.dtype)
+    return region._replace(radius=tf.minimum(region.radius, box))
+
+
+def length(rows: tf.Tensor) -> tf.Tensor:
+    """Returns l2 norms of rows, with a finite gradient at zero.
+
+    Args:
+        rows: `[..., n]`.
+    """
+    squares = tf.reduce_sum(tf.square(rows), axis=-1)
+    is_zero = squares <= 0.0
+    roots = tf.sqrt(tf.where(is_zero, tf.ones_like(squares), squares))
+    return tf.where(is_zero, squares, roots)
+
+
+def _linear(terms: Mapping[int, networks.TrainedMap], known) -> BallBox:
+    parts = [_mapped(linear, known[source]) for source, linear in terms.items()]
+    sums = [_sum([part[i] for part in parts]) for i in range(4)]
+    radius, by_ball, centre, half = sums
+    if centre is None:
+        return BallBox(radius)
+    low, high = centre - half, centre + half
+    if by_ball is not None:
+        low, high = tf.maximum(low, -by_ball), tf.minimum(high, by_ball)
+    return BallBox(radius, low, high)
+
+
+def _sum(parts: Sequence[tf.Tensor | None]) -> tf.Tensor | None:
+    """Returns the sum; None where a part is not known."""
+    if any(part is None for part in parts):
+        return None
+    return parts[0] if len(parts) == 1 else tf.add_n(parts)
+
+
+def _mapped(linear: networks.TrainedMap, region: BallBox):
+    """Returns radius, half width by it, centre and half width of K d."""
+    radius = by_ball = centre = half = None
+    if region.radius is not None:
+        dtype = region.radius.dtype
+        radius = region.radius * linear.norm(dtype) * _INFLATION
+        if region.lower is not None:
+            norms = linear.column_norms(dtype)
+            by_ball = region.radius[:, tf.newaxis] * norms * _INFLATION
+    if region.lower is not None:
+        middle = 0.5 * (region.lower + region.upper)
+        wide = 0.5 * (region.upper - region.lower)
+        centre, half = linear.box(middle, wide)
+    return radius, by_ball, centre, half
+
+
+def _function(graph, step: Step, centres, known) -> BallBox:
+    node, sources = step.node, step.node.sources
+    if node.kind is Kind.CONCATENATE:
+        return _joined(graph, node, [known[source] for source in sources])
+    (source,) = sources
+    before, after = centres[source], centres[step.position]
+    if node.kind is Kind.ACTIVATION:
+        return _bent(node.activation, before, after, known[source])
+    return _maximum(node.windows, before, after, known[source])
+
+
+def _interval(centre: Centre, region: BallBox) -> tuple[tf.Tensor, tf.Tensor]:
+    """Encloses the value itself, from its deviation."""
+    z = centre.value
+    if centre.error is None:
+        return z + region.lower, z + region.upper
+    error = centre.error[:, tf.newaxis]
+    lost = _ENDS * (tf.abs(z) + region.farthest + error) + error
+    return z + region.lower - lost, z + region.upper + lost
+
+
+def _around(centre: Centre, low, high) -> tuple[tf.Tensor, tf.Tensor]:
+    """Encloses a deviation, from the value itself."""
+    z = centre.value
+    if centre.error is None:
+        return low - z, high - z
+    error = centre.error[:, tf.newaxis]
+    low, high = tf.minimum(low, z), tf.maximum(high, z)
+    lost = _ENDS * (tf.abs(z) + tf.abs(low) + tf.abs(high)) + error
+    # Where nothing is known of the ends, lost says nothing either.
+    return low - z - lost, high - z + lost
+
+
+def _bent(fn, before: Centre, after: Centre, region: BallBox) -> BallBox:
+    if region.lower is None:
+        return BallBox(region.radius * fn.slope_range.magnitude * _INFLATION)
+    low, high = _interval(before, region)
+    ends = _around(after, *fn.value_range_on(low, high))
+    if region.radius is None:
+        return BallBox(None, *ends)
+    slopes = fn.slope_range_on(low, high)
+    steepest = tf.reduce_max(tf.maximum(*map(tf.abs, slopes)), axis=-1)
+    return BallBox(region.radius * steepest * _INFLATION, *ends)
+
+
+def _maximum(windows, before: Centre, after: Centre, region) -> BallBox:
+    radius = region.radius
+    if radius is not None:
+        radius *= windows.lipschitz_upper_bound * _INFLATION
+    if region.lower is None:
+        return BallBox(radius)
+    low, high = _interval(before, region)
+    # A maximum may pass over NaN.
+    low, high = (
+        _where_nan(low, -float("inf")),
+        _where_nan(high, float("inf")),
+    )
+    ends = _around(after, windows.apply(low), windows.apply(high))
+    return BallBox(radius, *ends)
+
+
+def _joined(graph, node, regions: Sequence[BallBox]) -> BallBox:
+    radius = lower = upper = None
+    if all(each.radius is not None for each in regions):
+        radii = tf.stack([each.radius for each in regions], axis=-1)
+        radius = length(radii) * _INFLATION
+        radius += tf.constant(numerics.NORM_FLOOR, radius.dtype)
+    if all(each.lower is not None for each in regions):
+        lower = networks.joined(graph, node, [r.lower for r in regions])
+        upper = networks.joined(graph, node, [r.upper for r in regions])
+    return BallBox(radius, lower, upper)
