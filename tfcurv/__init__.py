@@ -19,6 +19,7 @@ from tfcurv.nn import Model as Model
 from tfcurv.nn import Sequential as Sequential
 from tfcurv.nn import SpectralNormTracker as SpectralNormTracker
 from tfcurv.nn import WarmUp as WarmUp
+from tfcurv.nn import WorstCase as WorstCase
 from tfcurv.nn import check as check
 from tfcurv.nn import copy_weights as copy_weights
 from tfcurv.nn import from_keras as from_keras

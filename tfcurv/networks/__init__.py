@@ -7,6 +7,7 @@ from tfcurv.networks.chain import ForwardPass as ForwardPass
 from tfcurv.networks.chain import Network as Network
 from tfcurv.networks.evaluation import Enclosure as Enclosure
 from tfcurv.networks.evaluation import enclosed_logits as enclosed_logits
+from tfcurv.networks.evaluation import function_of as function_of
 from tfcurv.networks.evaluation import joined as joined
 from tfcurv.networks.evaluation import logit_errors as logit_errors
 from tfcurv.networks.evaluation import logits_of as logits_of

@@ -120,12 +120,25 @@ def _value(graph: Graph, node: Node, sources: Sequence[tf.Tensor]):
         # Negated, see `bounds.Network`.
         bias = Constants(-node.step.bias)(rows.dtype)
         return node.step.map.apply(rows) - bias
+    if node.kind is Kind.ADD:
+        return tf.add_n(sources)
+    return function_of(graph, node, sources)
+
+
+def function_of(
+    graph: Graph, node: Node, sources: Sequence[tf.Tensor]
+) -> tf.Tensor:
+    """Returns what a node that is neither linear nor a sum gives.
+
+    Args:
+        graph: The graph.
+        node: An activation, a maximum or a join.
+        sources: `[batch, size]` rows of each of its sources.
+    """
     if node.kind is Kind.ACTIVATION:
         return node.activation.value(*sources)
     if node.kind is Kind.MAXIMUM:
         return node.windows.apply(*sources)
-    if node.kind is Kind.ADD:
-        return tf.add_n(sources)
     return joined(graph, node, sources)
 
 

@@ -96,10 +96,13 @@ class Rules(NamedTuple):
     Attributes:
         ball: Whether balls are; else they end at the first linear step.
         box: Whether boxes are.
+        careful: Whether balls are shrunk to their boxes, and what is not a
+            number bounds nothing; training saves the time.
     """
 
     ball: bool = True
     box: bool = True
+    careful: bool = True
 
 
 def propagate(
@@ -130,7 +133,9 @@ def propagate(
                 region = region._replace(radius=None)
         else:
             region = _function(graph, step, centres, found)
-        found[step.position] = _known(_shrunk(region))
+        if rules.careful:
+            region = _known(_shrunk(region))
+        found[step.position] = region
     return found
 
 
@@ -246,8 +251,7 @@ def _bent(fn, before: Centre, after: Centre, region: BallBox) -> BallBox:
     ends = _around(after, *fn.value_range_on(low, high))
     if region.radius is None:
         return BallBox(None, *ends)
-    slopes = fn.slope_range_on(low, high)
-    steepest = tf.reduce_max(tf.maximum(*map(tf.abs, slopes)), axis=-1)
+    steepest = fn.steepest_on(low, high)
     return BallBox(region.radius * steepest * _INFLATION, *ends)
 
 

@@ -75,6 +75,21 @@ class PiecewiseLinear(Activation):
             high = tf.where(met, tf.maximum(high, slope), high)
         return low, high
 
+    def steepest_on(self, lower: tf.Tensor, upper: tf.Tensor) -> tf.Tensor:
+        """Bounds |s'| on all intervals of a row, by where they lie."""
+        least = tf.reduce_min(lower, axis=-1)
+        most = tf.reduce_max(upper, axis=-1)
+        steepest = tf.zeros_like(most)
+        # Not by what each interval meets: a piece between two of them counts.
+        for start, end, slope in self._pieces:
+            met = (least <= end) & (most >= start)
+            size = tf.constant(abs(slope), steepest.dtype)
+            steepest = tf.where(met, tf.maximum(steepest, size), steepest)
+        # What is no number meets nothing.
+        known = tf.math.is_finite(least) & tf.math.is_finite(most)
+        size = tf.constant(self.slope_range.magnitude, steepest.dtype)
+        return tf.where(known, steepest, size)
+
     @property
     def curvature_range(self) -> Interval:
         """Refused: a kink is no bounded curvature."""

@@ -127,6 +127,19 @@ class Activation:
             self.slope, self.slope_critical, self.slope_range, lower, upper
         )
 
+    def steepest_on(self, lower: tf.Tensor, upper: tf.Tensor) -> tf.Tensor:
+        """Bounds |s'| on all intervals of a row.
+
+        Args:
+            lower: `[batch, n]` left ends.
+            upper: `[batch, n]` right ends, at least `lower`.
+
+        Returns:
+            `[batch]`.
+        """
+        slopes = self.slope_range_on(lower, upper)
+        return tf.reduce_max(tf.maximum(*map(tf.abs, slopes)), axis=-1)
+
     def curvature_range_on(
         self, lower: tf.Tensor, upper: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:

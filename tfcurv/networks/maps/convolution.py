@@ -222,10 +222,10 @@ class Convolution(Weighted):
         return self.groups == 1 and all(a.dilation == 1 for a in self.axes)
 
     def _correlated(self, x, kernel):
-        return self._with_gradient(self.forward, self.backward, kernel)(x)
+        return self._with_gradient(self._forward, self.backward, kernel)(x)
 
     def _spread(self, v, kernel):
-        return self._with_gradient(self.backward, self.forward, kernel)(v)
+        return self._with_gradient(self.backward, self._forward, kernel)(v)
 
     def _with_gradient(self, fn, adjoint, kernel):
         fn = functools.partial(fn, weights=kernel)
@@ -235,17 +235,33 @@ class Convolution(Weighted):
         return products.with_adjoint(fn, adjoint)
 
     def forward(self, x: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-        """Returns the convolution with another kernel."""
+        """Returns the convolution with another kernel, of at least one row."""
         rows, columns = self.axes
-        samples = tf.reshape(
-            x, [-1, rows.size, columns.size, self.input_shape[-1]]
-        )
-        with _device_of_sums(x.dtype):
-            found = products.convolve(
-                _padded(samples, [axis[3:5] for axis in self.axes]),
+        if all(axis.is_same for axis in self.axes) and self._is_plain:
+            found = tf.nn.conv2d(
+                self._samples(x),
                 weights,
                 [rows.stride, columns.stride],
-                [rows.dilation, columns.dilation],
+                "SAME",
+            )
+            return tf.reshape(found, [-1, self.outputs])
+        return self._forward(x, weights, tf.nn.conv2d)
+
+    def _samples(self, x) -> tf.Tensor:
+        rows, columns = self.axes
+        return tf.reshape(
+            x, [-1, rows.size, columns.size, self.input_shape[-1]]
+        )
+
+    def _forward(self, x, weights, convolve=products.convolve):
+        rows, columns = self.axes
+        with _device_of_sums(x.dtype):
+            found = convolve(
+                _padded(self._samples(x), [axis[3:5] for axis in self.axes]),
+                weights,
+                strides=[rows.stride, columns.stride],
+                padding="VALID",
+                dilations=[rows.dilation, columns.dilation],
             )
         return tf.reshape(found, [-1, self.outputs])
 

@@ -16,6 +16,8 @@ from tfcurv.nn.training.regularizer import CurvatureRegularizer
 from tfcurv.nn.training.strength import Clock
 from tfcurv.nn.training.strength import Strength
 from tfcurv.nn.training.trained_graph import TrainedGraph
+from tfcurv.nn.training.worst_case import WorstCase
+from tfcurv.nn.training.worst_case import verified
 
 # Key under which a model's config holds what Keras' own config does not.
 _EXTRAS = "tfcurv"
@@ -44,6 +46,7 @@ class _CurvatureTraining(_KerasModel):
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self._adversary: CurvatureAttack | None = None
+        self._worst_case: WorstCase | None = None
         self._regularizers: tuple[CurvatureRegularizer, ...] = ()
         self._power_iterations = 1
         self._loss_weights: Any = None
@@ -54,6 +57,11 @@ class _CurvatureTraining(_KerasModel):
     def adversary(self) -> CurvatureAttack | None:
         """The adversary given to `compile`."""
         return self._adversary
+
+    @property
+    def worst_case(self) -> WorstCase | None:
+        """The objective given to `compile`."""
+        return self._worst_case
 
     @property
     def curvature_regularizers(self) -> tuple[CurvatureRegularizer, ...]:
@@ -75,10 +83,12 @@ class _CurvatureTraining(_KerasModel):
 
     @property
     def strengths(self) -> tuple[Strength, ...]:
-        """The numbers that a `WarmUp` raises: gammas and epsilon."""
+        """The numbers that a `WarmUp` raises: gammas, epsilons, a weight."""
         found = [each.gamma for each in self._regularizers]
         if self._adversary is not None:
             found.append(self._adversary.epsilon)
+        if self._worst_case is not None:
+            found += [self._worst_case.epsilon, self._worst_case.weight]
         return tuple(found)
 
     def add_loss(self, loss: Any) -> None:
@@ -100,15 +110,19 @@ class _CurvatureTraining(_KerasModel):
         self,
         *args: Any,
         adversary: CurvatureAttack | None = None,
+        worst_case: WorstCase | None = None,
         power_iterations: int = 1,
         **kwargs: Any,
     ) -> None:
-        """Compiles as Keras does; `adversary` attacks each training batch.
+        """Compiles as Keras does, for robust or for certified training.
 
         Args:
             *args: As `keras.Model.compile`.
             adversary: Attack on the inputs of every training step; None for
                 plain training.
+            worst_case: What is added to the loss, in training and in
+                evaluation, of the worst logits near each example; None for
+                nothing.
             power_iterations: Steps of power iteration a training batch, for
                 the spectral norms that penalty and adversary see. More see
                 more of a deep network's curvature; benchmarks/README.md has
@@ -116,13 +130,19 @@ class _CurvatureTraining(_KerasModel):
             **kwargs: As `keras.Model.compile`.
 
         Raises:
-            TypeError: `adversary` is no `CurvatureAttack`.
+            TypeError: `adversary` is no `CurvatureAttack`, or `worst_case` no
+                `WorstCase`.
             ValueError: `power_iterations` is not positive.
         """
         if not (adversary is None or isinstance(adversary, CurvatureAttack)):
             raise TypeError(
                 "The adversary must be a tfcurv.CurvatureAttack. "
                 f"Received: adversary={adversary!r}."
+            )
+        if not (worst_case is None or isinstance(worst_case, WorstCase)):
+            raise TypeError(
+                "The worst case must be a tfcurv.WorstCase. "
+                f"Received: worst_case={worst_case!r}."
             )
         if power_iterations < 1:
             raise ValueError(
@@ -133,11 +153,12 @@ class _CurvatureTraining(_KerasModel):
         super().compile(*args, **kwargs)
         given = inspect.signature(super().compile).bind(*args, **kwargs)
         self._loss_weights = given.arguments.get("loss_weights")
-        self._adversary = adversary
+        self._adversary, self._worst_case = adversary, worst_case
         self._power_iterations = int(power_iterations)
         with self.distribute_strategy.scope():
             # Every replica counts for itself.
             self._clock = Clock()
+            self._verified = keras.metrics.Mean(name="verified_estimate")
         self._follow_clock()
         self._trained_graph = None
 
@@ -189,6 +210,9 @@ class _CurvatureTraining(_KerasModel):
             labels = self._labels(y, self.output_shape[-1])
             x = self._adversary.perturb(self, graph, x, labels)
         logs = super().train_step((x, y, weight))
+        if self._worst_case is not None:
+            logs["epsilon"] = tf.convert_to_tensor(self._worst_case.epsilon)
+            logs["weight"] = tf.convert_to_tensor(self._worst_case.weight)
         if self._clock is not None:
             self._clock.tick()
         return logs
@@ -202,9 +226,12 @@ class _CurvatureTraining(_KerasModel):
         training: bool = True,
     ) -> Any:
         """Returns Keras' loss plus the curvature penalties, reduced alike."""
-        if self._regularizers:
+        if self._regularizers or self._worst_case is not None:
             usage.check_labelled(self, y)
-        loss = super().compute_loss(x, y, y_pred, sample_weight, training)
+        if self._worst_case is None:
+            loss = super().compute_loss(x, y, y_pred, sample_weight, training)
+        else:
+            loss = self._mixed(x, y, y_pred, sample_weight, training)
         if not self._regularizers:
             return loss
         graph, labels = self._read_graph(), self._labels(y, y_pred.shape[-1])
@@ -222,6 +249,26 @@ class _CurvatureTraining(_KerasModel):
         if loss.dtype.size < penalty.dtype.size:
             return tf.cast(loss, penalty.dtype) + penalty
         return loss + tf.cast(penalty, loss.dtype)
+
+    def _mixed(self, x, y, y_pred, sample_weight, training) -> Any:
+        """Returns a mean of Keras' loss and that of the worst logits."""
+        usage.check_attacked(self, x)
+        labels = self._labels(y, y_pred.shape[-1])
+        has_class = labels != targets.NO_CLASS
+        labels = tf.where(has_class, labels, 0)
+        worst_case, graph = self._worst_case, self._read_graph()
+        clean, worst = worst_case.logits(graph, x, labels)
+        self._verified.update_state(
+            verified(worst, labels), tf.cast(has_class, tf.float32)
+        )
+        # The same numbers, whose gradient is wanted anyway.
+        if not training or not usage.has_training_mode(self):
+            y_pred = tf.cast(clean, y_pred.dtype)
+        loss = super().compute_loss(x, y, y_pred, sample_weight, training)
+        worst = tf.cast(worst, y_pred.dtype)
+        other = super().compute_loss(x, y, worst, sample_weight, training)
+        weight = tf.cast(worst_case.weight, loss.dtype)
+        return (1.0 - weight) * loss + weight * other
 
     def _labels(self, y: Any, num_classes: int) -> tf.Tensor:
         usage.check_labelled(self, y)
@@ -253,6 +300,7 @@ class _CurvatureTraining(_KerasModel):
         extras = {
             "curvature_regularizers": list(self._regularizers),
             "adversary": self._adversary,
+            "worst_case": self._worst_case,
             "power_iterations": self._power_iterations,
         }
         config[_EXTRAS] = keras.saving.serialize_keras_object(extras)
@@ -273,6 +321,7 @@ class _CurvatureTraining(_KerasModel):
             model.curvature_regularizers = extras["curvature_regularizers"]
             model._adversary = extras["adversary"]
             # Models of older versions have none.
+            model._worst_case = extras.get("worst_case")
             model._power_iterations = extras.get("power_iterations", 1)
         return model
 
@@ -282,15 +331,27 @@ class _CurvatureTraining(_KerasModel):
         self.compile(
             **config,
             adversary=self._adversary,
+            worst_case=self._worst_case,
             power_iterations=self._power_iterations,
         )
         if getattr(self, "optimizer", None) is not None and self.built:
             self.optimizer.build(self.trainable_variables)
 
-    def _needs_graph(self) -> bool:
+    def _needs_curvature(self) -> bool:
         adversary = self._adversary
         attacks = adversary is not None and adversary.needs_curvature
         return bool(self._regularizers) or attacks
+
+    def _needs_graph(self) -> bool:
+        return self._needs_curvature() or self._worst_case is not None
+
+    def _new_graph(self) -> TrainedGraph:
+        curved, worst = self._needs_curvature(), self._worst_case
+        return TrainedGraph(
+            self,
+            needs_norms=curved or (worst is not None and worst.needs_norms),
+            with_kinks=not curved,
+        )
 
     def _follow_clock(self) -> None:
         if self._clock is not None:
@@ -309,7 +370,7 @@ class _CurvatureTraining(_KerasModel):
         known = self._trained_graph
         if not self._needs_graph():
             return
-        self._trained_graph = TrainedGraph(self)
+        self._trained_graph = self._new_graph()
         if known is None or not known.reads_as(self._trained_graph):
             self._trace_again()
 
@@ -317,7 +378,7 @@ class _CurvatureTraining(_KerasModel):
         if self._trained_graph is None:
             # Reads the values of weights, which a graph in the making hides.
             with tf.init_scope():
-                self._trained_graph = TrainedGraph(self)
+                self._trained_graph = self._new_graph()
         return self._trained_graph
 
 

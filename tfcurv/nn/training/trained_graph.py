@@ -45,19 +45,27 @@ class TrainedGraph:
     it is far from that of the network in training mode.
     """
 
-    def __init__(self, model: keras.Model, *, needs_norms: bool = True):
+    def __init__(
+        self,
+        model: keras.Model,
+        *,
+        needs_norms: bool = True,
+        with_kinks: bool = False,
+    ):
         """Reads the model.
 
         Args:
             model: The model.
             needs_norms: Whether layers that are trained must carry trackers.
+            with_kinks: Whether it may have maxima, and activations without a
+                bounded curvature.
 
         Raises:
             UnsupportedModelError: As `read_graph`; also if a layer is to be
                 trained that carries no tracker, or in half precision.
         """
         _check_precision(model)
-        found = graph.read_graph(model, in_training=True)
+        found = graph.read_graph(model, in_training=True, with_kinks=with_kinks)
         self.graph = found.graph
         self._nodes, self._layers = found.nodes, found.layers
         self._needs_norms = needs_norms
@@ -132,9 +140,7 @@ class TrainedGraph:
         if _is_normalization(layer):
             scale, _ = _normalization(layer)
             scale = tf.cast(scale, self.dtype)
-            return networks.trained(
-                linear, scale, tf.reduce_max(tf.abs(scale))
-            )
+            return networks.trained(linear, scale, tf.reduce_max(tf.abs(scale)))
         if type(layer) in _TRACKED:
             kernel = tf.cast(layer.kernel, self.dtype)
             tracker = layer.spectral_norm

@@ -1,5 +1,6 @@
 """Whether a model and its data can be trained in tfcurv's ways."""
 
+import inspect
 from typing import Any
 
 import keras
@@ -62,6 +63,19 @@ def check_labelled(model: keras.Model, y: Any) -> None:
             f"label with others. Received: no labels for {model.name!r}. "
             "Remedy: fit(x, y), or a dataset of pairs (x, y)."
         )
+
+
+def has_training_mode(model: keras.Model) -> bool:
+    """Returns whether some layer may do otherwise in training than after it.
+
+    Args:
+        model: The model that is trained.
+    """
+    return any(
+        "training" in inspect.signature(layer.call).parameters
+        for layer in model._flatten_layers(include_self=False)
+        if not isinstance(layer, keras.Model)
+    )
 
 
 def check_warmed_up(model: keras.Model) -> None:
