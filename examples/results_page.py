@@ -365,4 +365,4 @@ def _runs_of(row: paper.Row, table: paper.Table, runs: _Runs) -> _Runs:
 
 def _network(row: paper.Row) -> str:
     config = training.RECIPES[row.recipe]
-    return f"{config.architecture} {config.activation}"
+    return f"{config.network} {config.activation}"
