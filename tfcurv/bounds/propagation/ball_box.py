@@ -29,6 +29,7 @@ Bound", NeurIPS 2020.
 
 from collections.abc import Mapping
 from collections.abc import Sequence
+from typing import Any
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -52,9 +53,10 @@ class BallBox(NamedTuple):
         upper: `[batch, n]` right ends.
     """
 
-    radius: tf.Tensor | None
-    lower: tf.Tensor | None = None
-    upper: tf.Tensor | None = None
+    # Tensors, or None.
+    radius: Any
+    lower: Any = None
+    upper: Any = None
 
     @property
     def farthest(self) -> tf.Tensor:
@@ -72,7 +74,7 @@ class Centre(NamedTuple):
     """
 
     value: tf.Tensor
-    error: tf.Tensor | None = None
+    error: Any = None  # A tensor, or None.
 
 
 class Step(NamedTuple):
@@ -188,7 +190,7 @@ def _linear(terms: Mapping[int, networks.TrainedMap], known) -> BallBox:
     return BallBox(radius, low, high)
 
 
-def _sum(parts: Sequence[tf.Tensor | None]) -> tf.Tensor | None:
+def _sum(parts: Sequence[Any]) -> Any:
     """Returns the sum; None where a part is not known."""
     if any(part is None for part in parts):
         return None
