@@ -254,7 +254,7 @@ class FunctionTest(parameterized.TestCase):
         (lambda x: keras.activations.elu(x, 0.5), "alpha=0.5"),
         (lambda x: keras.activations.relu(x, threshold=0.5), "jumps"),
         (keras.ops.softmax, "divides by a sum"),
-        (keras.ops.hard_tanh, "kinks"),
+        (keras.ops.soft_shrink, "kinks"),
     )
     def test_with_other_settings_is_another(self, operation, why):
         x = keras.Input((4,))

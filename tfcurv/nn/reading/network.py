@@ -201,7 +201,8 @@ def _relu_reason(nodes: Sequence, **settings) -> reasons.Reason | None:
             "ReLU can be certified as the only activation of a network, "
             "without branches; others need bounded curvature, and this one "
             f"has {len(bent)} activations",
-            f"use a smooth activation, such as 'softplus'; {reasons.LIPSCHITZ}",
+            "use a smooth activation, such as 'softplus'; "
+            f"{reasons.NO_CURVATURE}",
         )
     if settings != {"guard": None, "rigor": "verified"}:
         return reasons.Reason(

@@ -16,7 +16,7 @@ _SUPPORTED = (
     "Subtract, Concatenate, Flatten, Reshape, Permute, zero padding, "
     "cropping, UpSampling, dropout and noise, sums with and multiples by "
     "constants, and Sequential or functional models of these; by "
-    "method='lipschitz' also max pooling, global or not, ReLU and LeakyReLU"
+    "method='bcp' also max pooling, global or not, ReLU and LeakyReLU"
 )
 
 _WAY_OUT = "use one of the supported layers in its place"
