@@ -262,8 +262,8 @@ MUTANTS = (
         name="ball_through_one_window",
         fault="A ball that overlapping windows do not magnify.",
         file="tfcurv/bounds/propagation/ball_box.py",
-        old="radius *= windows.lipschitz_upper_bound * _INFLATION",
-        new="radius *= 1.0",
+        old="radius = _grown(radius, windows.lipschitz_upper_bound)",
+        new="radius = _grown(radius, 1.0)",
         tests=("tests/bounds/propagation/ball_box_test.py::SoundnessTest",),
     ),
     Mutant(

@@ -267,8 +267,8 @@ MUTANTS = (
             "Column norms of the stored map taken for those of the exact one."
         ),
         file="tfcurv/networks/maps/trained.py",
-        old="widened = 1.0 + numerics.gamma(self.roundings)",
-        new="widened = 1.0",
+        old="more = numerics.gamma(self.roundings)",
+        new="more = 0.0",
         tests=("tests/bounds/propagation/ball_box_test.py::SharpnessTest",),
     ),
     Mutant(

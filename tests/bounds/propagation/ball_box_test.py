@@ -203,6 +203,16 @@ class SharpnessTest(parameterized.TestCase):
         _, errors = wide.columns(1, tf.float64)
         self.assertGreater(float(errors[0]), 2.0 * 0.999 * share)
 
+    def test_weights_that_cancel_err_by_what_they_were(self):
+        # 1e6 - 1e6 is nothing, and gamma_r of each is not.
+        there = networks.Dense(kernel=np.array([[1e6, 1e6]]))
+        back = networks.Dense(kernel=np.array([[1.0], [-1.0]]))
+        both = networks.Composition(maps=(there, back))
+        wide = networks.ProvedMap(both, 2**40)
+        least = 1e6 * 2**40 * 2.0**-53
+        self.assertGreater(float(wide.norm(tf.float64)), least)
+        self.assertGreater(float(wide.column_norms(tf.float64)[0]), least)
+
     def test_a_centre_that_errs_widens_its_interval(self):
         fn = networks.RELU
         node = networks.Node(networks.Kind.ACTIVATION, (0,), (1,), fn)

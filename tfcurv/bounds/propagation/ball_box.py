@@ -202,15 +202,21 @@ def _mapped(linear: networks.TrainedMap, region: BallBox):
     radius = by_ball = centre = half = None
     if region.radius is not None:
         dtype = region.radius.dtype
-        radius = region.radius * linear.norm(dtype) * _INFLATION
+        radius = _grown(region.radius, linear.norm(dtype))
         if region.lower is not None:
             norms = linear.column_norms(dtype)
-            by_ball = region.radius[:, tf.newaxis] * norms * _INFLATION
+            by_ball = _grown(region.radius[:, tf.newaxis], norms)
     if region.lower is not None:
         middle = 0.5 * (region.lower + region.upper)
         wide = 0.5 * (region.upper - region.lower)
         centre, half = linear.box(middle, wide)
     return radius, by_ball, centre, half
+
+
+def _grown(radius: tf.Tensor, factor: tf.Tensor | float) -> tf.Tensor:
+    """Returns a product of positive numbers, rounded upward."""
+    lost = tf.constant(numerics.PRODUCT_UNDERFLOW, radius.dtype)
+    return radius * factor * _INFLATION + lost
 
 
 def _function(graph, step: Step, centres, known) -> BallBox:
@@ -248,19 +254,19 @@ def _around(centre: Centre, low, high) -> tuple[tf.Tensor, tf.Tensor]:
 
 def _bent(fn, before: Centre, after: Centre, region: BallBox) -> BallBox:
     if region.lower is None:
-        return BallBox(region.radius * fn.slope_range.magnitude * _INFLATION)
+        return BallBox(_grown(region.radius, fn.slope_range.magnitude))
     low, high = _interval(before, region)
     ends = _around(after, *fn.value_range_on(low, high))
     if region.radius is None:
         return BallBox(None, *ends)
     steepest = fn.steepest_on(low, high)
-    return BallBox(region.radius * steepest * _INFLATION, *ends)
+    return BallBox(_grown(region.radius, steepest), *ends)
 
 
 def _maximum(windows, before: Centre, after: Centre, region) -> BallBox:
     radius = region.radius
     if radius is not None:
-        radius *= windows.lipschitz_upper_bound * _INFLATION
+        radius = _grown(radius, windows.lipschitz_upper_bound)
     if region.lower is None:
         return BallBox(radius)
     low, high = _interval(before, region)
