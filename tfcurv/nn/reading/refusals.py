@@ -163,6 +163,9 @@ def kinked(layer, name: str) -> errors.UnsupportedModelError:
     """
     if type(layer) is keras.layers.LeakyReLU:
         return unknown(layer, 1)
+    if type(layer) is keras.layers.ELU:
+        why = f"alpha={layer.alpha!r} puts a kink at zero"
+        return unsupported(layer, why, f"use alpha=1; {reasons.NO_CURVATURE}")
     if type(layer) is keras.layers.ReLU and _has_settings(layer):
         why, remedy = reasons.RELU_WITH_SETTINGS
         return unsupported(layer, why, remedy)
