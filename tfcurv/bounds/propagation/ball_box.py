@@ -29,6 +29,7 @@ Bound", NeurIPS 2020.
 
 from collections.abc import Mapping
 from collections.abc import Sequence
+from typing import Any
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -52,9 +53,10 @@ class BallBox(NamedTuple):
         upper: `[batch, n]` right ends.
     """
 
-    radius: tf.Tensor | None
-    lower: tf.Tensor | None = None
-    upper: tf.Tensor | None = None
+    # Tensors, or None.
+    radius: Any
+    lower: Any = None
+    upper: Any = None
 
     @property
     def farthest(self) -> tf.Tensor:
@@ -72,7 +74,7 @@ class Centre(NamedTuple):
     """
 
     value: tf.Tensor
-    error: tf.Tensor | None = None
+    error: Any = None  # A tensor, or None.
 
 
 class Step(NamedTuple):
@@ -188,7 +190,7 @@ def _linear(terms: Mapping[int, networks.TrainedMap], known) -> BallBox:
     return BallBox(radius, low, high)
 
 
-def _sum(parts: Sequence[tf.Tensor | None]) -> tf.Tensor | None:
+def _sum(parts: Sequence[Any]) -> Any:
     """Returns the sum; None where a part is not known."""
     if any(part is None for part in parts):
         return None
@@ -200,15 +202,21 @@ def _mapped(linear: networks.TrainedMap, region: BallBox):
     radius = by_ball = centre = half = None
     if region.radius is not None:
         dtype = region.radius.dtype
-        radius = region.radius * linear.norm(dtype) * _INFLATION
+        radius = _grown(region.radius, linear.norm(dtype))
         if region.lower is not None:
             norms = linear.column_norms(dtype)
-            by_ball = region.radius[:, tf.newaxis] * norms * _INFLATION
+            by_ball = _grown(region.radius[:, tf.newaxis], norms)
     if region.lower is not None:
         middle = 0.5 * (region.lower + region.upper)
         wide = 0.5 * (region.upper - region.lower)
         centre, half = linear.box(middle, wide)
     return radius, by_ball, centre, half
+
+
+def _grown(radius: tf.Tensor, factor: tf.Tensor | float) -> tf.Tensor:
+    """Returns a product of positive numbers, rounded upward."""
+    lost = tf.constant(numerics.PRODUCT_UNDERFLOW, radius.dtype)
+    return radius * factor * _INFLATION + lost
 
 
 def _function(graph, step: Step, centres, known) -> BallBox:
@@ -246,19 +254,19 @@ def _around(centre: Centre, low, high) -> tuple[tf.Tensor, tf.Tensor]:
 
 def _bent(fn, before: Centre, after: Centre, region: BallBox) -> BallBox:
     if region.lower is None:
-        return BallBox(region.radius * fn.slope_range.magnitude * _INFLATION)
+        return BallBox(_grown(region.radius, fn.slope_range.magnitude))
     low, high = _interval(before, region)
     ends = _around(after, *fn.value_range_on(low, high))
     if region.radius is None:
         return BallBox(None, *ends)
     steepest = fn.steepest_on(low, high)
-    return BallBox(region.radius * steepest * _INFLATION, *ends)
+    return BallBox(_grown(region.radius, steepest), *ends)
 
 
 def _maximum(windows, before: Centre, after: Centre, region) -> BallBox:
     radius = region.radius
     if radius is not None:
-        radius *= windows.lipschitz_upper_bound * _INFLATION
+        radius = _grown(radius, windows.lipschitz_upper_bound)
     if region.lower is None:
         return BallBox(radius)
     low, high = _interval(before, region)

@@ -71,6 +71,11 @@ class Activation:
     curvature_jump: tuple[float, float] | None = None
 
     @property
+    def is_kinked(self) -> bool:
+        """Whether its slope jumps, so that no curvature is bounded."""
+        return False
+
+    @property
     def is_linear(self) -> bool:
         """Whether it does nothing; not what its name says, but what it is."""
         return self.value is tf.identity

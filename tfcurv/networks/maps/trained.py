@@ -196,7 +196,7 @@ class ProvedMap(FixedMap):
         """A proved bound on the norm of the exact map."""
         norm = self.linear.norm_upper_bound(self._rigor)
         if self.roundings:
-            size = operator_norms.schur_norm_upper_bound(self.linear)
+            size = self.linear.absolute_norm_upper_bound
             more = operator_norms.product(
                 [numerics.gamma(self.roundings), size]
             )
@@ -206,8 +206,11 @@ class ProvedMap(FixedMap):
     @functools.cached_property
     def _exact_columns(self):
         norms = self.linear.column_norms
-        widened = 1.0 + numerics.gamma(self.roundings)
-        return Constants(numerics.round_up(norms * widened, 2))
+        # Of a composition the absolute values may be far larger than what is
+        # left of them: no column of theirs is longer than their norm.
+        more = numerics.gamma(self.roundings)
+        more *= self.linear.absolute_norm_upper_bound if self.roundings else 0.0
+        return Constants(numerics.round_up(norms + more, 3))
 
     @functools.cached_property
     def _growth(self) -> float:
