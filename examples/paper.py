@@ -12,7 +12,6 @@ from published import Row as Row
 from published import Table as Table
 from published import rows_of as _rows
 
-
 _CRT = ("clean", "certified")
 
 #: By the name that `reproduce.py --table` takes.

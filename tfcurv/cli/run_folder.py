@@ -42,7 +42,8 @@ def check(
     model = training.build_model(config)
     # Their own methods can do all that the others may be trained to be.
     if method is not None or config.objective == "plain":
-        training.check_certifiable(model, _method(config, method))
+        way = _method(config, method)
+        training.check_certifiable(model, way, config.norm)
     for split in ("train", "validation", "test"):
         data.load_split(config.dataset, split, data_dir=data_dir, limit=1)
 
@@ -109,6 +110,7 @@ def train_and_certify(
                 nn.read_model(folder / training.MODEL),
                 config.dataset,
                 method=_method(config, method),
+                norm=config.norm,
                 epsilons=epsilons,
                 checkpoint=kept,
                 data_dir=data_dir,

@@ -320,10 +320,6 @@ def _write_notes(config: training.TrainConfig) -> None:
             f"{config.settling_epochs:g} epochs never reaches the final "
             f"epsilon and {raised}"
         )
-    if config.norm != "l2":
-        options.write(
-            f"note: trained for {config.norm}; the certificates are of l2"
-        )
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -52,17 +52,21 @@ def check_objective(name: str) -> str:
     return name
 
 
-def check_certifiable(model: keras.Model, method: str) -> None:
+def check_certifiable(
+    model: keras.Model, method: str, norm: str = "l2"
+) -> None:
     """Raises, before hours of training, what certification would raise.
 
     Args:
         model: The network that is to be trained.
         method: See `tfcurv.certify`.
+        norm: In which the radii are to be.
 
     Raises:
         UnsupportedModelError: The method cannot certify such a network.
         ValueError: No method has this name.
     """
-    as_graph = certificates.needs_graph(method)
+    threat = certificates.Threat(norm=norm)
+    as_graph = certificates.needs_graph(method, threat)
     subject = read_subject(model, as_graph=as_graph)
-    certificates.choose(method, subject.network)
+    certificates.choose(method, subject.network, threat)

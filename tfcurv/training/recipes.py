@@ -111,8 +111,14 @@ def _convolutional() -> dict[str, TrainConfig]:
 _LEE_EPOCHS = 20
 
 # What plain training has of the others' settings, to be compared with them.
-_SHARED = ("learning_rate", "batch_size", "epochs", "augmentation")
-_SHARED += ("learning_rate_drops", "learning_rate_factor")
+_SHARED = (
+    "learning_rate",
+    "learning_rate_drops",
+    "learning_rate_factor",
+    "batch_size",
+    "epochs",
+    "augmentation",
+)
 
 
 def _lee(
