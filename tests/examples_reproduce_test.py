@@ -260,7 +260,9 @@ class CertifiedTrainingTest(absltest.TestCase):
         logits = self.model.predict(image, verbose=0)[0]
         self.assertEqual(np.argsort(logits)[-2], found["rival"])
         np.testing.assert_allclose(
-            found["centre"], logits[[found["label"], found["rival"]]]
+            found["centre"],
+            logits[[found["label"], found["rival"]]],
+            rtol=1e-5,
         )
         for corners in found["outlines"].values():
             low, high = np.min(corners, axis=0), np.max(corners, axis=0)
