@@ -222,7 +222,7 @@ MUTANTS = (
         name="activation_known_by_name",
         fault="Functions left out of the fingerprint, where names stand.",
         file="tfcurv/networks/fingerprint.py",
-        old="fn is RELU or fn is ACTIVATIONS.get(fn.name)",
+        old="any(fn is own for own in (*ACTIVATIONS.values(), *KINKED))",
         new="True",
         tests=("tests/networks/fingerprint_test.py::FingerprintTest",),
     ),

@@ -133,11 +133,8 @@ def certify(
     threat = certificates.Threat(norm=norm, domain=domain)
     if not radii:
         options = _deciding_alone(options, epsilons)
-    if falsify and options.targets is not certificates.Targets.ALL:
-        raise ValueError(
-            "What certifies nothing cannot be falsified. "
-            f"Received: falsify={falsify!r}, targets={targets!r}."
-        )
+    if falsify:
+        _check_falsifiable(options)
     subject = read_subject(
         model,
         guard=guard,
@@ -189,6 +186,14 @@ def certify(
         model_name=getattr(model, "name", "network"),
         seconds=seconds,
     )
+
+
+def _check_falsifiable(options: certificates.CertifierOptions) -> None:
+    if options.targets is not certificates.Targets.ALL:
+        raise ValueError(
+            "What certifies nothing cannot be falsified. "
+            f"Received: falsify=True, targets={options.targets.value!r}."
+        )
 
 
 def _deciding_alone(options, epsilons):
