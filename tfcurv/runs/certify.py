@@ -125,11 +125,7 @@ def certify(
     """
     start = time.monotonic()
     epsilons = certificates.check_epsilons(epsilons)
-    options = dataclasses.replace(
-        options or certificates.CertifierOptions(),
-        targets=_check(certificates.Targets, "targets", targets),
-        curvature=_check(certificates.Curvature, "curvature", curvature),
-    )
+    options = _with(options, targets=targets, curvature=curvature)
     threat = certificates.Threat(norm=norm, domain=domain)
     if not radii:
         options = _deciding_alone(options, epsilons)
@@ -185,6 +181,20 @@ def certify(
         data_name=source.name,
         model_name=getattr(model, "name", "network"),
         seconds=seconds,
+    )
+
+
+def _with(
+    options: certificates.CertifierOptions | None,
+    *,
+    targets: str,
+    curvature: str,
+) -> certificates.CertifierOptions:
+    """Returns options with what is asked by name."""
+    return dataclasses.replace(
+        options or certificates.CertifierOptions(),
+        targets=_check(certificates.Targets, "targets", targets),
+        curvature=_check(certificates.Curvature, "curvature", curvature),
     )
 
 
