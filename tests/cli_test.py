@@ -342,6 +342,7 @@ class NothingIsLostTest(parameterized.TestCase):
             "=inf",
         ),
         ("like_a_command", ("certfy",), "Did you mean 'certify'?"),
+        ("a_command_in_capitals", ("CERTIFY",), "Did you mean 'certify'?"),
         ("like_a_flag", ("certify", "--epsilon=1"), "Did you mean: epsilons"),
         (
             "like_a_data_set",
