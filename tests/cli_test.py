@@ -72,7 +72,7 @@ class CommandsTest(parameterized.TestCase):
         (("--version",), tfcurv.__version__),
         (("demo", "--help"), "--output"),
         (("train", "--help"), "--gamma"),
-        (("train", "--help"), "crt: 1.58; bcp, ibp, lmt: 1.58 (cifar10:"),
+        (("train", "--help"), "(cifar10:"),
         (("certify", "--help"), "--targets"),
         (("falsify", "--help"), "--model"),
     )
@@ -291,7 +291,7 @@ class NothingIsLostTest(parameterized.TestCase):
             ("train", "--activation=relu", "--output=x"),
             "relu",
         ),
-        ("objective", ("train", "--objective=bpc"), "Did you mean 'bcp'?"),
+        ("objective", ("train", "--objective=bcpp"), "Did you mean 'bcp'?"),
         (
             "idle_penalty",
             ("train", "--objective=bcp", "--gamma=1", "--output=x"),
@@ -342,6 +342,7 @@ class NothingIsLostTest(parameterized.TestCase):
             "=inf",
         ),
         ("like_a_command", ("certfy",), "Did you mean 'certify'?"),
+        ("a_command_in_capitals", ("CERTIFY",), "Did you mean 'certify'?"),
         ("like_a_flag", ("certify", "--epsilon=1"), "Did you mean: epsilons"),
         (
             "like_a_data_set",

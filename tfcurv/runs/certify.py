@@ -125,19 +125,12 @@ def certify(
     """
     start = time.monotonic()
     epsilons = certificates.check_epsilons(epsilons)
-    options = dataclasses.replace(
-        options or certificates.CertifierOptions(),
-        targets=_check(certificates.Targets, "targets", targets),
-        curvature=_check(certificates.Curvature, "curvature", curvature),
-    )
+    options = _with(options, targets=targets, curvature=curvature)
     threat = certificates.Threat(norm=norm, domain=domain)
     if not radii:
         options = _deciding_alone(options, epsilons)
-    if falsify and options.targets is not certificates.Targets.ALL:
-        raise ValueError(
-            "What certifies nothing cannot be falsified. "
-            f"Received: falsify={falsify!r}, targets={targets!r}."
-        )
+    if falsify:
+        _check_falsifiable(options)
     subject = read_subject(
         model,
         guard=guard,
@@ -189,6 +182,28 @@ def certify(
         model_name=getattr(model, "name", "network"),
         seconds=seconds,
     )
+
+
+def _with(
+    options: certificates.CertifierOptions | None,
+    *,
+    targets: str,
+    curvature: str,
+) -> certificates.CertifierOptions:
+    """Returns options with what is asked by name."""
+    return dataclasses.replace(
+        options or certificates.CertifierOptions(),
+        targets=_check(certificates.Targets, "targets", targets),
+        curvature=_check(certificates.Curvature, "curvature", curvature),
+    )
+
+
+def _check_falsifiable(options: certificates.CertifierOptions) -> None:
+    if options.targets is not certificates.Targets.ALL:
+        raise ValueError(
+            "What certifies nothing cannot be falsified. "
+            f"Received: falsify=True, targets={options.targets.value!r}."
+        )
 
 
 def _deciding_alone(options, epsilons):

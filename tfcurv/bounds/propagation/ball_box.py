@@ -39,9 +39,9 @@ from tfcurv import numerics
 from tfcurv.networks import Kind
 
 # Subtractions and additions of ends, each off by one rounding of its terms;
-# and sums of positive terms, through any number of steps.
+# and sums and products of positive terms, step by step.
 _ENDS = 8.0 * 2.0**-53
-_INFLATION = numerics.CHAIN_INFLATION
+_INFLATION = numerics.STEP_INFLATION
 
 
 class BallBox(NamedTuple):

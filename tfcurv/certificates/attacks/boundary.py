@@ -259,21 +259,24 @@ def _illinois_step(network, rays: _Rays, bracket: _Bracket) -> _Bracket:
 
 
 def _verify(network, x0, y, ray, reach, threat) -> Adversarial:
-    found = Adversarial(
+    start = Adversarial(
         x0, tf.fill(tf.shape(y), tf.cast(float("inf"), x0.dtype))
     )
     reach = tf.cast(reach, x0.dtype)
     exact = network.execution is None
-    for overshoot in _OVERSHOOTS if exact else _EXECUTED_OVERSHOOTS:
+    overshoots = _OVERSHOOTS if exact else _EXECUTED_OVERSHOOTS
+    longer = tf.constant([1.0 + each for each in overshoots], x0.dtype)
+
+    def look(index, found):
         # Only where a smaller step has not been enough.
         rows = tf.where(tf.math.is_inf(found.distance))[:, 0]
         centre, label = tf.gather(x0, rows), tf.gather(y, rows)
-        scale = tf.gather(reach, rows) * (1.0 + overshoot)
+        scale = tf.gather(reach, rows) * longer[index]
         x = threat.cut(centre + scale[:, tf.newaxis] * tf.gather(ray, rows))
         wrong = tf.where(is_misclassified(network, x, label))[:, 0]
         distance = threat.distance(x - centre)
         where = tf.gather(rows, wrong)[:, tf.newaxis]
-        found = Adversarial(
+        return index + 1, Adversarial(
             tf.tensor_scatter_nd_update(
                 found.point, where, tf.gather(x, wrong)
             ),
@@ -281,6 +284,11 @@ def _verify(network, x0, y, ray, reach, threat) -> Adversarial:
                 found.distance, where, tf.gather(distance, wrong)
             ),
         )
+
+    # A loop, so that a look is traced once.
+    _, found = tf.while_loop(
+        lambda index, _: index < len(overshoots), look, (0, start)
+    )
     return found
 
 

@@ -23,7 +23,7 @@ from tfcurv.certificates.margins import safe_ball
 # Points are kept this far inside a radius, relative to it.
 _INSIDE = 1.0 - 1e-9
 
-_LOSSES = ("margin", "deciding margin", "cross-entropy")
+_LOSSES = _MARGIN, _DECIDING_MARGIN, _CROSS_ENTROPY = range(3)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -119,13 +119,32 @@ class Falsifier:
             nothing + tf.constant(float("inf"), x.dtype),
             tf.zeros([], tf.int64),
         )
-        ball = _Ball(x, y, radius, target)
-        for index, loss in enumerate(_LOSSES):
-            for restart in range(self._options.restarts):
-                seed = (self._options.seed, index * 1000 + restart)
-                start = self._random_start(ball, seed) if restart else x
-                state = self._descend(ball, loss, start, state)
+        ball, restarts = _Ball(x, y, radius, target), self._options.restarts
+
+        # One loop, so that a step is traced once and not for every start.
+        def descend(run, state):
+            loss, restart = run // restarts, run % restarts
+            start = tf.cond(
+                restart > 0,
+                lambda: self._random_start(ball, loss, restart),
+                lambda: x,
+            )
+            return run + 1, self._descend(ball, loss, start, state)
+
+        _, state = tf.while_loop(
+            lambda run, _: run < len(_LOSSES) * restarts,
+            descend,
+            (tf.constant(0), state),
+        )
         return self._walk(ball, state)
+
+    def _random_start(self, ball, loss, restart) -> tf.Tensor:
+        seed = tf.stack([self._options.seed, loss * 1000 + restart])
+        noise = tf.random.stateless_normal(
+            tf.shape(ball.centre), seed, dtype=ball.centre.dtype
+        )
+        offset = ball.radius[:, tf.newaxis] * self._threat.unit(noise)
+        return self._into(ball, ball.centre + offset)
 
     def _descend(self, ball, loss, start, state: Attempt) -> Attempt:
         """Projected gradient steps whose length shrinks from the radius."""
@@ -154,7 +173,8 @@ class Falsifier:
 
         def advance(index, point, state):
             # The part of the way to x0 that lies in the boundary; half of it.
-            normal = _unit(_slope(self._network, near, point, "margin"))
+            slope = _slope(self._network, near, point, tf.constant(_MARGIN))
+            normal = _unit(slope)
             way = near.centre - point
             way -= safe_ball.dot(way, normal)[:, tf.newaxis] * normal
             point = self._to_boundary(near, point + 0.5 * way)
@@ -181,11 +201,19 @@ class Falsifier:
         low, high = tf.zeros_like(ray[:, 0]), tf.ones_like(ray[:, 0])
         # A step along a curved boundary may leave the other class.
         high = tf.where(wrong(high), high, 2.0 * high)
-        for _ in range(self._options.bisection_steps):
+
+        def halve(low, high):
             middle = 0.5 * (low + high)
             crossed = wrong(middle)
             low = tf.where(crossed, low, middle)
-            high = tf.where(crossed, middle, high)
+            return low, tf.where(crossed, middle, high)
+
+        _, high = tf.while_loop(
+            lambda *_: True,
+            halve,
+            (low, high),
+            maximum_iterations=self._options.bisection_steps,
+        )
         return ball.centre + high[:, tf.newaxis] * ray
 
     def _judge(self, ball, point, state: Attempt) -> Attempt:
@@ -217,13 +245,6 @@ class Falsifier:
         """Moves points outside of neighbourhoods to their rims, just inside."""
         return self._threat.into(ball.centre, ball.radius * _INSIDE, point)
 
-    def _random_start(self, ball, seed: tuple[int, int]) -> tf.Tensor:
-        noise = tf.random.stateless_normal(
-            tf.shape(ball.centre), seed, dtype=ball.centre.dtype
-        )
-        offset = ball.radius[:, tf.newaxis] * self._threat.unit(noise)
-        return self._into(ball, ball.centre + offset)
-
 
 class _Ball(NamedTuple):
     centre: tf.Tensor
@@ -236,19 +257,28 @@ def _unit(x: tf.Tensor) -> tf.Tensor:
     return tf.math.divide_no_nan(x, tf.norm(x, axis=-1, keepdims=True))
 
 
-def _slope(network, ball: _Ball, point, loss: str) -> tf.Tensor:
+def _slope(network, ball: _Ball, point, loss: tf.Tensor) -> tf.Tensor:
     """Returns the gradient of what an attack wants to lower."""
-    logits = network.logits(point)
-    if loss == "cross-entropy":
+    forward = network.forward(point)
+    logits = network.logits_of(forward)
+
+    def margin(rival):
+        return network.pair(ball.label, rival, point.dtype)[0]
+
+    def cross_entropy():
         own = tf.one_hot(ball.label, network.num_classes, dtype=point.dtype)
         softened = own - tf.nn.softmax(logits)
-        weights = softened @ network.columns(point.dtype)
-    else:
-        rival = ball.target
-        if loss == "margin":
-            rival = adversary.rival(logits, ball.label)
-        weights, _ = network.pair(ball.label, rival, point.dtype)
-    return network.backward(network.forward(point), weights)[-1]
+        return softened @ network.columns(point.dtype)
+
+    weights = tf.switch_case(
+        loss,
+        {
+            _MARGIN: lambda: margin(adversary.rival(logits, ball.label)),
+            _DECIDING_MARGIN: lambda: margin(ball.target),
+            _CROSS_ENTROPY: cross_entropy,
+        },
+    )
+    return network.backward(forward, weights)[-1]
 
 
 def _nearest_of_another_class(network, ball: _Ball):

@@ -234,7 +234,7 @@ class ProvedMap(FixedMap):
         unit = tf.eye(outputs, dtype=dtype)
         sizes = tf.norm(self.absolute_transpose(unit), axis=-1)
         count = self.linear.transposed_terms + self.roundings + 2
-        errors = numerics.gamma(count) * sizes * numerics.CHAIN_INFLATION
+        errors = numerics.gamma(count) * sizes * numerics.STEP_INFLATION
         with tf.init_scope():
             vanished = numerics.NORM_FLOOR * self._growth
         return self.transpose(unit), errors + vanished
@@ -250,7 +250,7 @@ class ProvedMap(FixedMap):
         with tf.init_scope():
             vanished = numerics.SUM_UNDERFLOW * self._growth
         total = 1.0 + tf.reduce_sum(size + half, axis=-1, keepdims=True)
-        wide = self.absolute(wide) * numerics.CHAIN_INFLATION
+        wide = self.absolute(wide) * numerics.STEP_INFLATION
         return self.apply(middle), wide + vanished * total
 
 

@@ -140,8 +140,7 @@ class _CurvatureTraining(_KerasModel):
         self._adversary, self._worst_case = adversary, worst_case
         self._power_iterations = int(power_iterations)
         with self.distribute_strategy.scope():
-            # Every replica counts for itself.
-            self._clock = Clock()
+            self._clock = Clock()  # Every replica counts for itself.
             if worst_case is not None:
                 self._verified = keras.metrics.Mean(name="verified_estimate")
         self._follow_clock()
@@ -149,11 +148,10 @@ class _CurvatureTraining(_KerasModel):
 
     @property
     def metrics(self) -> list[keras.Metric]:
-        """Keras' own, and the share that the worst case leaves right."""
+        """Keras' own; of a worst case, the share that it leaves right."""
         found = super().metrics
         if self._worst_case is not None:
             return found
-        # Of an earlier compilation.
         return [m for m in found if m is not getattr(self, "_verified", None)]
 
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
