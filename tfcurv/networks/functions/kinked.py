@@ -11,8 +11,8 @@ import math
 import tensorflow as tf
 
 from tfcurv import errors
+from tfcurv.networks.functions.intervals import Interval
 from tfcurv.networks.functions.smooth import Activation
-from tfcurv.networks.functions.smooth import Interval
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -54,17 +54,13 @@ class PiecewiseLinear(Activation):
         slopes = [slope for _, _, slope in self._pieces]
         return Interval(lower=min(slopes), upper=max(slopes))
 
-    def value_range_on(
-        self, lower: tf.Tensor, upper: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    def value_range_on(self, lower: tf.Tensor, upper: tf.Tensor) -> Interval:
         """Encloses s on `[lower, upper]`; exact where no product is rounded."""
         if self.negative_slope != 0.0:
             return super().value_range_on(lower, upper)
-        return self.value(lower), self.value(upper)
+        return Interval(self.value(lower), self.value(upper))
 
-    def slope_range_on(
-        self, lower: tf.Tensor, upper: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    def slope_range_on(self, lower: tf.Tensor, upper: tf.Tensor) -> Interval:
         """Encloses the slopes on `[lower, upper]`, both of them at a kink."""
         low = tf.fill(tf.shape(lower), tf.constant(math.inf, lower.dtype))
         high = -low
@@ -73,7 +69,7 @@ class PiecewiseLinear(Activation):
             slope = tf.constant(slope, lower.dtype)
             low = tf.where(met, tf.minimum(low, slope), low)
             high = tf.where(met, tf.maximum(high, slope), high)
-        return low, high
+        return Interval(low, high)
 
     def steepest_on(self, lower: tf.Tensor, upper: tf.Tensor) -> tf.Tensor:
         """Bounds |s'| on all intervals of a row, by where they lie."""
@@ -97,7 +93,7 @@ class PiecewiseLinear(Activation):
 
     def curvature_range_on(
         self, lower: tf.Tensor, upper: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    ) -> Interval:
         """Refused: a kink is no bounded curvature."""
         raise _no_curvature(self.name)
 
