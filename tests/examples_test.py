@@ -14,6 +14,7 @@ _ROOT = pathlib.Path(__file__).parent.parent
 class ExamplesTest(parameterized.TestCase):
     @parameterized.parameters(
         ("train_crt.py", "--gamma"),
+        ("train_bcp.py", "--architecture"),
         ("certify_checkpoint.py", "--report"),
         ("reproduce.py", "--[no]redraw"),
     )

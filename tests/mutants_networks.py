@@ -187,7 +187,7 @@ MUTANTS = (
         name="activation_known_by_name",
         fault="Functions left out of the fingerprint, where names stand.",
         file="tfcurv/networks/fingerprint.py",
-        old="fn is RELU or fn is ACTIVATIONS.get(fn.name)",
+        old="any(fn is own for own in (*ACTIVATIONS.values(), *KINKED))",
         new="True",
         tests=("tests/networks/fingerprint_test.py::FingerprintTest",),
     ),
@@ -206,5 +206,72 @@ MUTANTS = (
         old="None if execution is None else execution.stages,",
         new="execution is None,",
         tests=("tests/networks/fingerprint_test.py::FingerprintTest",),
+    ),
+    Mutant(
+        name="box_of_stored_weights",
+        fault=(
+            "A box that rounding does not widen, nor weights that are not "
+            "exact."
+        ),
+        file="tfcurv/networks/maps/trained.py",
+        old="lost = numerics.gamma(self.linear.terms + self.roundings + 2)",
+        new="lost = 0.0",
+        tests=("tests/bounds/propagation/ball_box_test.py::SharpnessTest",),
+    ),
+    Mutant(
+        name="norm_of_stored_weights",
+        fault="The norm of the stored map taken for that of the exact one.",
+        file="tfcurv/networks/maps/trained.py",
+        old="        if self.roundings:\n",
+        new="        if False:\n",
+        tests=("tests/bounds/propagation/ball_box_test.py::SharpnessTest",),
+    ),
+    Mutant(
+        name="column_norms_of_stored_weights",
+        fault=(
+            "Column norms of the stored map taken for those of the exact one."
+        ),
+        file="tfcurv/networks/maps/trained.py",
+        old="more = numerics.gamma(self.roundings)",
+        new="more = 0.0",
+        tests=("tests/bounds/propagation/ball_box_test.py::SharpnessTest",),
+    ),
+    Mutant(
+        name="columns_of_stored_weights",
+        fault="Columns of the stored map taken for those of the exact one.",
+        file="tfcurv/networks/maps/trained.py",
+        old="errors = numerics.gamma(count) * sizes * numerics.STEP_INFLATION",
+        new="errors = 0.0 * sizes",
+        tests=("tests/bounds/propagation/ball_box_test.py::SharpnessTest",),
+    ),
+    Mutant(
+        name="products_err_by_nothing",
+        fault="A value whose product with a kernel is not rounded.",
+        file="tfcurv/networks/norm_errors.py",
+        old="error = norm * (error + rounded * size + numerics.NORM_FLOOR)",
+        new="error = norm * (error + numerics.NORM_FLOOR)",
+        tests=("tests/bounds/propagation/ball_box_test.py::ErrorsTest",),
+    ),
+    Mutant(
+        name="valley_forgotten",
+        fault="The range of gelu without its valley.",
+        file="tfcurv/networks/functions/smooth.py",
+        old="value_critical=(-0.751791524693564457,)",
+        new="value_critical=()",
+        tests=("tests/bounds/propagation/ball_box_test.py::SoundnessTest",),
+    ),
+    Mutant(
+        name="piece_between_ends_forgotten",
+        fault="The steepest slope of a row by its ends alone.",
+        file="tfcurv/networks/functions/kinked.py",
+        old=(
+            "            met = (least <= end) & (most >= start)\n          "
+            "  size"
+        ),
+        new=(
+            "            met = (least <= end) & (least >= start)\n         "
+            "   size"
+        ),
+        tests=("tests/bounds/propagation/ball_box_test.py::SoundnessTest",),
     ),
 )

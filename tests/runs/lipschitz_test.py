@@ -126,16 +126,23 @@ class LipschitzTest(absltest.TestCase):
                 )
 
     def test_check_knows_of_it(self):
-        found = tfcurv.check(_model())
+        found = tfcurv.check(_model(), method="curvature")
         self.assertLen(found, 4)
-        self.assertIn("method='lipschitz'", str(found))
-        self.assertEmpty(tfcurv.check(_model(), method="lipschitz"))
+        self.assertIn("method='bcp'", str(found))
+        for method in ("auto", "bcp", "lipschitz"):
+            self.assertEmpty(tfcurv.check(_model(), method=method))
 
-    def test_is_the_way_out_that_others_name(self):
+    def test_where_curvature_fails_others_are_named_and_chosen(self):
         with self.assertRaisesRegex(
-            errors.UnsupportedModelError, "method='lipschitz'"
+            errors.UnsupportedModelError, "method='bcp'"
         ):
-            tfcurv.certify(_model(), _data(), verbose=0)
+            tfcurv.certify(_model(), _data(), method="curvature", verbose=0)
+        chosen = tfcurv.certify(_model(), _data(), verbose=0)
+        self.assertEqual(chosen.method_names, ("bcp",))
+        lipschitz = tfcurv.certify(
+            _model(), _data(), method="lipschitz", verbose=0
+        )
+        self.assertGreater(chosen.radii.mean(), lipschitz.radii.mean())
 
 
 if __name__ == "__main__":

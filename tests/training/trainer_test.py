@@ -12,6 +12,7 @@ from tfcurv import data
 from tfcurv import nn
 from tfcurv import runs
 from tfcurv import training
+from tfcurv.training import trainer
 
 _QUICK = {
     "dataset": "digits",
@@ -34,6 +35,102 @@ def _train(backup=None, verbose=0, **settings):
 @functools.cache
 def _whole():
     return _train(epsilon=0.3, epochs=5)
+
+
+def _certified(objective, **settings):
+    """Trains on worst logits within 0.2, whole from the third epoch on."""
+    return _train(
+        objective=objective,
+        activation="relu",
+        epsilon=0.2,
+        warmup_epochs=1.0,
+        rampup_epochs=1.0,
+        **settings,
+    )
+
+
+class WorstCaseTest(absltest.TestCase):
+    def test_each_objective_is_best_proved_by_its_own_method(self):
+        plain, test = _train(objective="plain", activation="relu", epochs=6)
+        self.assertIsNone(plain.model.worst_case)
+        self.assertIsNone(plain.model.adversary)
+        self.assertEmpty(plain.model.curvature_regularizers)
+        for objective in ("bcp", "ibp", "lmt"):
+            robust, _ = _certified(objective, epochs=6)
+            method = training.OBJECTIVES[objective].method
+            self.assertEqual(
+                robust.model.worst_case.method,
+                "lipschitz" if objective == "lmt" else objective,
+            )
+            shares = [
+                runs.certify(
+                    each.model,
+                    test,
+                    method=method,
+                    epsilons=(0.2,),
+                    radii=False,
+                    verbose=0,
+                ).certified_accuracy(0.2)
+                for each in (plain, robust)
+            ]
+            with self.subTest(objective):
+                self.assertGreater(shares[1], shares[0] + 0.1)
+                estimate = robust.history["val_verified_estimate"][-1]
+                self.assertAlmostEqual(estimate, shares[1], delta=0.05)
+
+    def test_strengths_rise_after_the_plain_epochs(self):
+        found = []
+
+        class Watched(trainer.EpochProgress):
+            def on_train_batch_begin(self, batch, logs=None):
+                if not batch:
+                    worst_case = self.model.worst_case
+                    strengths = worst_case.epsilon, worst_case.weight
+                    found.append([float(each) for each in strengths])
+
+        with mock.patch.object(trainer, "EpochProgress", Watched):
+            _certified("bcp", epochs=4)
+        np.testing.assert_allclose(
+            found, [(0, 0), (0, 0), (0.2, 1), (0.2, 1)], atol=1e-6
+        )
+
+    def test_the_drops_of_the_learning_rate_are_settings(self):
+        config = training.default_config(
+            "bcp",
+            "digits",
+            layers=2,
+            width=8,
+            learning_rate_drops=(0.25, 0.5, 0.75),
+            learning_rate_factor=0.5,
+        )
+        model = training.build_model(config)
+        training.compile_model(model, config, steps_per_epoch=10)
+        schedule = model.optimizer._learning_rate
+        steps = (0, 149, 160, 310, 460)
+        np.testing.assert_allclose(
+            [float(schedule(step)) / 3e-4 for step in steps],
+            [1, 1, 0.5, 0.25, 0.125],
+            rtol=1e-5,
+        )
+
+    def test_moves_and_mirrors_every_image_by_itself(self):
+        image = np.zeros((9, 9, 1), np.float32)
+        image[4, 2] = 1.0
+        split = data.Split(
+            images=np.stack([image] * 64),
+            labels=np.zeros(64, np.int32),
+            name="a point",
+        )
+        config = training.TrainConfig(
+            dataset="digits", augmentation=True, batch_size=64
+        )
+        (batch,) = trainer._batches(split, config)
+        places = np.argwhere(batch[0].numpy()[..., 0] > 0.5)[:, 1:]
+        self.assertGreater(len(np.unique(places, axis=0)), 20)
+        rows, columns = places.T
+        self.assertContainsSubset(rows, range(9))
+        # Mirrored: from column 2 no shift to the left leads beyond 6.
+        self.assertGreater(columns.max(), 6)
 
 
 class TrainerTest(absltest.TestCase):

@@ -22,8 +22,8 @@ METHODS: dict[str, type[Method]] = {
     for kind in (
         CurvatureMethod,
         QuadraticMethod,
-        LipschitzMethod,
         BoxConstraintMethod,
+        LipschitzMethod,
         IntervalMethod,
     )
 }
@@ -44,13 +44,20 @@ def check_method(name: str) -> str:
     return name
 
 
-def needs_graph(name: str) -> bool:
-    """Whether a method, or "auto", takes a model as a graph, not as a chain.
+def needs_graph(name: str, threat: Threat = Threat()) -> bool | None:
+    """Whether a method takes a model as a graph; None where either will do.
+
+    Args:
+        name: Of the method, or "auto".
+        threat: What the radii are to hold against: chains are for l2 balls of
+            all inputs alone.
 
     Raises:
         ValueError: No method has this name.
     """
-    return check_method(name) != AUTO and METHODS[name].needs_graph
+    if check_method(name) == AUTO:
+        return None if threat == Threat() else True
+    return METHODS[name].needs_graph
 
 
 def choose(

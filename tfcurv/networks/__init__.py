@@ -18,12 +18,17 @@ from tfcurv.networks.fingerprint import fingerprint as fingerprint
 from tfcurv.networks.flow import Flow as Flow
 from tfcurv.networks.flow import Value as Value
 from tfcurv.networks.functions.intervals import Interval as Interval
+from tfcurv.networks.functions.kinked import HARD_SIGMOID as HARD_SIGMOID
+from tfcurv.networks.functions.kinked import HARD_SILU as HARD_SILU
+from tfcurv.networks.functions.kinked import HARD_TANH as HARD_TANH
 from tfcurv.networks.functions.kinked import RELU as RELU
 from tfcurv.networks.functions.kinked import RELU6 as RELU6
+from tfcurv.networks.functions.kinked import SELU as SELU
 from tfcurv.networks.functions.kinked import PiecewiseLinear as PiecewiseLinear
 from tfcurv.networks.functions.kinked import (
     piecewise_linear as piecewise_linear,
 )
+from tfcurv.networks.functions.kinked import scaled_elu as scaled_elu
 from tfcurv.networks.functions.maximum import MaxPooling as MaxPooling
 from tfcurv.networks.functions.side_by_side import Block as Block
 from tfcurv.networks.functions.side_by_side import Blocks as Blocks

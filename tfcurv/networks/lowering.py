@@ -52,7 +52,7 @@ def chain_of(
             raise errors.UnsupportedModelError(
                 "A chain consists of affine maps and elementwise activations. "
                 f"Received: a {node.kind.value} in {node.name!r}. Remedy: a "
-                "method that needs no chain, such as method='lipschitz'."
+                "method that needs no chain, such as method='bcp'."
             )
         values.append(value)
     return flow.network(values[-1], rigor=rigor, execution=execution)

@@ -13,7 +13,7 @@ import certificates_toys as toys
 from tfcurv import bounds
 from tfcurv import certificates
 from tfcurv import networks
-from tfcurv.bounds.curvature.everywhere import everywhere as curvature
+from tfcurv.bounds.curvature import everywhere as curvature
 
 _WIDTHS = {1: (5, 4), 2: (5, 7, 4), 3: (5, 7, 6, 4), 4: (5, 7, 6, 8, 4)}
 

@@ -8,6 +8,7 @@ import numpy as np
 import scipy.optimize
 import tensorflow as tf
 
+import certificates_toys
 from tfcurv import certificates
 from tfcurv import errors
 from tfcurv import networks
@@ -48,7 +49,8 @@ def _certify(network, x, y=None, how=None, **options):
     x = np.asarray(x, np.float64)
     y = _predict(network, x) if y is None else np.asarray(y, np.int32)
     options = certificates.CertifierOptions(**options)
-    return certificates.ReluCertifier(network, options, how)(x, y)
+    with certificates_toys.plain_witness():
+        return certificates.ReluCertifier(network, options, how)(x, y)
 
 
 def _linear(network, x):
@@ -320,14 +322,15 @@ def _touching(network, x, y, t):
 
 
 class InvarianceTest(parameterized.TestCase):
-    def setUp(self):
-        super().setUp()
-        self.network = _random(4, 30)
-        self.x = _points(4, 6)
-        self.layers = [
-            part for a in self.network.affines for part in (a.kernel, a.bias)
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.network = _random(4, 30)
+        cls.x = _points(4, 6)
+        cls.layers = [
+            part for a in cls.network.affines for part in (a.kernel, a.bias)
         ]
-        self.radius = _certify(self.network, self.x).radius
+        cls.radius = _certify(cls.network, cls.x).radius
 
     def _assert_same(self, layers, x=None, unit=1.0):
         found = _certify(_network(*layers), self.x if x is None else x)
@@ -433,11 +436,12 @@ class ReasonTest(parameterized.TestCase):
 
 
 class OptionsTest(parameterized.TestCase):
-    def setUp(self):
-        super().setUp()
-        self.network = _random(5, 40, classes=4)
-        self.x = _points(5, 10)
-        self.full = _certify(self.network, self.x)
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.network = _random(5, 40, classes=4)
+        cls.x = _points(5, 10)
+        cls.full = _certify(cls.network, cls.x)
 
     def test_enough_and_too_little_save_steps_and_decide_alike(self):
         middle = float(np.median(self.full.radius))

@@ -30,6 +30,7 @@ Bound", NeurIPS 2020.
 
 from collections.abc import Mapping
 from collections.abc import Sequence
+from typing import Any
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -39,7 +40,7 @@ from tfcurv import numerics
 from tfcurv.networks import Kind
 
 # Subtractions and additions of ends, each off by one rounding of its terms;
-# and sums and norms of positive terms, widened in every step.
+# and sums, norms and products of positive terms, widened step by step.
 _ENDS = 8.0 * 2.0**-53
 _INFLATION = numerics.STEP_INFLATION
 
@@ -53,9 +54,10 @@ class BallBox(NamedTuple):
         upper: `[batch, n]` right ends.
     """
 
-    radius: tf.Tensor | None
-    lower: tf.Tensor | None = None
-    upper: tf.Tensor | None = None
+    # Tensors, or None.
+    radius: Any
+    lower: Any = None
+    upper: Any = None
 
     @property
     def farthest(self) -> tf.Tensor:
@@ -73,7 +75,7 @@ class Centre(NamedTuple):
     """
 
     value: tf.Tensor
-    error: tf.Tensor | None = None
+    error: Any = None  # A tensor, or None.
 
 
 class Step(NamedTuple):
@@ -163,6 +165,7 @@ def through_linear(
             low, high = _known_ends(low, high)
     if by_ball is not None:
         by_ball = numerics.round_up(by_ball, len(parts) + 1)
+        by_ball += tf.constant(numerics.PRODUCT_UNDERFLOW, by_ball.dtype)
         low = -by_ball if low is None else tf.maximum(low, -by_ball)
         high = by_ball if high is None else tf.minimum(high, by_ball)
     return _tidy(BallBox(radius if rules.ball else None, low, high), rules)
@@ -185,12 +188,12 @@ def through_activation(
         rules: What is carried.
     """
     if region.lower is None:
-        steepest = fn.slope_range.magnitude
-        return _tidy(BallBox(region.radius * steepest * _INFLATION), rules)
+        radius = _grown(region.radius, fn.slope_range.magnitude)
+        return _tidy(BallBox(radius), rules)
     low, high = enclosed(before, region)
     radius = region.radius
     if radius is not None:
-        radius *= fn.steepest_on(low, high) * _INFLATION
+        radius = _grown(radius, fn.steepest_on(low, high))
     ends = _around(after, fn.value_range_on(low, high))
     if after.error is not None:
         # By the slopes it does not matter how far off the centres are.
@@ -272,7 +275,7 @@ def length(rows: tf.Tensor) -> tf.Tensor:
     return tf.where(is_zero, squares, roots)
 
 
-def _sum(parts: Sequence[tf.Tensor | None]) -> tf.Tensor | None:
+def _sum(parts: Sequence[Any]) -> Any:
     """Returns the sum; None where a part is not known."""
     if any(part is None for part in parts):
         return None
@@ -284,7 +287,7 @@ def _mapped(linear: networks.TrainedMap, region: BallBox, rules: Rules):
     radius = by_ball = centre = half = None
     if region.radius is not None:
         dtype = region.radius.dtype
-        radius = region.radius * linear.norm(dtype) * _INFLATION
+        radius = _grown(region.radius, linear.norm(dtype))
         if rules.box:
             by_ball = half_widths(region.radius, linear.column_norms(dtype))
     if region.lower is not None:
@@ -292,6 +295,12 @@ def _mapped(linear: networks.TrainedMap, region: BallBox, rules: Rules):
         wide = 0.5 * (region.upper - region.lower)
         centre, half = linear.box(middle, wide, region.radius)
     return radius, by_ball, centre, half
+
+
+def _grown(radius: tf.Tensor, factor: tf.Tensor | float) -> tf.Tensor:
+    """Returns a product of positive numbers, rounded upward."""
+    lost = tf.constant(numerics.PRODUCT_UNDERFLOW, radius.dtype)
+    return radius * factor * _INFLATION + lost
 
 
 def _function(graph, step: Step, centres, known, rules: Rules) -> BallBox:
@@ -337,7 +346,7 @@ def _around(centre: Centre, values: networks.Interval) -> networks.Interval:
 def _maximum(windows, before: Centre, after: Centre, region) -> BallBox:
     radius = region.radius
     if radius is not None:
-        radius *= windows.lipschitz_upper_bound * _INFLATION
+        radius = _grown(radius, windows.lipschitz_upper_bound)
     if region.lower is None:
         return BallBox(radius)
     # A maximum may pass over NaN.

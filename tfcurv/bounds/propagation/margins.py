@@ -60,7 +60,7 @@ def _reach(region: BallBox) -> tf.Tensor:
     # Infinite where it is not a number: a proof of nothing.
     if region.lower is None:
         return region.radius
-    box = length(region.farthest) * numerics.CHAIN_INFLATION
+    box = length(region.farthest) * numerics.STEP_INFLATION
     return box if region.radius is None else tf.minimum(box, region.radius)
 
 
@@ -90,6 +90,6 @@ def start_region(
         lost *= 1.0 + max(map(abs, domain))
         low = tf.maximum(low, tf.minimum(domain[0] - x - lost, 0.0))
         high = tf.minimum(high, tf.maximum(domain[1] - x + lost, 0.0))
-    box = length(tf.maximum(-low, high)) * numerics.CHAIN_INFLATION
+    box = length(tf.maximum(-low, high)) * numerics.STEP_INFLATION
     radius = tf.minimum(epsilon, box) if norm == "l2" else box
     return BallBox(radius, low, high)

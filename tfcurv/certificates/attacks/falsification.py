@@ -17,12 +17,13 @@ import tensorflow as tf
 from tfcurv import networks
 from tfcurv import numerics
 from tfcurv.certificates.attacks import boundary as adversary
+from tfcurv.certificates.attacks.threat import Threat
 from tfcurv.certificates.margins import safe_ball
 
 # Points are kept this far inside a radius, relative to it.
 _INSIDE = 1.0 - 1e-9
 
-_LOSSES = ("margin", "deciding margin", "cross-entropy")
+_LOSSES = _MARGIN, _DECIDING_MARGIN, _CROSS_ENTROPY = range(3)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -69,6 +70,7 @@ class Falsifier:
         network: networks.Network,
         options: FalsifierOptions = FalsifierOptions(),
         execute: Callable[[tf.Tensor], tf.Tensor] | None = None,
+        threat: Threat = Threat(),
     ):
         """Builds the compiled function; nothing is traced yet.
 
@@ -78,7 +80,9 @@ class Falsifier:
             execute: Maps float32 points `[batch, dim]` to the logits that a
                 deployed model computes, where certificates are to hold for
                 it too.
+            threat: What the certificates hold against.
         """
+        self._threat = threat
         self._network = network
         self._options = options
         self._execute = execute
@@ -115,13 +119,32 @@ class Falsifier:
             nothing + tf.constant(float("inf"), x.dtype),
             tf.zeros([], tf.int64),
         )
-        ball = _Ball(x, y, radius, target)
-        for index, loss in enumerate(_LOSSES):
-            for restart in range(self._options.restarts):
-                seed = (self._options.seed, index * 1000 + restart)
-                start = _random_start(ball, seed) if restart else x
-                state = self._descend(ball, loss, start, state)
+        ball, restarts = _Ball(x, y, radius, target), self._options.restarts
+
+        # One loop, so that a step is traced once and not for every start.
+        def descend(run, state):
+            loss, restart = run // restarts, run % restarts
+            start = tf.cond(
+                restart > 0,
+                lambda: self._random_start(ball, loss, restart),
+                lambda: x,
+            )
+            return run + 1, self._descend(ball, loss, start, state)
+
+        _, state = tf.while_loop(
+            lambda run, _: run < len(_LOSSES) * restarts,
+            descend,
+            (tf.constant(0), state),
+        )
         return self._walk(ball, state)
+
+    def _random_start(self, ball, loss, restart) -> tf.Tensor:
+        seed = tf.stack([self._options.seed, loss * 1000 + restart])
+        noise = tf.random.stateless_normal(
+            tf.shape(ball.centre), seed, dtype=ball.centre.dtype
+        )
+        offset = ball.radius[:, tf.newaxis] * self._threat.unit(noise)
+        return self._into(ball, ball.centre + offset)
 
     def _descend(self, ball, loss, start, state: Attempt) -> Attempt:
         """Projected gradient steps whose length shrinks from the radius."""
@@ -131,7 +154,8 @@ class Falsifier:
             slope = _slope(self._network, ball, point, loss)
             share = 1.0 - tf.cast(index, point.dtype) / steps
             length = (ball.radius * share)[:, tf.newaxis]
-            point = _into(ball, point - length * _unit(slope))
+            step = length * self._threat.unit(slope)
+            point = self._into(ball, point - step)
             state = _count(ball, state, 1)
             return index + 1, point, self._judge(ball, point, state)
 
@@ -149,12 +173,13 @@ class Falsifier:
 
         def advance(index, point, state):
             # The part of the way to x0 that lies in the boundary; half of it.
-            normal = _unit(_slope(self._network, near, point, "margin"))
+            slope = _slope(self._network, near, point, tf.constant(_MARGIN))
+            normal = _unit(slope)
             way = near.centre - point
             way -= safe_ball.dot(way, normal)[:, tf.newaxis] * normal
             point = self._to_boundary(near, point + 0.5 * way)
             state = _count(near, state, 2 + self._options.bisection_steps)
-            inside = _into(near, point)
+            inside = self._into(near, point)
             found = self._judge(near, inside, _pick(state, rows))
             return index + 1, point, _put(state, rows, found)
 
@@ -176,11 +201,19 @@ class Falsifier:
         low, high = tf.zeros_like(ray[:, 0]), tf.ones_like(ray[:, 0])
         # A step along a curved boundary may leave the other class.
         high = tf.where(wrong(high), high, 2.0 * high)
-        for _ in range(self._options.bisection_steps):
+
+        def halve(low, high):
             middle = 0.5 * (low + high)
             crossed = wrong(middle)
             low = tf.where(crossed, low, middle)
-            high = tf.where(crossed, middle, high)
+            return low, tf.where(crossed, middle, high)
+
+        _, high = tf.while_loop(
+            lambda *_: True,
+            halve,
+            (low, high),
+            maximum_iterations=self._options.bisection_steps,
+        )
         return ball.centre + high[:, tf.newaxis] * ray
 
     def _judge(self, ball, point, state: Attempt) -> Attempt:
@@ -199,14 +232,18 @@ class Falsifier:
         return self._record(ball, point, other, _count(ball, state, 2))
 
     def _record(self, ball, point, flipped, state: Attempt) -> Attempt:
-        distance = tf.norm(point - ball.centre, axis=-1)
-        distance = numerics.round_up(distance, self._network.input_dim + 4)
+        distance = self._threat.distance(point - ball.centre)
         new = flipped & (distance < ball.radius) & ~state.found
+        new &= tf.reduce_all(self._threat.cut(point) == point, axis=-1)
         return state._replace(
             found=state.found | new,
             point=tf.where(new[:, tf.newaxis], point, state.point),
             distance=tf.where(new, distance, state.distance),
         )
+
+    def _into(self, ball, point: tf.Tensor) -> tf.Tensor:
+        """Moves points outside of neighbourhoods to their rims, just inside."""
+        return self._threat.into(ball.centre, ball.radius * _INSIDE, point)
 
 
 class _Ball(NamedTuple):
@@ -220,35 +257,28 @@ def _unit(x: tf.Tensor) -> tf.Tensor:
     return tf.math.divide_no_nan(x, tf.norm(x, axis=-1, keepdims=True))
 
 
-def _into(ball: _Ball, point: tf.Tensor) -> tf.Tensor:
-    """Moves points outside the balls to their spheres, just inside."""
-    offset = point - ball.centre
-    size = tf.norm(offset, axis=-1)
-    share = tf.math.divide_no_nan(ball.radius * _INSIDE, size)
-    share = tf.minimum(share, 1.0)
-    return ball.centre + share[:, tf.newaxis] * offset
-
-
-def _random_start(ball: _Ball, seed: tuple[int, int]) -> tf.Tensor:
-    noise = tf.random.stateless_normal(
-        tf.shape(ball.centre), seed, dtype=ball.centre.dtype
-    )
-    return _into(ball, ball.centre + ball.radius[:, tf.newaxis] * _unit(noise))
-
-
-def _slope(network, ball: _Ball, point, loss: str) -> tf.Tensor:
+def _slope(network, ball: _Ball, point, loss: tf.Tensor) -> tf.Tensor:
     """Returns the gradient of what an attack wants to lower."""
-    logits = network.logits(point)
-    if loss == "cross-entropy":
+    forward = network.forward(point)
+    logits = network.logits_of(forward)
+
+    def margin(rival):
+        return network.pair(ball.label, rival, point.dtype)[0]
+
+    def cross_entropy():
         own = tf.one_hot(ball.label, network.num_classes, dtype=point.dtype)
         softened = own - tf.nn.softmax(logits)
-        weights = softened @ network.columns(point.dtype)
-    else:
-        rival = ball.target
-        if loss == "margin":
-            rival = adversary.rival(logits, ball.label)
-        weights, _ = network.pair(ball.label, rival, point.dtype)
-    return network.backward(network.forward(point), weights)[-1]
+        return softened @ network.columns(point.dtype)
+
+    weights = tf.switch_case(
+        loss,
+        {
+            _MARGIN: lambda: margin(adversary.rival(logits, ball.label)),
+            _DECIDING_MARGIN: lambda: margin(ball.target),
+            _CROSS_ENTROPY: cross_entropy,
+        },
+    )
+    return network.backward(forward, weights)[-1]
 
 
 def _nearest_of_another_class(network, ball: _Ball):

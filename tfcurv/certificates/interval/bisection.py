@@ -23,7 +23,11 @@ _DOUBLINGS, _HALVINGS = 40, 10
 _SHARES = (1.0 - 2.0**-12, 1.0 - 2.0**-7, 0.5)
 
 # What is enough must be proved a little beyond: radii are compared with it.
-_BEYOND = 1.0 + 2.0**-40
+_BEYOND = 1.0 + 2.0**-39
+
+# The class with the least margin decides: of what was proved against all alike
+# it is given a little less, so that it is known.
+_DECIDES = 1.0 - 2.0**-41
 
 # A radius where the margin itself is all but proved.
 _LEAST = 1e-9
@@ -152,6 +156,8 @@ def _proved(prove, x, y, rivals, wanted, enough) -> np.ndarray:
         margins = prove(x[rows], y[rows], goal[rows])
         held = rivals[rows] & (margins > 0.0)
         radii = np.where(held, goal[rows, np.newaxis], 0.0)
+        least = np.where(rivals[rows], margins, np.inf).argmin(axis=-1)
+        radii[np.arange(len(rows)), least] *= _DECIDES
         found[rows] = np.maximum(found[rows], radii)
         open_ = np.any(rivals[rows] & (found[rows] == 0.0), axis=-1)
         rows = rows[open_]

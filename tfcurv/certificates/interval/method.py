@@ -1,6 +1,7 @@
 """Box constraint and interval bound propagation, behind the contract."""
 
 import functools
+from typing import ClassVar
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from tfcurv.bounds.propagation.ball_box import Rules
 from tfcurv.certificates.deciding.contract import CertifierOptions
 from tfcurv.certificates.deciding.contract import Cost
 from tfcurv.certificates.deciding.contract import Curvature
+from tfcurv.certificates.deciding.contract import Grounds
 from tfcurv.certificates.deciding.contract import Method
 from tfcurv.certificates.deciding.contract import Threat
 from tfcurv.certificates.interval.bisection import largest_radii
@@ -28,7 +30,7 @@ class BoxConstraintMethod(Method):
 
     name = "bcp"
     cost = Cost.PASSES
-    grounds = (
+    grounds: ClassVar[Grounds] = (
         ("balls", "proved norms of the maps between activations"),
         ("boxes", "interval arithmetic, rounded outward"),
     )

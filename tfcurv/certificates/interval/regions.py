@@ -6,6 +6,7 @@ was found, with norms that are proved and every rounding bounded.
 
 from collections.abc import Iterable
 import functools
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -129,7 +130,7 @@ class GraphRegions:
 
     def _lower_bounds(self, x, y, epsilon) -> tf.Tensor:
         values = networks.values_of(self._graph, x)
-        errors = [None] * len(values)
+        errors: list[Any] = [None] * len(values)
         if self.proves:
             errors = networks.norm_errors(self._graph, values)
         centres = {

@@ -5,6 +5,7 @@ See `relu_search` for the mathematics.
 
 from collections.abc import Callable
 import functools
+import threading
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -16,6 +17,7 @@ from tfcurv.certificates.quadratic.units import Margin
 from tfcurv.certificates.quadratic.units import Shape
 
 _DTYPE = numerics.PROOF_DTYPE
+_TRACING = threading.Lock()
 
 
 class Point(NamedTuple):
@@ -51,9 +53,19 @@ class Dual(NamedTuple):
     advance: Callable[..., Point]
 
 
-@functools.cache
 def compiled(dtype: tf.DType) -> Dual:
-    """Returns the functions for Gram matrices of a dtype."""
+    """Returns the functions for Gram matrices of a dtype, traced.
+
+    A search calls them hundreds of times, and `tf.function` would look up its
+    one trace each time.
+    """
+    # Searches run in threads, all of which ask for them first.
+    with _TRACING:
+        return _compiled(dtype)
+
+
+@functools.cache
+def _compiled(dtype: tf.DType) -> Dual:
     matrix = tf.TensorSpec([None, None], dtype)
     vector, number = tf.TensorSpec([None], _DTYPE), tf.TensorSpec([], _DTYPE)
     flags = tf.TensorSpec([None], tf.bool)
@@ -74,13 +86,13 @@ def compiled(dtype: tf.DType) -> Dual:
     problem = [matrix, margin, shape]
     steps = [point, number, number, count]
     return Dual(
-        tf.function(
-            _first, input_signature=[*problem, number], autograph=False
-        ),
-        tf.function(
-            _moved, input_signature=[*problem, *steps], autograph=False
-        ),
+        _traced(_first, [*problem, number]), _traced(_moved, [*problem, *steps])
     )
+
+
+def _traced(fn: Callable[..., Point], signature: list) -> Callable[..., Point]:
+    compiled = tf.function(fn, input_signature=signature, autograph=False)
+    return compiled.get_concrete_function()
 
 
 def _first(matrix, margin, shape, mu) -> Point:

@@ -103,7 +103,10 @@ class ReluSearch:
         self._gram = gram
         self._norms = tf.sqrt(tf.cast(tf.linalg.diag_part(gram), _DTYPE))
         self._options = options
-        self._dual = relu_dual.compiled(gram.dtype)
+
+    @property
+    def _dual(self) -> relu_dual.Dual:
+        return relu_dual.compiled(self._gram.dtype)
 
     def __call__(self, margin: Margin, limit: float) -> ReluFound | None:
         """Returns the best minorant found; None if there was none.

@@ -173,7 +173,9 @@ class Diagonal(Weighted):
         samples = tf.reshape(x, [-1, *self.input_shape])
         return tf.reshape(samples * weights, [-1, self.inputs])
 
-    backward = forward
+    def backward(self, v: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        """Returns the product with another scale."""
+        return self.forward(v, weights)
 
     def column_norms_of(self, weights: tf.Tensor) -> tf.Tensor:
         """Returns the absolute values of another scale."""

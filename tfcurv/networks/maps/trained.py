@@ -206,7 +206,7 @@ class ProvedMap(FixedMap):
         """A proved bound on the norm of the exact map."""
         norm = self.linear.norm_upper_bound(self._rigor)
         if self.roundings:
-            size = operator_norms.schur_norm_upper_bound(self.linear)
+            size = self.linear.absolute_norm_upper_bound
             more = operator_norms.product(
                 [numerics.gamma(self.roundings), size]
             )
@@ -218,10 +218,12 @@ class ProvedMap(FixedMap):
     @functools.cached_property
     def _exact_columns(self):
         norms = self.linear.column_norms
-        widened = 1.0 + numerics.gamma(self.roundings)
-        # A column moves by no more than the whole map. And none is zero: in
-        # a ball without end what was flushed to zero goes anywhere.
-        norms = numerics.round_up(norms * widened + self.error, 3)
+        # Of a composition the absolute values may be far larger than what is
+        # left of them: no column of theirs is longer than their norm. And none
+        # is 0: in a ball without end what was flushed to 0 goes anywhere.
+        more = numerics.gamma(self.roundings)
+        more *= self.linear.absolute_norm_upper_bound if self.roundings else 0.0
+        norms = numerics.round_up(norms + (more + self.error), 4)
         least = numerics.smallest_normal(numerics.PROOF_DTYPE)
         return Constants(np.maximum(norms, least))
 
@@ -248,7 +250,7 @@ class ProvedMap(FixedMap):
         sizes = tf.norm(self.absolute_transpose(unit), axis=-1)
         count = self.linear.transposed_terms + self.roundings + 2
         errors = numerics.gamma(count) * sizes + self.error
-        errors *= numerics.CHAIN_INFLATION
+        errors *= numerics.STEP_INFLATION
         with tf.init_scope():
             vanished = numerics.NORM_FLOOR * self._growth
         return self.transpose(unit), errors + vanished

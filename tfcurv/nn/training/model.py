@@ -13,11 +13,12 @@ from tfcurv.nn.training import usage
 from tfcurv.nn.training.attack import CurvatureAttack
 from tfcurv.nn.training.example_losses import reduce_as_compiled
 from tfcurv.nn.training.regularizer import CurvatureRegularizer
+from tfcurv.nn.training.regularizer import penalties
 from tfcurv.nn.training.strength import Clock
 from tfcurv.nn.training.strength import Strength
 from tfcurv.nn.training.trained_graph import TrainedGraph
 from tfcurv.nn.training.worst_case import WorstCase
-from tfcurv.nn.training.worst_case import verified
+from tfcurv.nn.training.worst_case import mixed_loss
 
 # Key under which a model's config holds what Keras' own config does not.
 _EXTRAS = "tfcurv"
@@ -46,7 +47,7 @@ class _CurvatureTraining(_KerasModel):
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self._adversary: CurvatureAttack | None = None
-        self._worst_case: WorstCase | None = None
+        self._worst_case: Any = None  # A WorstCase, or None.
         self._regularizers: tuple[CurvatureRegularizer, ...] = ()
         self._power_iterations = 1
         self._loss_weights: Any = None
@@ -60,7 +61,7 @@ class _CurvatureTraining(_KerasModel):
 
     @property
     def worst_case(self) -> WorstCase | None:
-        """The objective given to `compile`."""
+        """That of `compile`."""
         return self._worst_case
 
     @property
@@ -118,11 +119,9 @@ class _CurvatureTraining(_KerasModel):
 
         Args:
             *args: As `keras.Model.compile`.
-            adversary: Attack on the inputs of every training step; None for
-                plain training.
-            worst_case: What is added to the loss, in training and in
-                evaluation, of the worst logits near each example; None for
-                nothing.
+            adversary: Attack on the inputs of every training step; or None.
+            worst_case: Whose loss, of the worst logits near each example, is
+                a part of the loss, in training and in evaluation; or None.
             power_iterations: Steps of power iteration a training batch, for
                 the spectral norms that penalty and adversary see. More see
                 more of a deep network's curvature; benchmarks/README.md has
@@ -134,38 +133,30 @@ class _CurvatureTraining(_KerasModel):
                 `WorstCase`.
             ValueError: `power_iterations` is not positive.
         """
-        if not (adversary is None or isinstance(adversary, CurvatureAttack)):
-            raise TypeError(
-                "The adversary must be a tfcurv.CurvatureAttack. "
-                f"Received: adversary={adversary!r}."
-            )
-        if not (worst_case is None or isinstance(worst_case, WorstCase)):
-            raise TypeError(
-                "The worst case must be a tfcurv.WorstCase. "
-                f"Received: worst_case={worst_case!r}."
-            )
-        if power_iterations < 1:
-            raise ValueError(
-                "A training batch needs a step of power iteration. "
-                f"Received: power_iterations={power_iterations!r}. "
-                "Allowed: 1, 2, ..."
-            )
+        usage.check_compiled(adversary, worst_case, power_iterations)
         super().compile(*args, **kwargs)
         given = inspect.signature(super().compile).bind(*args, **kwargs)
         self._loss_weights = given.arguments.get("loss_weights")
         self._adversary, self._worst_case = adversary, worst_case
         self._power_iterations = int(power_iterations)
         with self.distribute_strategy.scope():
-            # Every replica counts for itself.
-            self._clock = Clock()
-            self._verified = keras.metrics.Mean(name="verified_estimate")
+            self._clock = Clock()  # Every replica counts for itself.
+            if worst_case is not None:
+                self._verified = keras.metrics.Mean(name="verified_estimate")
         self._follow_clock()
         self._trained_graph = None
 
+    @property
+    def metrics(self) -> list[keras.Metric]:
+        """Keras' own; of a worst case, the share that it leaves right."""
+        found = super().metrics
+        if self._worst_case is not None:
+            return found
+        return [m for m in found if m is not getattr(self, "_verified", None)]
+
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """Trains as Keras does; however it ends, no warm-up outlives it."""
-        # An adversary may have been in another model's training since.
-        self._follow_clock()
+        self._follow_clock()  # An adversary may have been elsewhere since.
         try:
             return super().fit(*args, **kwargs)
         finally:
@@ -235,16 +226,11 @@ class _CurvatureTraining(_KerasModel):
         if not self._regularizers:
             return loss
         graph, labels = self._read_graph(), self._labels(y, y_pred.shape[-1])
-        penalties = tf.add_n(
-            [
-                regularizer.per_example(
-                    graph, labels, y_pred, converged=not training
-                )
-                for regularizer in self._regularizers
-            ]
+        values = penalties(
+            self._regularizers, graph, labels, y_pred, converged=not training
         )
         penalty = reduce_as_compiled(
-            penalties, self.loss, y, y_pred, sample_weight, self._loss_weights
+            values, self.loss, y, y_pred, sample_weight, self._loss_weights
         )
         if loss.dtype.size < penalty.dtype.size:
             return tf.cast(loss, penalty.dtype) + penalty
@@ -253,22 +239,20 @@ class _CurvatureTraining(_KerasModel):
     def _mixed(self, x, y, y_pred, sample_weight, training) -> Any:
         """Returns a mean of Keras' loss and that of the worst logits."""
         usage.check_attacked(self, x)
-        labels = self._labels(y, y_pred.shape[-1])
-        has_class = labels != targets.NO_CLASS
-        labels = tf.where(has_class, labels, 0)
-        worst_case, graph = self._worst_case, self._read_graph()
-        clean, worst = worst_case.logits(graph, x, labels)
-        self._verified.update_state(
-            verified(worst, labels), tf.cast(has_class, tf.float32)
+        keras_loss = super().compute_loss
+        found = mixed_loss(
+            self._worst_case,
+            self._read_graph(),
+            lambda y_pred: keras_loss(x, y, y_pred, sample_weight, training),
+            x,
+            self._labels(y, y_pred.shape[-1]),
+            y_pred,
+            is_deployed=not training or not usage.has_training_mode(self),
         )
-        # The same numbers, whose gradient is wanted anyway.
-        if not training or not usage.has_training_mode(self):
-            y_pred = tf.cast(clean, y_pred.dtype)
-        loss = super().compute_loss(x, y, y_pred, sample_weight, training)
-        worst = tf.cast(worst, y_pred.dtype)
-        other = super().compute_loss(x, y, worst, sample_weight, training)
-        weight = tf.cast(worst_case.weight, loss.dtype)
-        return (1.0 - weight) * loss + weight * other
+        self._verified.update_state(
+            found.verified, tf.cast(found.counted, tf.float32)
+        )
+        return found.loss
 
     def _labels(self, y: Any, num_classes: int) -> tf.Tensor:
         usage.check_labelled(self, y)
@@ -347,11 +331,8 @@ class _CurvatureTraining(_KerasModel):
 
     def _new_graph(self) -> TrainedGraph:
         curved, worst = self._needs_curvature(), self._worst_case
-        return TrainedGraph(
-            self,
-            needs_norms=curved or (worst is not None and worst.needs_norms),
-            with_kinks=not curved,
-        )
+        tracked = curved or (worst is not None and worst.needs_norms)
+        return TrainedGraph(self, needs_norms=tracked, with_kinks=not curved)
 
     def _follow_clock(self) -> None:
         if self._clock is not None:

@@ -6,6 +6,40 @@ from typing import Any
 import keras
 
 from tfcurv import errors
+from tfcurv.nn.training.attack import CurvatureAttack
+from tfcurv.nn.training.worst_case import WorstCase
+
+
+def check_compiled(
+    adversary: Any, worst_case: Any, power_iterations: Any
+) -> None:
+    """Refuses what `compile` cannot train with.
+
+    Args:
+        adversary: That of `compile`.
+        worst_case: That of `compile`.
+        power_iterations: That of `compile`.
+
+    Raises:
+        TypeError: One of the first two is of another type.
+        ValueError: `power_iterations` is not positive.
+    """
+    if not (adversary is None or isinstance(adversary, CurvatureAttack)):
+        raise TypeError(
+            "The adversary must be a tfcurv.CurvatureAttack. "
+            f"Received: adversary={adversary!r}."
+        )
+    if not (worst_case is None or isinstance(worst_case, WorstCase)):
+        raise TypeError(
+            "The worst case must be a tfcurv.WorstCase. "
+            f"Received: worst_case={worst_case!r}."
+        )
+    if power_iterations < 1:
+        raise ValueError(
+            "A training batch needs a step of power iteration. "
+            f"Received: power_iterations={power_iterations!r}. "
+            "Allowed: 1, 2, ..."
+        )
 
 
 def check_attacked(model: keras.Model, x: Any) -> None:

@@ -11,14 +11,14 @@ class WarmUp(keras.callbacks.Callback):
     """Raises epsilon, gamma and weight linearly from zero.
 
     Acts on the adversary, the worst case and the regularizers of a
-    `tfcurv.Sequential` or `tfcurv.Model`. Before batch b of B a multiple min(1, b / B) of the final
-    value is in force, B being the batches of `epochs` epochs, also within
-    executions of several steps. The final value is the one that was in force
-    before training; it is in force again, and is what is saved, wherever
-    training ends or is interrupted. After the warm-up nothing is written: the
-    changes of other callbacks stay. A run that goes on with `initial_epoch`
-    past the warm-up has the final values at once. Where Keras does not know
-    the number of batches, whole epochs count.
+    `tfcurv.Sequential` or `tfcurv.Model`. Before batch b of B a multiple min(1,
+    b / B) of the final value is in force, B being the batches of `epochs`
+    epochs, also within executions of several steps. The final value is the one
+    that was in force before training; it is in force again, and is what is
+    saved, wherever training ends or is interrupted. After the warm-up nothing
+    is written: the changes of other callbacks stay. A run that goes on with
+    `initial_epoch` past the warm-up has the final values at once. Where Keras
+    does not know the number of batches, whole epochs count.
     """
 
     def __init__(self, epochs: float = 3.0, start: float = 0.0):

@@ -1,8 +1,10 @@
 """Certified training: the loss of the worst logits near each example."""
 
 import collections
+from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Any
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -12,6 +14,7 @@ from tfcurv import networks
 from tfcurv.bounds.propagation import ball_box
 from tfcurv.bounds.propagation import margins
 from tfcurv.networks import Kind
+from tfcurv.nn.training import targets
 from tfcurv.nn.training.strength import Strength
 from tfcurv.nn.training.trained_graph import TrainedGraph
 
@@ -99,7 +102,8 @@ class WorstCase:
         self.epsilon = Strength(epsilon, name="epsilon")
         self.weight = Strength(weight, name="weight")
         self.method, self.norm = method, norm
-        self.domain = None if domain is None else tuple(map(float, domain))
+        # JSON has lists only.
+        self.domain = None if domain is None else (domain[0], domain[1])
         self._rounds = rounds
 
     @property
@@ -163,7 +167,57 @@ class WorstCase:
         return cls(**config)
 
 
-def verified(worst_logits: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+class Mixed(NamedTuple):
+    """The loss of a batch, and what was seen on the way.
+
+    Attributes:
+        loss: As Keras reduces it.
+        verified: `[batch]` whether the label stays the largest, by the bound;
+            no proof.
+        counted: `[batch]` whether the example has a class.
+    """
+
+    loss: tf.Tensor
+    verified: tf.Tensor
+    counted: tf.Tensor
+
+
+def mixed_loss(
+    worst_case: WorstCase,
+    graph: TrainedGraph,
+    loss_of: Callable[[tf.Tensor], tf.Tensor],
+    x: tf.Tensor,
+    labels: tf.Tensor,
+    y_pred: tf.Tensor,
+    *,
+    is_deployed: bool,
+) -> Mixed:
+    """Returns a mean of Keras' loss and that of the worst logits.
+
+    Args:
+        worst_case: The objective.
+        graph: The model's layers.
+        loss_of: The compiled loss at some logits.
+        x: `[batch, ...]` inputs.
+        labels: `[batch]` int32; an example whose label is `targets.NO_CLASS`
+            counts as the loss counts it.
+        y_pred: `[batch, classes]` what the model said.
+        is_deployed: Whether it said what it says in inference.
+    """
+    counted = labels != targets.NO_CLASS
+    labels = tf.where(counted, labels, 0)
+    clean, worst = worst_case.logits(graph, x, labels)
+    if is_deployed:
+        # The same numbers, whose gradient is wanted anyway.
+        y_pred = tf.cast(clean, y_pred.dtype)
+    loss = loss_of(y_pred)
+    weight = tf.cast(worst_case.weight, loss.dtype)
+    mixed = (1.0 - weight) * loss
+    mixed += weight * loss_of(tf.cast(worst, y_pred.dtype))
+    return Mixed(mixed, _verified(worst, labels), counted)
+
+
+def _verified(worst_logits: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
     """Returns `[batch]` whether the label's logit is the largest; no proof."""
     own = tf.gather(worst_logits, y, batch_dims=1)[:, tf.newaxis]
     is_rival = tf.one_hot(y, worst_logits.shape[-1]) < 0.5
