@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from tfcurv import errors
 from tfcurv.networks.functions import formulas
+from tfcurv.networks.functions.intervals import Interval
 
 #: Units of u (1 + |z|) by which a float64 evaluation of s, s' or s'' errs at
 #: most. Each is some ten rounded operations on exp, tanh or erf, whose kernels
@@ -23,26 +24,6 @@ from tfcurv.networks.functions import formulas
 EVALUATION_ROUNDOFFS = 32.0
 
 _WIDENING = EVALUATION_ROUNDOFFS * 2.0**-53
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Interval:
-    """A closed interval `[lower, upper]` of the real line."""
-
-    lower: float
-    upper: float
-
-    def __post_init__(self) -> None:
-        if not self.lower <= self.upper:  # Also refuses NaN.
-            raise ValueError(
-                "An interval needs lower <= upper. "
-                f"Received: lower={self.lower!r}, upper={self.upper!r}."
-            )
-
-    @property
-    def magnitude(self) -> float:
-        """The largest absolute value of a member."""
-        return max(abs(self.lower), abs(self.upper))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -93,9 +74,7 @@ class Activation:
         values = _at(self.curvature, self.curvature_critical) + [0.0]
         return _enclose([*values, *(self.curvature_jump or ())], exact=(0.0,))
 
-    def value_range_on(
-        self, lower: tf.Tensor, upper: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    def value_range_on(self, lower: tf.Tensor, upper: tf.Tensor) -> Interval:
         """Encloses s on `[lower, upper]`, elementwise, rounded outward.
 
         Exact up to rounding, because s is monotone between neighbouring
@@ -112,11 +91,9 @@ class Activation:
         low, high = _hull(self.value, self.value_critical, lower, upper)
         slope = max(1.0, self.slope_range.magnitude)
         size = slope * (1.0 + tf.maximum(tf.abs(lower), tf.abs(upper)))
-        return low - _WIDENING * size, high + _WIDENING * size
+        return Interval(low - _WIDENING * size, high + _WIDENING * size)
 
-    def slope_range_on(
-        self, lower: tf.Tensor, upper: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    def slope_range_on(self, lower: tf.Tensor, upper: tf.Tensor) -> Interval:
         """Encloses s' on `[lower, upper]`, elementwise, rounded outward.
 
         Exact up to rounding, because s' is monotone between neighbouring
@@ -148,7 +125,7 @@ class Activation:
 
     def curvature_range_on(
         self, lower: tf.Tensor, upper: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    ) -> Interval:
         """Encloses s'' on `[lower, upper]`, elementwise, rounded outward.
 
         Args:
@@ -159,7 +136,7 @@ class Activation:
             `[...]` lower and upper bounds on s'' over each interval; where
             s'' jumps inside, both of its one-sided limits are members.
         """
-        low, high = _range_on(
+        low, high = found = _range_on(
             self.curvature,
             self.curvature_critical,
             self.curvature_range,
@@ -167,10 +144,10 @@ class Activation:
             upper,
         )
         if self.curvature_jump is None:
-            return low, high
+            return found
         jumps = (lower <= 0.0) & (upper >= 0.0)
         jump_low, jump_high = self.curvature_jump
-        return (
+        return Interval(
             tf.where(jumps, tf.minimum(low, _like(low, jump_low)), low),
             tf.where(jumps, tf.maximum(high, _like(high, jump_high)), high),
         )
@@ -209,10 +186,10 @@ def _hull(fn, critical, lower, upper):
     return low, high
 
 
-def _range_on(fn, critical, everywhere, lower, upper):
+def _range_on(fn, critical, everywhere, lower, upper) -> Interval:
     low, high = _hull(fn, critical, lower, upper)
     # The global range is proved too: widening must not leave it.
-    return (
+    return Interval(
         tf.maximum(low - _WIDENING, _like(low, everywhere.lower)),
         tf.minimum(high + _WIDENING, _like(high, everywhere.upper)),
     )
