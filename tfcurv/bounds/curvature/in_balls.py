@@ -41,6 +41,9 @@ from tfcurv.solvers.threads import in_threads
 # 0.51 with 64, in balls of radius 0.6; the factorisation costs more than these.
 _PIECES = 16
 
+# Of an array that several pieces make together.
+_NUMBERS = 2**20
+
 _INFLATION = numerics.STEP_INFLATION
 
 
@@ -157,15 +160,21 @@ class LocalCurvature:
             tf.abs(z) + tf.abs(low) + tf.abs(high)
         )
         ends = np.linspace(0.0, 1.0, _PIECES + 1)
-        for start, end in zip(ends, ends[1:]):
-            lows = [(1.0 - theta) * z + theta * low for theta in (start, end)]
-            highs = [(1.0 - theta) * z + theta * high for theta in (start, end)]
-            # 2 times the integral of 1 - theta; exact, the ends are binary.
-            weight = (1.0 - start) ** 2 - (1.0 - end) ** 2
+        # Several pieces at a time, in arrays of moderate size.
+        count = max(1, _NUMBERS // max(1, z.shape.num_elements()))
+        for first in range(0, _PIECES, count):
+            some = ends[first : first + count + 1]
+            theta = tf.constant(some)[:, tf.newaxis, tf.newaxis]
+            lows = (1.0 - theta) * z + theta * low
+            highs = (1.0 - theta) * z + theta * high
             found = self._network.activations[0].curvature_range_on(
-                tf.minimum(*lows) - slack, tf.maximum(*highs) + slack
+                tf.minimum(lows[:-1], lows[1:]) - slack,
+                tf.maximum(highs[:-1], highs[1:]) + slack,
             )
-            yield weight, _numpy(found)
+            for start, end, *piece in zip(some, some[1:], *_numpy(found)):
+                # 2 times the integral of 1 - theta; exact, the ends are binary.
+                weight = (1.0 - start) ** 2 - (1.0 - end) ** 2
+                yield weight, Interval(*piece)
 
 
 def _averaged(outer: Interval, pieces) -> np.ndarray:

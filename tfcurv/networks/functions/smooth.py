@@ -65,14 +65,26 @@ class Activation:
     @functools.cached_property
     def slope_range(self) -> Interval:
         """Encloses s' over the real line, rounded outward."""
-        values = _at(self.slope, self.slope_critical) + list(self.slope_limits)
-        return _enclose(values, exact=self.slope_limits)
+        values = [value for _, value in self._slope_peaks]
+        return _enclose([*values, *self.slope_limits], exact=self.slope_limits)
 
     @functools.cached_property
     def curvature_range(self) -> Interval:
         """Encloses s'' over the real line, rounded outward; contains 0."""
-        values = _at(self.curvature, self.curvature_critical) + [0.0]
+        values = [0.0, *(value for _, value in self._curvature_peaks)]
         return _enclose([*values, *(self.curvature_jump or ())], exact=(0.0,))
+
+    @functools.cached_property
+    def _value_peaks(self) -> list[tuple[float, float]]:
+        return _peaks(self.value, self.value_critical)
+
+    @functools.cached_property
+    def _slope_peaks(self) -> list[tuple[float, float]]:
+        return _peaks(self.slope, self.slope_critical)
+
+    @functools.cached_property
+    def _curvature_peaks(self) -> list[tuple[float, float]]:
+        return _peaks(self.curvature, self.curvature_critical)
 
     def value_range_on(self, lower: tf.Tensor, upper: tf.Tensor) -> Interval:
         """Encloses s on `[lower, upper]`, elementwise, rounded outward.
@@ -88,7 +100,7 @@ class Activation:
             `[...]` lower and upper bounds on s over each interval; NaN where
             the function is not computed, as at an infinite end.
         """
-        low, high = _hull(self.value, self.value_critical, lower, upper)
+        low, high = _hull(self.value, self._value_peaks, lower, upper)
         slope = max(1.0, self.slope_range.magnitude)
         size = slope * (1.0 + tf.maximum(tf.abs(lower), tf.abs(upper)))
         return Interval(low - _WIDENING * size, high + _WIDENING * size)
@@ -107,7 +119,7 @@ class Activation:
             `[...]` lower and upper bounds on s' over each interval.
         """
         return _range_on(
-            self.slope, self.slope_critical, self.slope_range, lower, upper
+            self.slope, self._slope_peaks, self.slope_range, lower, upper
         )
 
     def steepest_on(self, lower: tf.Tensor, upper: tf.Tensor) -> tf.Tensor:
@@ -138,7 +150,7 @@ class Activation:
         """
         low, high = found = _range_on(
             self.curvature,
-            self.curvature_critical,
+            self._curvature_peaks,
             self.curvature_range,
             lower,
             upper,
@@ -158,11 +170,13 @@ def _like(tensor: tf.Tensor, value: float) -> tf.Tensor:
     return tf.fill(tf.shape(tensor), tf.constant(value, tensor.dtype))
 
 
-def _at(fn: Callable, points: tuple[float, ...]) -> list[float]:
+def _peaks(fn: Callable, points: tuple[float, ...]) -> list:
+    """Returns points with the values there."""
     if not points:
         return []
     with tf.init_scope():
-        return fn(tf.constant(points, tf.float64)).numpy().tolist()
+        values = fn(tf.constant(points, tf.float64)).numpy().tolist()
+    return list(zip(points, values))
 
 
 def _enclose(values: list[float], exact: tuple[float, ...]) -> Interval:
@@ -174,20 +188,20 @@ def _enclose(values: list[float], exact: tuple[float, ...]) -> Interval:
     )
 
 
-def _hull(fn, critical, lower, upper):
+def _hull(fn, peaks, lower, upper):
     """Returns the least and the largest of a function's values, as computed."""
     at_lower, at_upper = fn(lower), fn(upper)
     low = tf.minimum(at_lower, at_upper)
     high = tf.maximum(at_lower, at_upper)
-    for point, value in zip(critical, _at(fn, critical)):
+    for point, value in peaks:
         inside = (lower < point) & (point < upper)
         low = tf.where(inside, tf.minimum(low, _like(low, value)), low)
         high = tf.where(inside, tf.maximum(high, _like(high, value)), high)
     return low, high
 
 
-def _range_on(fn, critical, everywhere, lower, upper) -> Interval:
-    low, high = _hull(fn, critical, lower, upper)
+def _range_on(fn, peaks, everywhere, lower, upper) -> Interval:
+    low, high = _hull(fn, peaks, lower, upper)
     # The global range is proved too: widening must not leave it.
     return Interval(
         tf.maximum(low - _WIDENING, _like(low, everywhere.lower)),
