@@ -47,7 +47,7 @@ class TrainConfigTest(parameterized.TestCase):
     def test_takes_kinks_where_no_curvature_is_wanted(self):
         for objective in ("bcp", "ibp", "lmt", "plain"):
             config = training.TrainConfig(
-                objective=objective, activation="relu"
+                objective=objective, activation="relu", warmup_epochs=0.0
             )
             self.assertEqual(config.activation, "relu")
 

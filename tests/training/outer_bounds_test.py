@@ -108,7 +108,9 @@ class MeanTranslationsTest(absltest.TestCase):
             if t != y
         ]
         expected = radius * np.mean(lengths)
-        np.testing.assert_allclose(found["lmt"], [expected] * 2, rtol=1e-6)
+        # Outward: each step rounds up by a millionth.
+        np.testing.assert_allclose(found["lmt"], [expected] * 2, rtol=1e-5)
+        self.assertTrue(np.all(found["lmt"] >= expected))
         self.assertTrue(np.all(found["bcp"] < found["lmt"]))
         self.assertTrue(np.all(found["bcp"] <= found["ibp"] + 1e-9))
         self.assertTrue(np.all(found["bcp"] > 0.0))
