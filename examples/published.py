@@ -1,4 +1,4 @@
-"""A published table: rows of figures beside networks that stand for them."""
+"""A published table: rows of figures beside the networks behind them."""
 
 from collections.abc import Mapping
 import dataclasses

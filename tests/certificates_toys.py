@@ -1,9 +1,7 @@
 """Small networks, and what is exactly known of them without the library."""
 
-from collections.abc import Iterator
 from collections.abc import Sequence
 import contextlib
-from unittest import mock
 
 import mpmath
 import numpy as np
@@ -11,7 +9,6 @@ import tensorflow as tf
 
 from tfcurv import certificates
 from tfcurv import networks
-from tfcurv.certificates.deciding import decider as deciding
 
 # Enough for sums of numbers from 1e-160 to 1e160 to be exact.
 _DIGITS = 400
@@ -95,26 +92,6 @@ def eagerly():
         yield
     finally:
         tf.config.run_functions_eagerly(False)
-
-
-class _PlainWitness(deciding.Witness):
-    def __init__(self, network, attack_steps):
-        super().__init__(network, attack_steps)
-        self._look, self._attack = self._look_batch, self._attack_batch
-
-    def trace(self):
-        """There is nothing to trace."""
-
-
-@contextlib.contextmanager
-def plain_witness() -> Iterator[None]:
-    """Runs looks and attacks as plain Python, where proofs are what is tested.
-
-    They take seconds to trace for every network; of what proves nothing else
-    is traced anew.
-    """
-    with mock.patch.object(deciding, "Witness", _PlainWitness):
-        yield
 
 
 def exact_margin(network: networks.Network, point: Sequence, y: int):

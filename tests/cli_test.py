@@ -18,6 +18,8 @@ from tfcurv import nn
 from tfcurv import runs
 from tfcurv import training
 from tfcurv.training import trainer
+from untraced import untraced
+from without_xla import without_xla
 
 
 def _run(*arguments):
@@ -81,6 +83,8 @@ class CommandsTest(parameterized.TestCase):
         self.assertEqual(status, 0)
         self.assertIn(expected, out)
 
+    @untraced()
+    @without_xla()
     def test_trains_certifies_and_writes_a_folder_that_can_be_used(self):
         output = self.folder / "run"
         status, out, err = _run(
@@ -173,6 +177,7 @@ class CommandsTest(parameterized.TestCase):
         self.assertTrue((report / "report.html").is_file())
         self.assertEqual(plot.read_bytes()[:4], b"\x89PNG")
 
+    @untraced()
     def test_attacks_a_saved_result_and_exits_with_3_if_it_is_false(self):
         model = _save_model(self.folder)
         report, boast = self.folder / "report", self.folder / "boast"
@@ -203,6 +208,7 @@ class CommandsTest(parameterized.TestCase):
         self.assertIn("counterexample-", err)
         self.assertLen(list(self.folder.glob("counterexample-*.npz")), 1)
 
+    @untraced()
     def test_says_that_the_runner_up_protocol_certifies_nothing(self):
         _, out, _ = _run(
             "certify",
@@ -213,6 +219,7 @@ class CommandsTest(parameterized.TestCase):
         )
         self.assertIn("NO CERTIFICATE", out)
 
+    @untraced()
     def test_reads_arrays_and_agrees_with_the_model_they_came_from(self):
         path = _save_model(self.folder)
         model = keras.models.load_model(path)

@@ -8,7 +8,7 @@ MUTANTS = (
         fault="The signed form with the wrong sign of s''.",
         file="tfcurv/bounds/curvature/densities.py",
         old="[negative_part(f, c) for",
-        new="[negative_part(Range(-f.upper, -f.lower), c) for",
+        new="[negative_part(Interval(-f.upper, -f.lower), c) for",
         tests=("tests/bounds/curvature/everywhere_test.py::TwoLayersTest",),
     ),
     Mutant(
@@ -116,17 +116,17 @@ MUTANTS = (
             "Intervals around computed pre-activations, as if these were "
             "the exact ones."
         ),
-        file="tfcurv/bounds/curvature/in_balls.py",
-        old="(deviation + errors[index][:, tf.newaxis])",
-        new="deviation",
+        file="tfcurv/bounds/propagation/ball_box.py",
+        old="+ region.farthest + error) + error",
+        new="+ region.farthest + error)",
         tests=("tests/bounds/curvature/in_balls_test.py::SingleUnitTest",),
     ),
     Mutant(
-        name="first_layer_rounding_dropped",
-        fault=("The same of the first layer alone, at the rim of the ball."),
+        name="first_layer_at_the_centre",
+        fault="The first layer taken where it is at the centre of the ball.",
         file="tfcurv/bounds/curvature/in_balls.py",
-        old="* self._columns[0] + error",
-        new="* self._columns[0] + 0.0 * error",
+        old="pre_activations(centres, ball.radius, 1)",
+        new="pre_activations(centres, 0.0 * ball.radius, 1)",
         tests=("tests/bounds/curvature/in_balls_test.py::SingleUnitTest",),
     ),
     Mutant(
@@ -144,8 +144,8 @@ MUTANTS = (
             "if they stayed inside."
         ),
         file="tfcurv/bounds/curvature/in_balls.py",
-        old="tf.maximum(ball.radius, beyond) * _INFLATION",
-        new="ball.radius * _INFLATION",
+        old="tf.maximum(ball.radius, beyond * _INFLATION)",
+        new="ball.radius",
         tests=("tests/bounds/curvature/in_balls_test.py::SingleUnitTest",),
     ),
     Mutant(
@@ -153,10 +153,10 @@ MUTANTS = (
         fault=(
             "The norms of stored columns taken for those of the exact ones."
         ),
-        file="tfcurv/bounds/curvature/in_balls.py",
-        old="affine.linear.column_norms + affine.kernel_error\n    return",
-        new="affine.linear.column_norms\n    return",
-        tests=("tests/bounds/curvature/in_balls_test.py::SingleUnitTest",),
+        file="tfcurv/networks/maps/trained.py",
+        old="round_up(norms * widened + self.error, 3)",
+        new="round_up(norms * widened, 3)",
+        tests=("tests/bounds/propagation/chain_test.py",),
     ),
     Mutant(
         name="entry_errors_dropped",
@@ -164,10 +164,18 @@ MUTANTS = (
             "What the error of a kernel adds to intervals left out, entry "
             "by entry."
         ),
-        file="tfcurv/bounds/curvature/in_balls.py",
-        old="missed = reach * affine.kernel_error",
-        new="missed = reach * 0.0",
-        tests=("tests/bounds/curvature/in_balls_test.py::SingleUnitTest",),
+        file="tfcurv/networks/maps/trained.py",
+        old="return self.error * length",
+        new="return 0.0 * length",
+        tests=("tests/bounds/propagation/chain_test.py",),
+    ),
+    Mutant(
+        name="map_error_dropped",
+        fault="The norm of a stored map taken for that of the exact one.",
+        file="tfcurv/networks/maps/trained.py",
+        old="round_up(norm + self.error, 1)",
+        new="round_up(norm, 1)",
+        tests=("tests/bounds/propagation/chain_test.py",),
     ),
     Mutant(
         name="slopes_at_their_centres",
@@ -202,10 +210,34 @@ MUTANTS = (
             "Activations taken for rising ones, where an interval is "
             "carried through."
         ),
-        file="tfcurv/bounds/curvature/in_balls.py",
-        old="tf.maximum(tf.abs(slope.lower), tf.abs(slope.upper))",
-        new="tf.maximum(slope.upper, 0.0)",
+        file="tfcurv/bounds/propagation/ball_box.py",
+        old="fn.value_range_on(low, high)",
+        new="networks.Interval(fn.value(low), fn.value(high))",
         tests=("tests/bounds/curvature/in_balls_test.py::SingleUnitTest",),
+    ),
+    Mutant(
+        name="falling_slopes_gentle",
+        fault="A ball carried through by the slopes that rise alone.",
+        file="tfcurv/networks/functions/smooth.py",
+        old="tf.reduce_max(tf.maximum(*map(tf.abs, slopes)), axis=-1)",
+        new="tf.reduce_max(tf.maximum(slopes.upper, 0.0), axis=-1)",
+        tests=("tests/bounds/curvature/in_balls_test.py::SingleUnitTest",),
+    ),
+    Mutant(
+        name="deviations_by_one_slope",
+        fault="A box carried through by the largest slope, the least left out.",
+        file="tfcurv/bounds/propagation/ball_box.py",
+        old="for slope in slopes for end in ends",
+        new="for slope in slopes[1:] for end in ends",
+        tests=("tests/bounds/curvature/in_balls_test.py::SingleUnitTest",),
+    ),
+    Mutant(
+        name="a_block_left_out",
+        fault="Of blocks side by side, the slopes of the first alone.",
+        file="tfcurv/networks/functions/side_by_side.py",
+        old="return tf.reduce_max(tf.stack(found), axis=0)",
+        new="return found[0]",
+        tests=("tests/networks/functions/side_by_side_test.py",),
     ),
     Mutant(
         name="vanished_powers_ignored",
@@ -227,11 +259,49 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        name="guard_at_the_centre",
+        fault=(
+            "The rounding of a float32 execution bounded at the image, where "
+            "it must be bounded in the whole ball."
+        ),
+        file="tfcurv/bounds/propagation/execution.py",
+        old="largest = largest + self._columns * moved",
+        new="largest = largest + 0.0 * moved",
+        tests=("tests/bounds/curvature/sharpness_test.py::ExecutionTest",),
+    ),
+    Mutant(
+        name="guard_of_half_a_sum",
+        fault="Partial sums of float32 taken for half of what they may be.",
+        file="tfcurv/bounds/propagation/execution.py",
+        old="largest = 0.5 * (terms",
+        new="largest = 0.25 * (terms",
+        tests=("tests/bounds/curvature/sharpness_test.py::ExecutionTest",),
+    ),
+    Mutant(
+        name="guard_of_one_layer",
+        fault="What one layer of float32 loses not carried through the next.",
+        file="tfcurv/bounds/propagation/execution.py",
+        old="return _Spread(moved, _widened(lost, local))",
+        new=(
+            "return _Spread(moved, _widened(BallBox(0.0 * lost.radius, "
+            "0.0 * lost.lower, 0.0 * lost.upper), local))"
+        ),
+        tests=("tests/bounds/curvature/sharpness_test.py::ExecutionTest",),
+    ),
+    Mutant(
+        name="guard_of_rising_slopes",
+        fault="The fall of an activation that is not monotone left out.",
+        file="tfcurv/bounds/propagation/execution.py",
+        old="slope = tf.maximum(*map(tf.abs, fn.slope_range_on(low, high)))",
+        new="slope = tf.abs(fn.slope_range_on(low, high).upper)",
+        tests=("tests/bounds/curvature/sharpness_test.py::ExecutionTest",),
+    ),
+    Mutant(
         name="half_the_ball_in_the_box",
         fault="A box from half of its ball.",
         file="tfcurv/bounds/propagation/ball_box.py",
-        old="tf.maximum(low, -by_ball), tf.minimum(high, by_ball)",
-        new="tf.maximum(low, -0.5 * by_ball), tf.minimum(high, 0.5 * by_ball)",
+        old="by_ball = numerics.round_up(by_ball, len(parts) + 1)",
+        new="by_ball = 0.5 * by_ball",
         tests=("tests/bounds/propagation/ball_box_test.py",),
     ),
     Mutant(
@@ -278,7 +348,7 @@ MUTANTS = (
         name="unknown_region_is_a_point",
         fault="What is not a number taken for no deviation.",
         file="tfcurv/bounds/propagation/ball_box.py",
-        old="radius = _where_nan(radius, infinity)",
+        old='radius = _where_nan(radius, float("inf"))',
         new="radius = _where_nan(radius, 0.0)",
         tests=("tests/bounds/propagation/ball_box_test.py::SharpnessTest",),
     ),

@@ -11,7 +11,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-import compiled_once
 from redrawn import redrawn
 import tfcurv
 from tfcurv import certificates
@@ -21,11 +20,12 @@ from tfcurv import numerics
 from tfcurv import report
 from tfcurv.networks.functions import smooth as activations
 from tfcurv.nn.reading import subject
+from untraced import untraced
 
 _L = keras.layers
 _CLOSED_FORM = certificates.CertifierOptions(search=None)
 
-# Half as long to compile, for what must be found.
+# For what must be found.
 _LIGHT = certificates.FalsifierOptions(restarts=1)
 
 
@@ -52,23 +52,30 @@ def _model():
 @functools.cache
 def _data(rows=30):
     x = np.random.default_rng(0).normal(size=(rows, 8)).astype(np.float32)
-    return x, _model().predict(x, verbose=0).argmax(axis=-1)
+    return x, np.argmax(_model()(x), axis=-1)
 
 
 def _certify(model=None, data=None, **settings):
     settings = {"options": _CLOSED_FORM, "verbose": 0} | settings
-    return tfcurv.certify(model or _model(), data or _data(), **settings)
+    with untraced():
+        return tfcurv.certify(model or _model(), data or _data(), **settings)
+
+
+def _falsify(result, data, **settings):
+    with untraced():
+        return tfcurv.falsify(_model(), result, data, verbose=0, **settings)
 
 
 @functools.cache
 def _plain():
-    with compiled_once.compiled_once(_model()):
-        return _certify()
+    return _certify()
 
 
 @functools.cache
 def _guarded():
-    return _certify(guard="float32")
+    # Compiled, with all that an execution adds.
+    settings = {"options": _CLOSED_FORM, "guard": "float32", "verbose": 0}
+    return tfcurv.certify(_model(), _data(), **settings)
 
 
 class GuardTest(parameterized.TestCase):
@@ -217,8 +224,7 @@ class FalsifyTest(parameterized.TestCase):
         self.folder = pathlib.Path(self.create_tempdir().full_path)
 
     def test_certify_attacks_what_it_has_certified(self):
-        with compiled_once.compiled_once(_model()):
-            result = _certify(falsify=True)
+        result = _certify(falsify=True)
         np.testing.assert_array_equal(result.radii, _plain().radii)
         self.assertGreater(result.num_attacks, 100 * len(result.radii))
         self.assertEqual(_plain().num_attacks, 0)
@@ -233,8 +239,7 @@ class FalsifyTest(parameterized.TestCase):
         checkpoint = self.folder / "run"
         with mock.patch.object(certificates.Decider, "__call__", boasting):
             with self.assertRaises(errors.FalseCertificateError) as raised:
-                with compiled_once.compiled_once(_model()):
-                    _certify(falsify=True, checkpoint=checkpoint)
+                _certify(falsify=True, checkpoint=checkpoint)
         self._assert_is_counter_example(raised.exception)
         self.assertEqual(raised.exception.path.parent, checkpoint)
         self.assertEmpty(list(checkpoint.glob("shard-*")))
@@ -242,7 +247,6 @@ class FalsifyTest(parameterized.TestCase):
     def test_a_full_disk_does_not_hide_that_a_certificate_is_false(self):
         radii = 1.2 * np.minimum(_plain().upper_bounds, 9.0)
         boasting = dataclasses.replace(_plain(), radii=radii)
-        attack = {"options": _LIGHT, "folder": self.folder, "verbose": 0}
         full = mock.patch.object(
             report, "write_atomically", side_effect=OSError("full")
         )
@@ -252,7 +256,7 @@ class FalsifyTest(parameterized.TestCase):
             ) as raised,
             full,
         ):
-            tfcurv.falsify(_model(), boasting, _data(), **attack)
+            _falsify(boasting, _data(), options=_LIGHT, folder=self.folder)
         self.assertIsNone(raised.exception.path)
 
     def test_a_folder_for_counter_examples_is_tried_before_the_attack(self):
@@ -284,8 +288,7 @@ class FalsifyTest(parameterized.TestCase):
         self.assertNotEqual(logits.argmax(), label)
 
     def test_a_saved_result_can_be_attacked_later(self):
-        with compiled_once.compiled_once(_model()):
-            attacked = tfcurv.falsify(_model(), _plain(), _data(), verbose=0)
+        attacked = _falsify(_plain(), _data())
         self.assertGreater(attacked.num_attacks, 0)
         np.testing.assert_array_equal(attacked.radii, _plain().radii)
 
@@ -293,14 +296,7 @@ class FalsifyTest(parameterized.TestCase):
         radii = 1.2 * np.minimum(_plain().upper_bounds, 9.0)
         boasting = dataclasses.replace(_plain(), radii=radii)
         with self.assertRaises(errors.FalseCertificateError) as raised:
-            tfcurv.falsify(
-                _model(),
-                boasting,
-                _data(),
-                options=_LIGHT,
-                folder=self.folder,
-                verbose=0,
-            )
+            _falsify(boasting, _data(), options=_LIGHT, folder=self.folder)
         self._assert_is_counter_example(raised.exception)
         self.assertEqual(raised.exception.path.parent, self.folder)
 
@@ -316,7 +312,8 @@ class FalsifyTest(parameterized.TestCase):
         y = (x[:, 2] < 0.0).astype(np.int64)
         exact = _certify(model, (x, y))
         self.assertGreater(exact.radii.min(), 0.0)
-        tfcurv.falsify(model, exact, (x, y), verbose=0)
+        with untraced():
+            tfcurv.falsify(model, exact, (x, y), verbose=0)
         guarded = subject.read_subject(model, guard="float32")
         claimed = dataclasses.replace(
             exact, guard="float32", model_hash=guarded.model_hash
@@ -363,9 +360,8 @@ class FalsifyTest(parameterized.TestCase):
         result = _certify(data=shuffled)
         # What the attack is told is the first pass, as it was certified.
         random = np.random.default_rng(0)
-        with compiled_once.compiled_once(_model()):
-            with self.assertRaisesRegex(errors.DataError, "read twice"):
-                tfcurv.falsify(_model(), result, shuffled, verbose=0)
+        with self.assertRaisesRegex(errors.DataError, "read twice"):
+            _falsify(result, shuffled)
 
     def test_a_result_of_another_version_is_no_mystery(self):
         old = dataclasses.replace(

@@ -1,5 +1,6 @@
 """What models compute: maps, functions, graphs, chains. Knows no Keras."""
 
+from tfcurv import former
 from tfcurv.networks.affine_parts import AffinePart as AffinePart
 from tfcurv.networks.affine_parts import affine_parts as affine_parts
 from tfcurv.networks.chain import Evaluation as Evaluation
@@ -12,12 +13,11 @@ from tfcurv.networks.evaluation import joined as joined
 from tfcurv.networks.evaluation import logit_errors as logit_errors
 from tfcurv.networks.evaluation import logits_of as logits_of
 from tfcurv.networks.evaluation import values_of as values_of
-from tfcurv.networks.execution import Execution as Execution
-from tfcurv.networks.execution import Scaling as Scaling
 from tfcurv.networks.fingerprint import digest as digest
 from tfcurv.networks.fingerprint import fingerprint as fingerprint
 from tfcurv.networks.flow import Flow as Flow
 from tfcurv.networks.flow import Value as Value
+from tfcurv.networks.functions.intervals import Interval as Interval
 from tfcurv.networks.functions.kinked import HARD_SIGMOID as HARD_SIGMOID
 from tfcurv.networks.functions.kinked import HARD_SILU as HARD_SILU
 from tfcurv.networks.functions.kinked import HARD_TANH as HARD_TANH
@@ -34,7 +34,6 @@ from tfcurv.networks.functions.side_by_side import Block as Block
 from tfcurv.networks.functions.side_by_side import Blocks as Blocks
 from tfcurv.networks.functions.smooth import ACTIVATIONS as ACTIVATIONS
 from tfcurv.networks.functions.smooth import Activation as Activation
-from tfcurv.networks.functions.smooth import Interval as Interval
 from tfcurv.networks.functions.smooth import activation as activation
 from tfcurv.networks.graph import Graph as Graph
 from tfcurv.networks.graph import Kind as Kind
@@ -69,3 +68,8 @@ from tfcurv.networks.rounding import affine_error as affine_error
 from tfcurv.networks.rounding import evaluation_error as evaluation_error
 from tfcurv.networks.rounding import forward_error as forward_error
 from tfcurv.networks.rounding import logit_error as logit_error
+
+# Where names are now that were here.
+__getattr__ = former.names(
+    __name__, {"Execution": "tfcurv.bounds", "Scaling": "tfcurv.bounds"}
+)

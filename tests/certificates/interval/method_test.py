@@ -195,6 +195,11 @@ class SandwichTest(parameterized.TestCase):
         )
         method = certificates.choose("bcp", _network(graph), options=options)
         decided = certificates.Decider(method)(x, y).radius
+        found = certificates.Decider(method)(x, y)
+        self.assertTrue(np.all(found.reason == certificates.Reason.CERTIFIED))
+        # What is not proved was attacked instead.
+        open_ = decided <= epsilon
+        self.assertTrue(np.all(np.isfinite(found.upper_bound[open_])))
         clear = np.abs(radius / epsilon - 1.0) > 2e-3
         np.testing.assert_array_equal(
             (decided > epsilon)[clear], (radius > epsilon)[clear]
@@ -246,6 +251,19 @@ class HostileTest(parameterized.TestCase):
             rivals,
         )
         self.assertTrue(np.all(found < 0.25))
+
+    def test_what_is_not_proved_there_is_still_correct(self):
+        x, y = np.zeros((3, 1)), np.zeros(3, np.int32)
+        rivals = np.array([[False, True]] * 3)
+
+        def margins(x, y, epsilon):
+            return np.stack([0.3 - epsilon, 0.3 - epsilon], axis=1)
+
+        found = bisection.largest_radii(
+            margins, margins, x, y, rivals, enough=0.5, too_little=0.5
+        )
+        self.assertTrue(np.all(found[:, 1] > 0.0))
+        self.assertTrue(np.all(found[:, 1] < 0.3))
 
     def test_what_is_enough_is_proved_beyond_it(self):
         x, y = np.zeros((2, 1)), np.zeros(2, np.int32)

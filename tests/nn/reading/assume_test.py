@@ -9,6 +9,7 @@ import tensorflow as tf
 
 import tfcurv
 from tfcurv import errors
+from untraced import untraced
 
 
 class _Mirrored(keras.layers.Layer):
@@ -48,24 +49,27 @@ def _data(model):
     return x, np.argmax(model(x), axis=-1)
 
 
+def _certify(model, data, **settings):
+    with untraced():
+        return tfcurv.certify(model, data, verbose=0, **settings)
+
+
 class AssumptionTest(absltest.TestCase):
     def test_radii_are_those_of_the_layer_that_it_is(self):
         data = _data(_model(known=True))
-        known = tfcurv.certify(_model(known=True), data, verbose=0)
-        said = tfcurv.certify(
-            _model(known=False), data, assume=_ASSUME, verbose=0
-        )
+        known = _certify(_model(known=True), data)
+        said = _certify(_model(known=False), data, assume=_ASSUME)
         np.testing.assert_allclose(said.radii, known.radii, rtol=1e-5)
         self.assertGreater(np.mean(said.radii), 0.01)
 
     def test_without_it_the_layer_is_refused(self):
         model = _model(known=False)
         with self.assertRaisesRegex(errors.UnsupportedLayerError, "mirror"):
-            tfcurv.certify(model, _data(model), verbose=0)
+            _certify(model, _data(model))
 
     def test_the_result_names_it_everywhere(self):
         model = _model(known=False)
-        result = tfcurv.certify(model, _data(model), assume=_ASSUME, verbose=0)
+        result = _certify(model, _data(model), assume=_ASSUME)
         self.assertEqual(result.assumptions, ("mirror",))
         self.assertIn("conditional on layers", str(result))
         with tempfile.TemporaryDirectory() as folder:
@@ -79,7 +83,7 @@ class AssumptionTest(absltest.TestCase):
 
     def test_results_that_rest_on_nothing_name_nothing(self):
         model = _model(known=True)
-        result = tfcurv.certify(model, _data(model), verbose=0)
+        result = _certify(model, _data(model))
         self.assertEqual(result.assumptions, ())
         self.assertNotIn("conditional", str(result))
 
@@ -92,13 +96,13 @@ class AssumptionTest(absltest.TestCase):
         with self.assertRaisesRegex(
             errors.UnsupportedModelError, "does not compute"
         ):
-            tfcurv.certify(model, (x, y), assume=false, verbose=0)
+            _certify(model, (x, y), assume=false)
 
     def test_the_same_assumption_is_needed_to_attack(self):
         model = _model(known=False)
         data = _data(model)
-        result = tfcurv.certify(model, data, assume=_ASSUME, verbose=0)
-        with tempfile.TemporaryDirectory() as folder:
+        result = _certify(model, data, assume=_ASSUME)
+        with tempfile.TemporaryDirectory() as folder, untraced():
             attacked = tfcurv.falsify(
                 model, result, data, assume=_ASSUME, folder=folder, verbose=0
             )
@@ -119,9 +123,7 @@ class ModelInFloat64Test(absltest.TestCase):
                 layers.Dense(3),
             ]
         )
-        result = tfcurv.certify(
-            model, _data(model), assume={"odd": fn}, verbose=0
-        )
+        result = _certify(model, _data(model), assume={"odd": fn})
         self.assertEqual(result.assumptions, ("odd",))
         self.assertGreater(result.mean_radius, 0.0)
 

@@ -88,7 +88,7 @@ class LossTest(parameterized.TestCase):
     def test_evaluation_adds_the_penalty_and_does_not_attack(self, kind):
         model = _model(kind)
         model.update_spectral_norms()
-        logits = model.predict(_X, verbose=0)
+        logits = model(_X).numpy()
         found = model.evaluate(_X, _Y, batch_size=24, verbose=0)
         oracle = _cross_entropy(logits, _Y) + _penalty(model, logits, 0.05)
         self.assertAlmostEqual(found, oracle, places=5)
@@ -114,7 +114,7 @@ class LossTest(parameterized.TestCase):
         model.add_loss(tfcurv.CurvatureRegularizer(0.1))
         self.assertLen(model.curvature_regularizers, 2)
         twice = model.evaluate(_X, _Y, batch_size=24, verbose=0)
-        logits = model.predict(_X, verbose=0)
+        logits = model(_X).numpy()
         more = _penalty(model, logits, 0.1)
         self.assertAlmostEqual(twice - once, more, places=5)
 
@@ -165,7 +165,7 @@ class TrainingTest(parameterized.TestCase):
         self.assertCountEqual(
             history, ["loss", "accuracy", "val_loss", "val_accuracy"]
         )
-        predicted = model.predict(_X, verbose=0).argmax(axis=-1)
+        predicted = np.argmax(model(_X), axis=-1)
         self.assertAlmostEqual(
             history["val_accuracy"][0], np.mean(predicted == _Y), places=6
         )
@@ -177,7 +177,7 @@ class TrainingTest(parameterized.TestCase):
         model.add(tfcurv.layers.Dense(5, activation="tanh", name="more"))
         model.add(tfcurv.layers.Dense(3, name="new"))
         found = model.evaluate(_X, _Y, batch_size=24, verbose=0)
-        logits = model.predict(_X, verbose=0)
+        logits = model(_X).numpy()
         oracle = _cross_entropy(logits, _Y) + _penalty(model, logits, 0.05)
         self.assertAlmostEqual(found, oracle, places=5)
         model.pop()

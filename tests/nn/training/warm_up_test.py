@@ -1,5 +1,6 @@
 """Tests of tfcurv.nn.training.warm_up."""
 
+import functools
 import os
 
 from absl.testing import absltest
@@ -9,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 import tfcurv
+from untraced import untraced
 
 _RANDOM = np.random.default_rng(0)
 _X = _RANDOM.normal(size=(16, 4)).astype(np.float32)
@@ -54,7 +56,22 @@ def _raise(kind):
     raise kind
 
 
-def _model(epsilon=0.8, gamma=0.4):
+@functools.cache
+def _compiled():
+    """The model that most tests share: to trace a step takes seconds."""
+    return _new_model()
+
+
+def _model():
+    """Returns it as if it were new."""
+    model = _compiled()
+    model.adversary.epsilon.assign(0.8)
+    (regularizer,) = model.curvature_regularizers
+    regularizer.gamma.assign(0.4)
+    return model
+
+
+def _new_model():
     keras.utils.set_random_seed(0)
     model = tfcurv.Sequential(
         [
@@ -63,12 +80,12 @@ def _model(epsilon=0.8, gamma=0.4):
             tfcurv.layers.Dense(2),
         ]
     )
-    model.add_loss(tfcurv.CurvatureRegularizer(gamma))
+    model.add_loss(tfcurv.CurvatureRegularizer(0.4))
     model.compile(
         keras.optimizers.Adam(0.05),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        adversary=tfcurv.CurvatureAttack(epsilon, num_steps=1),
-        run_eagerly=True,
+        adversary=tfcurv.CurvatureAttack(0.8, num_steps=1),
+        jit_compile=False,
     )
     return model
 
@@ -162,9 +179,9 @@ class WarmUpTest(parameterized.TestCase):
         np.testing.assert_allclose(_finals(loaded), (0.7, 0.3), rtol=1e-6)
 
     def test_rises_in_each_of_two_models_with_the_same_adversary(self):
-        first, second = _model(), _model()
+        first, second = _model(), _new_model()
         second.compile(
-            "sgd", second.loss, adversary=first.adversary, run_eagerly=True
+            "sgd", second.loss, adversary=first.adversary, jit_compile=False
         )
         share = np.minimum(1.0, np.arange(12) / 10.0)
         for model in (second, first, second):
@@ -172,7 +189,7 @@ class WarmUpTest(parameterized.TestCase):
             np.testing.assert_allclose(found.epsilons, 0.8 * share, rtol=1e-6)
 
     def test_rises_within_executions_of_several_steps(self):
-        model, seen = _model(), []
+        model, seen = _new_model(), []
 
         def note(epsilon):
             seen.append(float(epsilon))
@@ -243,25 +260,28 @@ class CertifiedAccuracyTest(parameterized.TestCase):
     def test_is_seen_by_the_callbacks_after_it(self):
         model = _model()
         path = os.path.join(self.create_tempdir().full_path, "best.keras")
-        history = model.fit(
-            _X,
-            _Y,
-            epochs=2,
-            verbose=0,
-            callbacks=[
-                tfcurv.CertifiedAccuracy((_X, _Y), 0.05),
-                keras.callbacks.ModelCheckpoint(
-                    path,
-                    monitor="val_certified_accuracy",
-                    mode="max",
-                    save_best_only=True,
-                ),
-            ],
-        ).history
+        with untraced():
+            history = model.fit(
+                _X,
+                _Y,
+                epochs=2,
+                batch_size=4,
+                verbose=0,
+                callbacks=[
+                    tfcurv.CertifiedAccuracy((_X, _Y), 0.05),
+                    keras.callbacks.ModelCheckpoint(
+                        path,
+                        monitor="val_certified_accuracy",
+                        mode="max",
+                        save_best_only=True,
+                    ),
+                ],
+            ).history
         logged = history["val_certified_accuracy"]
         self.assertLen(logged, 2)
         best = keras.models.load_model(path)
-        result = tfcurv.certify(best, (_X, _Y), epsilons=(0.05,), verbose=0)
+        with untraced():
+            result = tfcurv.certify(best, (_X, _Y), epsilons=(0.05,), verbose=0)
         self.assertAlmostEqual(
             max(logged), result.certified_accuracy(0.05), places=12
         )
@@ -272,8 +292,9 @@ class CertifiedAccuracyTest(parameterized.TestCase):
         callback = tfcurv.CertifiedAccuracy((_X, _Y), 0.05, every=2, limit=3)
         callback.set_model(model)
         logs = [{}, {}, {}]
-        for epoch, entry in enumerate(logs):
-            callback.on_epoch_end(epoch, entry)
+        with untraced():
+            for epoch, entry in enumerate(logs):
+                callback.on_epoch_end(epoch, entry)
         self.assertEqual([len(entry) for entry in logs], [0, 1, 0])
         count = 3.0 * logs[1]["val_certified_accuracy"]
         self.assertAlmostEqual(count, round(count), places=9)

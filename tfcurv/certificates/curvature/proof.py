@@ -95,6 +95,8 @@ def closed_form_radii(
     classes = network.num_classes
     prepared = _prepare(network, x, x)
 
+    # There is no Python to convert, and looking for it takes long.
+    @tf.autograph.experimental.do_not_convert
     def prove_next(shift):
         t = (y + shift) % classes
         a = tf.gather(curvatures, t, batch_dims=1)

@@ -144,21 +144,19 @@ class _Search:
 def _proved(prove, x, y, rivals, wanted, enough) -> np.ndarray:
     """Returns radii `[batch, classes]`, at the largest share that is proved."""
     found = np.zeros(rivals.shape)
-    rows = np.flatnonzero(np.any(rivals, axis=-1))
     goal = np.where(wanted >= enough, enough * _BEYOND, wanted * _SHARES[0])
     goals = [goal, *(wanted * share for share in _SHARES[1:])]
     # What nothing was found for is still correct, perhaps.
     goals.append(np.full(len(x), _LEAST))
     for goal in goals:
-        rows = rows[goal[rows] > 0.0] if rows.size else rows
+        unproved = np.any(rivals & (found == 0.0), axis=-1)
+        rows = np.flatnonzero(unproved & (goal > 0.0))
         if not rows.size:
-            break
+            continue
         margins = prove(x[rows], y[rows], goal[rows])
         held = rivals[rows] & (margins > 0.0)
         radii = np.where(held, goal[rows, np.newaxis], 0.0)
         least = np.where(rivals[rows], margins, np.inf).argmin(axis=-1)
         radii[np.arange(len(rows)), least] *= _DECIDES
         found[rows] = np.maximum(found[rows], radii)
-        open_ = np.any(rivals[rows] & (found[rows] == 0.0), axis=-1)
-        rows = rows[open_]
     return found

@@ -300,18 +300,22 @@ def _newton_step(network, problem, options, x, best: SearchResult):
     best = _record(best, x, radius, cost)
     scale = eta[:, tf.newaxis]
 
+    # Two systems of one matrix, solved as one batch.
+    points, curves = (tf.concat([part, part], 0) for part in (x, scale))
+    weights = tf.concat([problem.weights, problem.weights], 0)
+
     def margin(points):
-        return dot(network.forward(points).features, problem.weights)
+        return dot(network.forward(points).features, weights)
 
     def operator(v):
-        return v + scale * hessian_product(margin, x, v)
+        return v + curves * hessian_product(margin, points, v)
 
-    def solve(right):
-        return solvers.conjugate_gradient(
-            operator, right, num_iterations=options.conjugate_gradient_steps
-        )
-
-    along, across = solve(residual), solve(-g)
+    solved = solvers.conjugate_gradient(
+        operator,
+        tf.concat([residual, -g], 0),
+        num_iterations=options.conjugate_gradient_steps,
+    )
+    along, across = tf.split(solved, 2)
     change = tf.math.divide_no_nan(-(f + dot(g, along)), dot(g, across))
     change = tf.where(limited, tf.zeros_like(change), change)
     step = along + change[:, tf.newaxis] * across

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tfcurv import errors
+from tfcurv.networks.functions.intervals import Interval
 from tfcurv.networks.functions.smooth import Activation
-from tfcurv.networks.functions.smooth import Interval
 
 
 class Kink(NamedTuple):
@@ -56,9 +56,7 @@ class Kinked(Activation):
             lower=min([smooth.lower, *ends]), upper=max([smooth.upper, *ends])
         )
 
-    def slope_range_on(
-        self, lower: tf.Tensor, upper: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    def slope_range_on(self, lower: tf.Tensor, upper: tf.Tensor) -> Interval:
         """Encloses the slopes on `[lower, upper]`, both of them at a kink."""
         low, high = super().slope_range_on(lower, upper)
         for at, *ends in self.kinks:
@@ -67,7 +65,7 @@ class Kinked(Activation):
             most = tf.constant(max(ends), low.dtype)
             low = tf.where(met, tf.minimum(low, least), low)
             high = tf.where(met, tf.maximum(high, most), high)
-        return low, high
+        return Interval(low, high)
 
     @property
     def curvature_range(self) -> Interval:
@@ -76,7 +74,7 @@ class Kinked(Activation):
 
     def curvature_range_on(
         self, lower: tf.Tensor, upper: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    ) -> Interval:
         """Refused: a kink is no bounded curvature."""
         raise _no_curvature(self.name)
 
@@ -120,17 +118,13 @@ class PiecewiseLinear(Kinked):
         slopes = [slope for _, _, slope in self._pieces]
         return Interval(lower=min(slopes), upper=max(slopes))
 
-    def value_range_on(
-        self, lower: tf.Tensor, upper: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    def value_range_on(self, lower: tf.Tensor, upper: tf.Tensor) -> Interval:
         """Encloses s on `[lower, upper]`; exact where no product is rounded."""
         if self.negative_slope != 0.0:
             return super().value_range_on(lower, upper)
-        return self.value(lower), self.value(upper)
+        return Interval(self.value(lower), self.value(upper))
 
-    def slope_range_on(
-        self, lower: tf.Tensor, upper: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    def slope_range_on(self, lower: tf.Tensor, upper: tf.Tensor) -> Interval:
         """Encloses the slopes on `[lower, upper]`, both of them at a kink."""
         low = tf.fill(tf.shape(lower), tf.constant(math.inf, lower.dtype))
         high = -low
@@ -139,7 +133,7 @@ class PiecewiseLinear(Kinked):
             slope = tf.constant(slope, lower.dtype)
             low = tf.where(met, tf.minimum(low, slope), low)
             high = tf.where(met, tf.maximum(high, slope), high)
-        return low, high
+        return Interval(low, high)
 
     def steepest_on(self, lower: tf.Tensor, upper: tf.Tensor) -> tf.Tensor:
         """Bounds |s'| on all intervals of a row, by where they lie."""

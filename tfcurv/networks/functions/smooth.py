@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from tfcurv import errors
 from tfcurv.networks.functions import formulas
+from tfcurv.networks.functions.intervals import Interval
 
 #: Units of u (1 + |z|) by which a float64 evaluation of s, s' or s'' errs at
 #: most. Each is some ten rounded operations on exp, tanh or erf, whose kernels
@@ -23,26 +24,6 @@ from tfcurv.networks.functions import formulas
 EVALUATION_ROUNDOFFS = 32.0
 
 _WIDENING = EVALUATION_ROUNDOFFS * 2.0**-53
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Interval:
-    """A closed interval `[lower, upper]` of the real line."""
-
-    lower: float
-    upper: float
-
-    def __post_init__(self) -> None:
-        if not self.lower <= self.upper:  # Also refuses NaN.
-            raise ValueError(
-                "An interval needs lower <= upper. "
-                f"Received: lower={self.lower!r}, upper={self.upper!r}."
-            )
-
-    @property
-    def magnitude(self) -> float:
-        """The largest absolute value of a member."""
-        return max(abs(self.lower), abs(self.upper))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -84,18 +65,28 @@ class Activation:
     @functools.cached_property
     def slope_range(self) -> Interval:
         """Encloses s' over the real line, rounded outward."""
-        values = _at(self.slope, self.slope_critical) + list(self.slope_limits)
-        return _enclose(values, exact=self.slope_limits)
+        values = [value for _, value in self._slope_peaks]
+        return _enclose([*values, *self.slope_limits], exact=self.slope_limits)
 
     @functools.cached_property
     def curvature_range(self) -> Interval:
         """Encloses s'' over the real line, rounded outward; contains 0."""
-        values = _at(self.curvature, self.curvature_critical) + [0.0]
+        values = [0.0, *(value for _, value in self._curvature_peaks)]
         return _enclose([*values, *(self.curvature_jump or ())], exact=(0.0,))
 
-    def value_range_on(
-        self, lower: tf.Tensor, upper: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    @functools.cached_property
+    def _value_peaks(self) -> list[tuple[float, float]]:
+        return _peaks(self.value, self.value_critical)
+
+    @functools.cached_property
+    def _slope_peaks(self) -> list[tuple[float, float]]:
+        return _peaks(self.slope, self.slope_critical)
+
+    @functools.cached_property
+    def _curvature_peaks(self) -> list[tuple[float, float]]:
+        return _peaks(self.curvature, self.curvature_critical)
+
+    def value_range_on(self, lower: tf.Tensor, upper: tf.Tensor) -> Interval:
         """Encloses s on `[lower, upper]`, elementwise, rounded outward.
 
         Exact up to rounding, because s is monotone between neighbouring
@@ -109,14 +100,12 @@ class Activation:
             `[...]` lower and upper bounds on s over each interval; NaN where
             the function is not computed, as at an infinite end.
         """
-        low, high = _hull(self.value, self.value_critical, lower, upper)
+        low, high = _hull(self.value, self._value_peaks, lower, upper)
         slope = max(1.0, self.slope_range.magnitude)
         size = slope * (1.0 + tf.maximum(tf.abs(lower), tf.abs(upper)))
-        return low - _WIDENING * size, high + _WIDENING * size
+        return Interval(low - _WIDENING * size, high + _WIDENING * size)
 
-    def slope_range_on(
-        self, lower: tf.Tensor, upper: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    def slope_range_on(self, lower: tf.Tensor, upper: tf.Tensor) -> Interval:
         """Encloses s' on `[lower, upper]`, elementwise, rounded outward.
 
         Exact up to rounding, because s' is monotone between neighbouring
@@ -130,7 +119,7 @@ class Activation:
             `[...]` lower and upper bounds on s' over each interval.
         """
         return _range_on(
-            self.slope, self.slope_critical, self.slope_range, lower, upper
+            self.slope, self._slope_peaks, self.slope_range, lower, upper
         )
 
     def steepest_on(self, lower: tf.Tensor, upper: tf.Tensor) -> tf.Tensor:
@@ -148,7 +137,7 @@ class Activation:
 
     def curvature_range_on(
         self, lower: tf.Tensor, upper: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    ) -> Interval:
         """Encloses s'' on `[lower, upper]`, elementwise, rounded outward.
 
         Args:
@@ -159,18 +148,18 @@ class Activation:
             `[...]` lower and upper bounds on s'' over each interval; where
             s'' jumps inside, both of its one-sided limits are members.
         """
-        low, high = _range_on(
+        low, high = found = _range_on(
             self.curvature,
-            self.curvature_critical,
+            self._curvature_peaks,
             self.curvature_range,
             lower,
             upper,
         )
         if self.curvature_jump is None:
-            return low, high
+            return found
         jumps = (lower <= 0.0) & (upper >= 0.0)
         jump_low, jump_high = self.curvature_jump
-        return (
+        return Interval(
             tf.where(jumps, tf.minimum(low, _like(low, jump_low)), low),
             tf.where(jumps, tf.maximum(high, _like(high, jump_high)), high),
         )
@@ -181,11 +170,13 @@ def _like(tensor: tf.Tensor, value: float) -> tf.Tensor:
     return tf.fill(tf.shape(tensor), tf.constant(value, tensor.dtype))
 
 
-def _at(fn: Callable, points: tuple[float, ...]) -> list[float]:
+def _peaks(fn: Callable, points: tuple[float, ...]) -> list:
+    """Returns points with the values there."""
     if not points:
         return []
     with tf.init_scope():
-        return fn(tf.constant(points, tf.float64)).numpy().tolist()
+        values = fn(tf.constant(points, tf.float64)).numpy().tolist()
+    return list(zip(points, values))
 
 
 def _enclose(values: list[float], exact: tuple[float, ...]) -> Interval:
@@ -197,22 +188,22 @@ def _enclose(values: list[float], exact: tuple[float, ...]) -> Interval:
     )
 
 
-def _hull(fn, critical, lower, upper):
+def _hull(fn, peaks, lower, upper):
     """Returns the least and the largest of a function's values, as computed."""
     at_lower, at_upper = fn(lower), fn(upper)
     low = tf.minimum(at_lower, at_upper)
     high = tf.maximum(at_lower, at_upper)
-    for point, value in zip(critical, _at(fn, critical)):
+    for point, value in peaks:
         inside = (lower < point) & (point < upper)
         low = tf.where(inside, tf.minimum(low, _like(low, value)), low)
         high = tf.where(inside, tf.maximum(high, _like(high, value)), high)
     return low, high
 
 
-def _range_on(fn, critical, everywhere, lower, upper):
-    low, high = _hull(fn, critical, lower, upper)
+def _range_on(fn, peaks, everywhere, lower, upper) -> Interval:
+    low, high = _hull(fn, peaks, lower, upper)
     # The global range is proved too: widening must not leave it.
-    return (
+    return Interval(
         tf.maximum(low - _WIDENING, _like(low, everywhere.lower)),
         tf.minimum(high + _WIDENING, _like(high, everywhere.upper)),
     )
