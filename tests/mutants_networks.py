@@ -240,7 +240,7 @@ MUTANTS = (
         name="columns_of_stored_weights",
         fault="Columns of the stored map taken for those of the exact one.",
         file="tfcurv/networks/maps/trained.py",
-        old="errors = numerics.gamma(count) * sizes * numerics.STEP_INFLATION",
+        old="errors = numerics.gamma(count) * sizes + self.error",
         new="errors = 0.0 * sizes",
         tests=("tests/bounds/propagation/ball_box_test.py::SharpnessTest",),
     ),
@@ -273,5 +273,50 @@ MUTANTS = (
             "   size"
         ),
         tests=("tests/bounds/propagation/ball_box_test.py::SoundnessTest",),
+    ),
+    Mutant(
+        name="column_errors_dropped",
+        fault=(
+            "The norms of stored columns taken for those of the exact ones."
+        ),
+        file="tfcurv/networks/maps/trained.py",
+        old="round_up(norms + (more + self.error), 4)",
+        new="round_up(norms + more, 4)",
+        tests=("tests/bounds/propagation/chain_test.py",),
+    ),
+    Mutant(
+        name="entry_errors_dropped",
+        fault=(
+            "What the error of a kernel adds to intervals left out, entry "
+            "by entry."
+        ),
+        file="tfcurv/networks/maps/trained.py",
+        old="return self.error * length",
+        new="return 0.0 * length",
+        tests=("tests/bounds/propagation/chain_test.py",),
+    ),
+    Mutant(
+        name="map_error_dropped",
+        fault="The norm of a stored map taken for that of the exact one.",
+        file="tfcurv/networks/maps/trained.py",
+        old="round_up(norm + self.error, 1)",
+        new="round_up(norm, 1)",
+        tests=("tests/bounds/propagation/chain_test.py",),
+    ),
+    Mutant(
+        name="falling_slopes_gentle",
+        fault="A ball carried through by the slopes that rise alone.",
+        file="tfcurv/networks/functions/smooth.py",
+        old="tf.reduce_max(tf.maximum(*map(tf.abs, slopes)), axis=-1)",
+        new="tf.reduce_max(tf.maximum(slopes.upper, 0.0), axis=-1)",
+        tests=("tests/bounds/curvature/in_balls_test.py::SingleUnitTest",),
+    ),
+    Mutant(
+        name="a_block_left_out",
+        fault="Of blocks side by side, the slopes of the first alone.",
+        file="tfcurv/networks/functions/side_by_side.py",
+        old="return tf.reduce_max(tf.stack(found), axis=0)",
+        new="return found[0]",
+        tests=("tests/networks/functions/side_by_side_test.py",),
     ),
 )
