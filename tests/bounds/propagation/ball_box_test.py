@@ -218,20 +218,38 @@ class SharpnessTest(parameterized.TestCase):
         self.assertGreater(float(wide.norm(tf.float64)), least)
         self.assertGreater(float(wide.column_norms(tf.float64)[0]), least)
 
-    def test_a_centre_that_errs_widens_its_interval(self):
+    def _bent(self, z, half, error):
+        """The box behind ReLU, at centres that may be off."""
         fn = networks.RELU
         node = networks.Node(networks.Kind.ACTIVATION, (0,), (1,), fn)
         graph = networks.Graph(
             nodes=(networks.Node(networks.Kind.INPUT, (), (1,)), node)
         )
-        zero = tf.zeros([1, 1], tf.float64)
-        error = tf.constant([0.25], tf.float64)
-        centres = {i: ball_box.Centre(zero, error) for i in range(2)}
-        start = ball_box.BallBox(tf.zeros([1], tf.float64), zero, zero)
+        z = tf.constant([[z]], tf.float64)
+        error = tf.constant([error], tf.float64)
+        centres = {
+            0: ball_box.Centre(z, error),
+            1: ball_box.Centre(fn.value(z), error),
+        }
+        half = tf.constant([[half]], tf.float64)
+        start = ball_box.BallBox(half[0], -half, half)
         step = ball_box.Step(node, 1)
         found = ball_box.propagate(graph, [step], centres, start)[1]
-        # z may be 1/4 and s(z), computed as 0, too.
-        self.assertGreaterEqual(float(found.upper[0, 0]), 0.5)
+        return float(found.lower[0, 0]), float(found.upper[0, 0])
+
+    def test_a_centre_that_errs_before_an_activation(self):
+        # z is -0.2 give or take 0.25: it may be 0.05, and rise from there.
+        _, upper = self._bent(-0.2, 0.1, 0.25)
+        self.assertGreaterEqual(upper, 0.1)
+        _, upper = self._bent(-0.2, 0.1, 0.0)
+        self.assertLess(upper, 1e-9)
+
+    def test_a_centre_that_errs_behind_an_activation(self):
+        # s(z), computed as 0, may be 0.25, from where it falls to 0.
+        lower, _ = self._bent(0.0, 1.0, 0.25)
+        self.assertLessEqual(lower, -0.25)
+        lower, _ = self._bent(0.0, 1.0, 0.0)
+        self.assertGreater(lower, -1e-9)
 
     def test_what_is_no_number_bounds_nothing(self):
         build = random_graphs.Builder((2,))
