@@ -319,4 +319,28 @@ MUTANTS = (
         new="return found[0]",
         tests=("tests/networks/functions/side_by_side_test.py",),
     ),
+    Mutant(
+        name="vanished_before_it_grows",
+        fault="The norm of absolute values without what underflows on the way.",
+        file="tfcurv/networks/maps/operator_norms.py",
+        old="lost = numerics.MATRIX_UNDERFLOW * underflow_growth(operator)",
+        new="lost = numerics.MATRIX_UNDERFLOW",
+        tests=("tests/networks/maps/combined_test.py::VanishedTest",),
+    ),
+    Mutant(
+        name="columns_vanished_before_they_grow",
+        fault="Columns of a combined map without what underflows on the way.",
+        file="tfcurv/networks/maps/operator_norms.py",
+        old="lost = numerics.NORM_FLOOR * underflow_growth(operator)",
+        new="lost = 0.0",
+        tests=("tests/networks/maps/combined_test.py::VanishedTest",),
+    ),
+    Mutant(
+        name="kinks_have_no_fingerprint",
+        fault="A fingerprint that asks a kink for its curvature.",
+        file="tfcurv/networks/fingerprint.py",
+        old='if fn.is_kinked and field.name == "curvature":',
+        new="if False:",
+        tests=("tests/runs/lipschitz_test.py::LipschitzTest",),
+    ),
 )

@@ -147,6 +147,8 @@ class _Digest:
             return
         for field in dataclasses.fields(fn):
             value = getattr(fn, field.name)
+            if fn.is_kinked and field.name == "curvature":
+                continue  # There is none.
             if callable(value):
                 with tf.init_scope(), tf.device("CPU:0"):
                     self.add(np.asarray(value(tf.constant(_POINTS))))

@@ -39,7 +39,7 @@ _ACTIVATIONS = (
     ("named", lambda: _L.Activation("leaky_relu"), "leaky_relu"),
     ("named_relu6", lambda: _L.Activation("relu6"), "relu6"),
     ("tensorflow", lambda: _L.Activation(tf.nn.leaky_relu), "leaky_relu"),
-    ("elu", lambda: _L.ELU(0.25), "elu"),
+    ("elu", lambda: _L.ELU(0.1), "elu"),
     ("selu", lambda: _L.Activation("selu"), "selu"),
     ("hard_tanh", lambda: _L.Activation("hard_tanh"), "hard_tanh"),
     ("hard_silu", lambda: _L.Activation("hard_swish"), "hard_silu"),

@@ -248,6 +248,7 @@ class RefusalTest(parameterized.TestCase):
         ({"epsilon": 0.1, "method": "crown"}, "method='crown'.*Allowed"),
         ({"epsilon": 0.1, "norm": "l1"}, "norm='l1'"),
         ({"epsilon": 0.1, "rounds": 0}, "rounds=0"),
+        ({"epsilon": 0.1, "domain": (1.0, 0.0)}, "domain=.*Allowed"),
     )
     def test_of_settings_names_them(self, settings, message):
         with self.assertRaisesRegex(ValueError, message):

@@ -184,4 +184,6 @@ def _read_elu(layer: keras.layers.ELU) -> networks.Activation:
         raise refusals.unsupported(
             layer, f"alpha={layer.alpha!r} is not positive", "use alpha=1"
         )
-    return networks.scaled_elu("elu", float(np.float32(layer.alpha)))
+    # Keras multiplies by a number of the dtype that it computes in.
+    alpha = np.dtype(layer.compute_dtype).type(layer.alpha)
+    return networks.scaled_elu("elu", float(alpha))

@@ -187,8 +187,7 @@ class _CurvatureTraining(_KerasModel):
     def train_step(self, data: Any) -> dict[str, Any]:
         """Attacks the batch if there is an adversary, then trains on it.
 
-        The attack is on the model in inference mode, as it is deployed; the
-        loss is that of training mode, as in Keras.
+        Attacked is inference, as deployed; trained training mode, as in Keras.
         """
         x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
         if self._adversary is not None:
@@ -249,9 +248,11 @@ class _CurvatureTraining(_KerasModel):
             y_pred,
             is_deployed=not training or not usage.has_training_mode(self),
         )
-        self._verified.update_state(
-            found.verified, tf.cast(found.counted, tf.float32)
-        )
+        shares = tf.cast(found.counted, tf.float32)
+        if sample_weight is not None:
+            given = tf.cast(keras.tree.flatten(sample_weight)[0], shares.dtype)
+            shares *= tf.reshape(given, [-1])
+        self._verified.update_state(found.verified, shares)
         return found.loss
 
     def _labels(self, y: Any, num_classes: int) -> tf.Tensor:
@@ -304,7 +305,6 @@ class _CurvatureTraining(_KerasModel):
             )
             model.curvature_regularizers = extras["curvature_regularizers"]
             model._adversary = extras["adversary"]
-            # Models of older versions have none.
             model._worst_case = extras.get("worst_case")
             model._power_iterations = extras.get("power_iterations", 1)
         return model

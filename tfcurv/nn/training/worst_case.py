@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfcurv import certificates
 from tfcurv import networks
 from tfcurv.bounds.propagation import ball_box
 from tfcurv.bounds.propagation import margins
@@ -99,11 +100,11 @@ class WorstCase:
                 f"method={method!r}, norm={norm!r}, rounds={rounds!r}. "
                 f"Allowed: method {tuple(RULES)}, norm {_NORMS}, rounds >= 1."
             )
+        threat = certificates.Threat(norm=norm, domain=domain)
         self.epsilon = Strength(epsilon, name="epsilon")
         self.weight = Strength(weight, name="weight")
         self.method, self.norm = method, norm
-        # JSON has lists only.
-        self.domain = None if domain is None else (domain[0], domain[1])
+        self.domain = threat.domain
         self._rounds = rounds
 
     @property
