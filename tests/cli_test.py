@@ -248,7 +248,7 @@ class CommandsTest(parameterized.TestCase):
         self.assertEqual(first.model_hash, second.model_hash)
 
     @parameterized.named_parameters(
-        ("celu", {"hidden": "celu"}, "celu"),
+        ("exponential", {"hidden": "exponential"}, "exponential"),
         ("softmax", {"head": "softmax"}, "from_logits"),
     )
     def test_refuses_what_cannot_be_certified(self, model, culprit):
