@@ -58,6 +58,18 @@ def duration(seconds: float | None) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
+def total(seconds: Sequence[float | None]) -> str:
+    """Returns how long several things take: "about 3 h".
+
+    Args:
+        seconds: Of each; None if nobody knows.
+    """
+    known = [each for each in seconds if each is not None]
+    text = f"about {duration(sum(known))}"
+    unknown = len(seconds) - len(known)
+    return f"{text}, and {unknown} of unknown time" if unknown else text
+
+
 def by_depth(runs: _Runs) -> str:
     """Returns how long dense robust networks took, by number of layers.
 
@@ -67,7 +79,7 @@ def by_depth(runs: _Runs) -> str:
     found: dict[int, list[float]] = {}
     for run in runs:
         config = training.RECIPES.get(run["recipe"])
-        if config and config.epsilon and not config.convolutions:
+        if config and config.epsilon and config.is_dense:
             seconds = run["training"].get("seconds")
             found.setdefault(config.layers, []).extend(
                 [] if seconds is None else [seconds]

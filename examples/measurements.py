@@ -9,6 +9,7 @@ import dataclasses
 from typing import Any
 
 import keras
+import measurements_bcp
 import numpy as np
 import tensorflow as tf
 
@@ -262,4 +263,5 @@ PARTS: Mapping[str, Callable[[keras.Model, data.Split, float, int], Any]] = {
     "duality_theorem4": duality_with_theorem4,
     "curvature": curvature_bounds,
     "theorem4": with_theorem4,
+    **measurements_bcp.PARTS,
 }

@@ -6,56 +6,11 @@ alone; mean certificates are over 150 random correctly classified images.
 """
 
 from collections.abc import Mapping
-import dataclasses
 
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Row:
-    """One row of a table.
-
-    Attributes:
-        recipe: The network, a key of `tfcurv.training.RECIPES`.
-        method: As the table calls the training.
-        paper: Figures by name; see the tables' columns.
-        seeds: Of the networks behind the figures of docs/results.md.
-    """
-
-    recipe: str
-    method: str
-    paper: Mapping[str, float]
-    seeds: tuple[int, ...] = (0,)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Table:
-    """A table or figure.
-
-    Attributes:
-        title: What it shows.
-        epsilon: The radius that it is about.
-        parts: What has to be measured, see `measurements.PARTS`.
-        rows: Its rows.
-    """
-
-    title: str
-    epsilon: float
-    parts: tuple[str, ...]
-    rows: tuple[Row, ...]
-
-
-def _rows(
-    names: tuple[str, ...], *rows: tuple, several_seeds: tuple[str, ...] = ()
-) -> tuple[Row, ...]:
-    return tuple(
-        Row(
-            recipe=recipe,
-            method=method,
-            paper=dict(zip(names, figures)),
-            seeds=(0, 1, 2) if recipe in several_seeds else (0,),
-        )
-        for recipe, method, *figures in rows
-    )
-
+import paper_bcp
+from published import Row as Row
+from published import Table as Table
+from published import rows_of as _rows
 
 _CRT = ("clean", "certified")
 
@@ -212,4 +167,5 @@ TABLES: Mapping[str, Table] = {
             ("mnist-sigmoid-4-gamma0.07", "gamma 0.07"),
         ),
     ),
+    **paper_bcp.TABLES,
 }

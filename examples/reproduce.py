@@ -15,6 +15,7 @@ from absl import flags
 import estimates
 import measurements
 import paper
+import pictures
 import results_page
 import trained
 
@@ -33,7 +34,9 @@ and writes docs/results.md. What was measured is stored in docs/results, with
 the day and the kind of machine; where all that a table needs is there, nothing
 is trained or measured, and what is shown says so.
 
-What is missing is made: the network is trained and certified. With --measure
+What is missing is made: the network is trained and certified. Of tables of
+which nothing has been measured yet, only with --measure, or with --seeds, which
+says of which networks: these take hours each. With --measure
 nothing that the project ships counts as there: everything is trained and
 measured on this machine, into the folder of --networks, and its page is
 results.md there. Networks are kept in --networks, measurements in --results; a
@@ -142,12 +145,13 @@ def missing(names: Sequence[str], seeds: Sequence[int] | None) -> list[Job]:
 
     Args:
         names: Keys of `paper.TABLES`.
-        seeds: Of every row; None for those behind its figures.
+        seeds: Of every row; None for those behind its figures, none if there
+            are no figures yet, unless all is to be measured.
     """
     jobs, planned = [], set()
     for table in map(paper.TABLES.get, names):
         for row in table.rows:
-            for seed in row.seeds if seeds is None else seeds:
+            for seed in _seeds_of(row) if seeds is None else seeds:
                 there = _stored(row.recipe, seed)["parts"]
                 lacking = tuple(
                     part
@@ -166,6 +170,11 @@ def missing(names: Sequence[str], seeds: Sequence[int] | None) -> list[Job]:
                         )
                     )
     return jobs
+
+
+def _seeds_of(row: paper.Row) -> tuple[int, ...]:
+    """Returns the seeds behind a row; of one without figures, to be made."""
+    return row.seeds or ((0,) if _MEASURE.value else ())
 
 
 class Plan:
@@ -191,10 +200,10 @@ class Plan:
         parts = sum(len(job.parts) for job in self._jobs)
         return (
             f"{len(self._untrained)} networks to train, {parts} measurements "
-            f"to make: about {estimates.duration(self._seconds())}"
+            f"to make: {estimates.total(self._seconds())}"
         )
 
-    def _seconds(self) -> float:
+    def _seconds(self) -> list[float | None]:
         trainings = [
             estimates.training_seconds(self._known, recipe)
             for recipe, _ in self._untrained
@@ -204,7 +213,7 @@ class Plan:
             for job in self._jobs
             for part in job.parts
         ]
-        return sum(each or 0.0 for each in trainings + parts)
+        return trainings + parts
 
     def training_text(self, job: Job) -> str | None:
         """Returns what is said before a training; None if there is none."""
@@ -274,7 +283,8 @@ def _do(job: Job, plan: Plan) -> None:
 def _check(jobs: Sequence[Job]) -> None:
     """Refuses now what would fail after the first training."""
     report.require_writable(_page())
-    report.check_drawing(_page().with_name(results_page.PICTURE))
+    for picture in pictures.PICTURES.values():
+        report.check_drawing(_page().with_name(picture.file))
     for job in jobs:
         report.require_writable(_path(job.recipe, job.seed))
     for dataset in {training.RECIPES[job.recipe].dataset for job in jobs}:

@@ -25,6 +25,7 @@ FLOORS = (
     ("tfcurv.networks.maps",),
     ("tfcurv.networks.functions",),
     ("tfcurv.networks",),
+    ("tfcurv.bounds.propagation",),
     ("tfcurv.bounds.curvature",),
     ("tfcurv.bounds",),
     ("tfcurv.certificates.margins",),
@@ -32,6 +33,7 @@ FLOORS = (
     ("tfcurv.certificates.deciding",),
     (
         "tfcurv.certificates.curvature",
+        "tfcurv.certificates.interval",
         "tfcurv.certificates.lipschitz",
         "tfcurv.certificates.quadratic",
     ),
@@ -59,6 +61,8 @@ _KERAS = re.compile(r"(keras|tf_keras|(tf|tensorflow)(\.\w+)*\.keras)\b")
 _OPTIONAL = ("matplotlib", "sklearn", "tensorflow_datasets")
 
 _MAX_FILE_LINES = 400
+_MAX_SHARE_OF_A_ROOM = 0.2
+_MAX_TOP_LEVEL_NAMES = 20
 _MAX_FUNCTION_LINES = 60
 
 # In two halves, so that this file does not hold them.
@@ -251,6 +255,20 @@ class SourcesTest(absltest.TestCase):
             with self.subTest(source_tree.module_name(path)):
                 text = path.read_text(encoding="utf-8")
                 self.assertLessEqual(text.count("\n"), _MAX_FILE_LINES)
+
+    def test_no_room_is_a_house(self):
+        lines = collections.Counter()
+        for path in _LIBRARY:
+            text = path.read_text(encoding="utf-8")
+            lines[_room(source_tree.module_name(path))] += text.count("\n")
+        for room, count in lines.items():
+            with self.subTest(room):
+                share = count / sum(lines.values())
+                self.assertLessEqual(share, _MAX_SHARE_OF_A_ROOM)
+
+    def test_the_door_is_narrow(self):
+        names = source_tree.public_names("tfcurv") - {"__version__"}
+        self.assertLessEqual(len(names), _MAX_TOP_LEVEL_NAMES)
 
     def test_functions_are_short(self):
         for path in _LIBRARY + _EXAMPLES:

@@ -74,6 +74,7 @@ class CommandsTest(parameterized.TestCase):
         (("--version",), tfcurv.__version__),
         (("demo", "--help"), "--output"),
         (("train", "--help"), "--gamma"),
+        (("train", "--help"), "(cifar10:"),
         (("certify", "--help"), "--targets"),
         (("falsify", "--help"), "--model"),
     )
@@ -115,6 +116,50 @@ class CommandsTest(parameterized.TestCase):
             verbose=0,
         )
         np.testing.assert_array_equal(again.radii, result.radii)
+
+    def test_trains_for_an_objective_and_certifies_by_its_method(self):
+        output = self.folder / "run"
+        with mock.patch.object(runs, "certify", wraps=runs.certify) as certify:
+            status, out, err = _run(
+                "train",
+                "--dataset=digits",
+                "--objective=bcp",
+                "--layers=2",
+                "--width=16",
+                "--epochs=2",
+                "--warmup_epochs=0.5",
+                "--rampup_epochs=0.5",
+                "--learning_rate=0.01",
+                "--epsilon=0.05",
+                f"--output={output}",
+            )
+        self.assertEqual((status, err), (0, ""))
+        self.assertNotIn("note", out)
+        self.assertEqual(certify.call_args.kwargs["method"], "bcp")
+        self.assertEqual(certify.call_args.kwargs["norm"], "l2")
+        self.assertEqual(
+            sorted(path.name for path in output.iterdir()),
+            [
+                "best_val_verified_estimate.keras",
+                "certificates",
+                "model.keras",
+                "training.json",
+            ],
+        )
+        result = tfcurv.load_result(output / "certificates")
+        self.assertEqual(result.method, "bcp")
+        self.assertEqual(result.epsilons, (0.05,))
+        self.assertGreater(result.certified_accuracy(0.05), 0.3)
+        facts = json.loads((output / "training.json").read_text())
+        self.assertEqual(facts["config"]["objective"], "bcp")
+        found = facts["history"]
+        self.assertAlmostEqual(found["epsilon"][-1], 0.05, places=6)
+        # What is proved is of test images; they are like the others.
+        self.assertAlmostEqual(
+            found["val_verified_estimate"][-1],
+            result.certified_accuracy(0.05),
+            delta=0.1,
+        )
 
     def test_certifies_a_saved_model_and_writes_report_and_plot(self):
         report, plot = self.folder / "report", self.folder / "curve.png"
@@ -203,7 +248,7 @@ class CommandsTest(parameterized.TestCase):
         self.assertEqual(first.model_hash, second.model_hash)
 
     @parameterized.named_parameters(
-        ("selu", {"hidden": "selu"}, "selu"),
+        ("exponential", {"hidden": "exponential"}, "exponential"),
         ("softmax", {"head": "softmax"}, "from_logits"),
     )
     def test_refuses_what_cannot_be_certified(self, model, culprit):
@@ -248,7 +293,50 @@ class NothingIsLostTest(parameterized.TestCase):
         ("no_result", ("falsify", "--model=m.keras"), "folder of a result"),
         ("no_output", ("train", "--dataset=digits"), "--output"),
         ("layers", ("train", "--layers=0"), "layers"),
-        ("activation", ("train", "--activation=relu"), "relu"),
+        (
+            "activation",
+            ("train", "--activation=relu", "--output=x"),
+            "relu",
+        ),
+        ("objective", ("train", "--objective=bcpp"), "Did you mean 'bcp'?"),
+        (
+            "idle_penalty",
+            ("train", "--objective=bcp", "--gamma=1", "--output=x"),
+            "--gamma=1",
+        ),
+        (
+            "idle_ramp",
+            ("train", "--rampup_epochs=3", "--output=x"),
+            "--rampup_epochs=3",
+        ),
+        (
+            "idle_radius",
+            ("train", "--objective=plain", "--epsilon=1", "--output=x"),
+            "--epsilon=1",
+        ),
+        (
+            "two_networks",
+            ("train", "--architecture=4C3F", "--layers=3", "--output=x"),
+            "--layers=3",
+        ),
+        (
+            "drops",
+            ("train", "--learning_rate_drops=a", "--output=x"),
+            "drops=a",
+        ),
+        (
+            "method_of_other_networks",
+            (
+                "train",
+                "--dataset=digits",
+                "--objective=ibp",
+                "--layers=3",
+                "--width=4",
+                "--method=curvature",
+                "--output=x",
+            ),
+            "'relu'",
+        ),
         ("stray", ("demo", "stray"), "stray"),
         ("radii", ("demo", "--epsilons=a", "--output=x"), "epsilons=a"),
         ("no_radius", ("train", "--epsilons=", "--output=x"), "--epsilons="),
@@ -261,6 +349,7 @@ class NothingIsLostTest(parameterized.TestCase):
             "=inf",
         ),
         ("like_a_command", ("certfy",), "Did you mean 'certify'?"),
+        ("a_command_in_capitals", ("CERTIFY",), "Did you mean 'certify'?"),
         ("like_a_flag", ("certify", "--epsilon=1"), "Did you mean: epsilons"),
         (
             "like_a_data_set",

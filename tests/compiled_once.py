@@ -34,20 +34,27 @@ def compiled_once(model: keras.Model) -> Iterator[None]:
             stay as they are.
     """
     compiled = functools.partial(_compiled, model)
+    plain = certificates.Threat()
+
+    def witness(network, steps, threat=plain):
+        if threat != plain:
+            return _WITNESS(network, steps, threat)
+        return compiled(_WITNESS, steps)
+
+    # What is executed besides is there for the sake of a guard.
+    def falsifier(network, options, execute=None, threat=plain):
+        if threat != plain:
+            return _FALSIFIER(network, options, execute, threat)
+        return compiled(_FALSIFIER, options)
+
+    def proofs(_, options):
+        return compiled(_PROOFS, options)
+
     with contextlib.ExitStack() as patches:
         for module, name, stand_in in (
-            (deciding, "Witness", lambda _, steps: compiled(_WITNESS, steps)),
-            (
-                certifier,
-                "CurvatureProofs",
-                lambda _, options: compiled(_PROOFS, options),
-            ),
-            # What is executed besides is there for the sake of a guard.
-            (
-                certificates,
-                "Falsifier",
-                lambda _, options, execute: compiled(_FALSIFIER, options),
-            ),
+            (deciding, "Witness", witness),
+            (certifier, "CurvatureProofs", proofs),
+            (certificates, "Falsifier", falsifier),
         ):
             patches.enter_context(mock.patch.object(module, name, stand_in))
         yield

@@ -203,6 +203,106 @@ class MeasurementsTest(absltest.TestCase):
         self.assertLess(published["attack"], signed["attack"])
 
 
+class CertifiedTrainingTest(absltest.TestCase):
+    """The tables and figures of box constraint propagation."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        splits = [data.load_split("digits", n) for n in ("train", "test")]
+        config = training.default_config(
+            "bcp",
+            "digits",
+            layers=3,
+            width=16,
+            epochs=10,
+            batch_size=50,
+            learning_rate=1e-2,
+            epsilon=0.1,
+        )
+        cls.model = training.train(config, *splits, verbose=0).model
+        cls.split = data.Split(
+            images=splits[1].images[:60],
+            labels=splits[1].labels[:60],
+            name=splits[1].name,
+        )
+        cls.found = {
+            part: json.loads(
+                json.dumps(
+                    measurements.PARTS[part](cls.model, cls.split, 0.1, 0)
+                )
+            )
+            for part in ("rules", "curve", "tightness", "plane")
+        }
+
+    def test_the_three_proofs_lie_below_the_attack_and_both_is_best(self):
+        found = self.found["rules"]
+        self.assertEqual(found["images"], 60)
+        self.assertGreaterEqual(found["clean"], found["attacked"])
+        for rule in ("bcp", "ibp", "lipschitz"):
+            self.assertGreaterEqual(found["attacked"], found[rule])
+        self.assertGreaterEqual(found["bcp"], found["ibp"])
+        self.assertGreater(found["bcp"], 0.3)
+
+    def test_the_curve_has_an_entry_an_image_and_agrees_with_the_table(self):
+        found = self.found["curve"]
+        self.assertLen(found["certified"], 60)
+        self.assertLen(found["attacked"], 60)
+        share = np.mean(np.array(found["certified"]) > 0.1)
+        self.assertAlmostEqual(share, self.found["rules"]["bcp"], delta=0.02)
+
+    def test_boxes_tighten_balls(self):
+        found = self.found["tightness"]
+        self.assertLess(found["bcp"], 1.0)
+        self.assertLess(found["bcp, least"], found["bcp"])
+        self.assertLess(found["bcp"], found["bcp, most"])
+
+    def test_the_plane_is_around_the_logits_of_an_image_that_is_right(self):
+        found = self.found["plane"]
+        index = found["image"]
+        self.assertEqual(found["label"], self.split.labels[index])
+        image = self.split.images[index : index + 1]
+        logits = self.model.predict(image, verbose=0)[0]
+        self.assertEqual(np.argsort(logits)[-2], found["rival"])
+        np.testing.assert_allclose(
+            found["centre"],
+            logits[[found["label"], found["rival"]]],
+            rtol=1e-5,
+        )
+        for corners in found["outlines"].values():
+            low, high = np.min(corners, axis=0), np.max(corners, axis=0)
+            self.assertTrue(np.all(low < found["centre"]))
+            self.assertTrue(np.all(high > found["centre"]))
+
+    def test_the_page_shows_and_draws_what_was_measured(self):
+        folder = pathlib.Path(self.create_tempdir().full_path)
+        parts = {
+            part: {"found": found, "seconds": 1.0, "machine": "a machine"}
+            for part, found in self.found.items()
+        }
+        run = {
+            "recipe": "mnist-relu-4C3F-bcp",
+            "seed": 0,
+            "training": {"seconds": 60.0},
+            "parts": parts,
+        }
+        path = folder / "mnist-relu-4C3F-bcp-seed0.json"
+        path.write_text(json.dumps(run))
+        results_page.write(folder, folder / "page.md")
+        page = (folder / "page.md").read_text()
+        verified = 100.0 * self.found["rules"]["bcp"]
+        row = next(
+            line
+            for line in page.splitlines()
+            if line.startswith("| 4C3F relu | BCP | 92.41 / 64.7 / 47.95 |")
+        )
+        self.assertIn(f"| {verified:.2f} |", row)
+        for name in ("planes.png", "bcp-figure4.png"):
+            self.assertIn(f"({name})", page)
+            self.assertEqual((folder / name).read_bytes()[:4], b"\x89PNG")
+        self.assertFalse((folder / "bcp-figure4-cifar10.png").exists())
+
+
 class PlanTest(absltest.TestCase):
     def setUp(self):
         super().setUp()
@@ -250,6 +350,20 @@ class PlanTest(absltest.TestCase):
             "8: about 6 min",
         )
         self.assertIn("The same command goes on", interrupted)
+
+    def test_says_of_what_nothing_is_there_and_trains_it_when_told_to(self):
+        page = self.folder / "results.md"
+        nothing = (f"--results={self.folder / 'none'}", f"--page={page}")
+        status, out, err, train = self._run("--table=bcp1", *nothing)
+        self.assertEqual((status, err), (0, ""))
+        train.assert_not_called()
+        self.assertIn("Nothing of this table has been measured yet", out)
+        self.assertIn("Measured by this command: 0 of 0", out)
+        for told in ("--measure", "--seeds=0"):
+            _, _, err, train = self._run("--table=bcp1", told, *nothing)
+            train.assert_called_once()
+            self.assertIn("5 networks to train, 5 measurements", err)
+            self.assertIn("10 of unknown time", err)
 
     def test_quiet_is_quiet(self):
         _, _, err, _ = self._run("--table=4", "--measure", "--quiet")

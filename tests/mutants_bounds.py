@@ -8,7 +8,7 @@ MUTANTS = (
         fault="The signed form with the wrong sign of s''.",
         file="tfcurv/bounds/curvature/densities.py",
         old="[negative_part(f, c) for",
-        new="[negative_part(Range(-f.upper, -f.lower), c) for",
+        new="[negative_part(Interval(-f.upper, -f.lower), c) for",
         tests=("tests/bounds/curvature/everywhere_test.py::TwoLayersTest",),
     ),
     Mutant(
@@ -116,17 +116,17 @@ MUTANTS = (
             "Intervals around computed pre-activations, as if these were "
             "the exact ones."
         ),
-        file="tfcurv/bounds/curvature/in_balls.py",
-        old="(deviation + errors[index][:, tf.newaxis])",
-        new="deviation",
+        file="tfcurv/bounds/propagation/ball_box.py",
+        old="+ region.farthest + error) + error",
+        new="+ region.farthest + error)",
         tests=("tests/bounds/curvature/in_balls_test.py::SingleUnitTest",),
     ),
     Mutant(
-        name="first_layer_rounding_dropped",
-        fault=("The same of the first layer alone, at the rim of the ball."),
+        name="first_layer_at_the_centre",
+        fault="The first layer taken where it is at the centre of the ball.",
         file="tfcurv/bounds/curvature/in_balls.py",
-        old="* self._columns[0] + error",
-        new="* self._columns[0] + 0.0 * error",
+        old="pre_activations(centres, ball.radius, 1)",
+        new="pre_activations(centres, 0.0 * ball.radius, 1)",
         tests=("tests/bounds/curvature/in_balls_test.py::SingleUnitTest",),
     ),
     Mutant(
@@ -144,29 +144,8 @@ MUTANTS = (
             "if they stayed inside."
         ),
         file="tfcurv/bounds/curvature/in_balls.py",
-        old="tf.maximum(ball.radius, beyond) * _INFLATION",
-        new="ball.radius * _INFLATION",
-        tests=("tests/bounds/curvature/in_balls_test.py::SingleUnitTest",),
-    ),
-    Mutant(
-        name="column_errors_dropped",
-        fault=(
-            "The norms of stored columns taken for those of the exact ones."
-        ),
-        file="tfcurv/bounds/curvature/in_balls.py",
-        old="affine.linear.column_norms + affine.kernel_error\n    return",
-        new="affine.linear.column_norms\n    return",
-        tests=("tests/bounds/curvature/in_balls_test.py::SingleUnitTest",),
-    ),
-    Mutant(
-        name="entry_errors_dropped",
-        fault=(
-            "What the error of a kernel adds to intervals left out, entry "
-            "by entry."
-        ),
-        file="tfcurv/bounds/curvature/in_balls.py",
-        old="missed = reach * affine.kernel_error",
-        new="missed = reach * 0.0",
+        old="tf.maximum(ball.radius, beyond * _INFLATION)",
+        new="ball.radius",
         tests=("tests/bounds/curvature/in_balls_test.py::SingleUnitTest",),
     ),
     Mutant(
@@ -202,9 +181,17 @@ MUTANTS = (
             "Activations taken for rising ones, where an interval is "
             "carried through."
         ),
-        file="tfcurv/bounds/curvature/in_balls.py",
-        old="tf.maximum(tf.abs(slope.lower), tf.abs(slope.upper))",
-        new="tf.maximum(slope.upper, 0.0)",
+        file="tfcurv/bounds/propagation/ball_box.py",
+        old="fn.value_range_on(low, high)",
+        new="networks.Interval(fn.value(low), fn.value(high))",
+        tests=("tests/bounds/curvature/in_balls_test.py::SingleUnitTest",),
+    ),
+    Mutant(
+        name="deviations_by_one_slope",
+        fault="A box carried through by the largest slope, the least left out.",
+        file="tfcurv/bounds/propagation/ball_box.py",
+        old="for slope in slopes for end in ends",
+        new="for slope in slopes[1:] for end in ends",
         tests=("tests/bounds/curvature/in_balls_test.py::SingleUnitTest",),
     ),
     Mutant(
@@ -225,5 +212,150 @@ MUTANTS = (
             "tests/networks/flow_test.py",
             "tests/bounds/curvature/everywhere_test.py",
         ),
+    ),
+    Mutant(
+        name="guard_at_the_centre",
+        fault=(
+            "The rounding of a float32 execution bounded at the image, where "
+            "it must be bounded in the whole ball."
+        ),
+        file="tfcurv/bounds/propagation/execution.py",
+        old="largest = largest + self._columns * moved",
+        new="largest = largest + 0.0 * moved",
+        tests=("tests/bounds/curvature/sharpness_test.py::ExecutionTest",),
+    ),
+    Mutant(
+        name="guard_of_half_a_sum",
+        fault="Partial sums of float32 taken for half of what they may be.",
+        file="tfcurv/bounds/propagation/execution.py",
+        old="largest = 0.5 * (terms",
+        new="largest = 0.25 * (terms",
+        tests=("tests/bounds/curvature/sharpness_test.py::ExecutionTest",),
+    ),
+    Mutant(
+        name="guard_of_one_layer",
+        fault="What one layer of float32 loses not carried through the next.",
+        file="tfcurv/bounds/propagation/execution.py",
+        old="return _Spread(moved, _widened(lost, local))",
+        new=(
+            "return _Spread(moved, _widened(BallBox(0.0 * lost.radius, "
+            "0.0 * lost.lower, 0.0 * lost.upper), local))"
+        ),
+        tests=("tests/bounds/curvature/sharpness_test.py::ExecutionTest",),
+    ),
+    Mutant(
+        name="guard_of_rising_slopes",
+        fault="The fall of an activation that is not monotone left out.",
+        file="tfcurv/bounds/propagation/execution.py",
+        old="slope = tf.maximum(*map(tf.abs, fn.slope_range_on(low, high)))",
+        new="slope = tf.abs(fn.slope_range_on(low, high).upper)",
+        tests=("tests/bounds/curvature/sharpness_test.py::ExecutionTest",),
+    ),
+    Mutant(
+        name="half_the_ball_in_the_box",
+        fault="A box from half of its ball.",
+        file="tfcurv/bounds/propagation/ball_box.py",
+        old="by_ball = numerics.round_up(by_ball, len(parts) + 1)",
+        new="by_ball = 0.5 * by_ball",
+        tests=("tests/bounds/propagation/ball_box_test.py",),
+    ),
+    Mutant(
+        name="box_at_its_middle",
+        fault="A box whose middle does not move with the map.",
+        file="tfcurv/bounds/propagation/ball_box.py",
+        old="low, high = centre - half, centre + half",
+        new="low, high = -half, half",
+        tests=("tests/bounds/propagation/ball_box_test.py",),
+    ),
+    Mutant(
+        name="centre_taken_as_exact_before",
+        fault="An activation whose argument at the centre has no error.",
+        file="tfcurv/bounds/propagation/ball_box.py",
+        old="lost = _ENDS * (tf.abs(z) + region.farthest + error) + error",
+        new="lost = _ENDS * (tf.abs(z) + region.farthest + error)",
+        tests=("tests/bounds/propagation/ball_box_test.py::SharpnessTest",),
+    ),
+    Mutant(
+        name="centre_taken_as_exact_behind",
+        fault="An activation whose value at the centre has no error.",
+        file="tfcurv/bounds/propagation/ball_box.py",
+        old="lost = _ENDS * (tf.abs(z) + tf.abs(low) + tf.abs(high)) + error",
+        new="lost = _ENDS * (tf.abs(z) + tf.abs(low) + tf.abs(high))",
+        tests=("tests/bounds/propagation/ball_box_test.py::SharpnessTest",),
+    ),
+    Mutant(
+        name="ball_through_one_window",
+        fault="A ball that overlapping windows do not magnify.",
+        file="tfcurv/bounds/propagation/ball_box.py",
+        old="radius = _grown(radius, windows.lipschitz_upper_bound)",
+        new="radius = _grown(radius, 1.0)",
+        tests=("tests/bounds/propagation/ball_box_test.py::SoundnessTest",),
+    ),
+    Mutant(
+        name="joined_balls_take_the_largest",
+        fault="The ball of a join as large as that of one part.",
+        file="tfcurv/bounds/propagation/ball_box.py",
+        old="radius = length(radii) * _INFLATION",
+        new="radius = tf.reduce_max(radii, axis=-1)",
+        tests=("tests/bounds/propagation/ball_box_test.py::SoundnessTest",),
+    ),
+    Mutant(
+        name="unknown_region_is_a_point",
+        fault="What is not a number taken for no deviation.",
+        file="tfcurv/bounds/propagation/ball_box.py",
+        old='radius = _where_nan(radius, float("inf"))',
+        new="radius = _where_nan(radius, 0.0)",
+        tests=("tests/bounds/propagation/ball_box_test.py::SharpnessTest",),
+    ),
+    Mutant(
+        name="unknown_translation_is_none",
+        fault=(
+            "NaN in the place of the worst logits taken for no shift, as "
+            "published code has it."
+        ),
+        file="tfcurv/bounds/propagation/worst_translation.py",
+        old='tf.constant(float("inf"), x.dtype), x)',
+        new="tf.constant(0.0, x.dtype), x)",
+        tests=("tests/bounds/propagation/worst_translation_test.py",),
+    ),
+    Mutant(
+        name="ball_left_out_of_the_dual",
+        fault="The dual value without the ball that is left.",
+        file="tfcurv/bounds/propagation/worst_translation.py",
+        old="value = gained + half * (tf.square(rho) - square)",
+        new="value = gained - half * square",
+        tests=("tests/bounds/propagation/worst_translation_test.py",),
+    ),
+    Mutant(
+        name="vanished_length_of_weights",
+        fault="The length of weights whose squares vanish taken for zero.",
+        file="tfcurv/bounds/propagation/worst_translation.py",
+        old="return (length(c) + _tiny(c)) * rho * _up(c) + _tiny(c)",
+        new="return length(c) * rho * _up(c)",
+        tests=("tests/bounds/propagation/worst_translation_test.py",),
+    ),
+    Mutant(
+        name="columns_taken_as_exact",
+        fault="Differences of columns without the error of stored weights.",
+        file="tfcurv/bounds/propagation/margins.py",
+        old="parts.append(rise + missed * _reach(region)[:, tf.newaxis])",
+        new="parts.append(rise)",
+        tests=("tests/certificates/interval/regions_test.py",),
+    ),
+    Mutant(
+        name="ball_of_linf_is_epsilon",
+        fault="The ball of a linf neighbourhood as small as one of l2.",
+        file="tfcurv/bounds/propagation/margins.py",
+        old='if norm == "l2" else box',
+        new='if norm == "l2" else epsilon',
+        tests=("tests/bounds/propagation/ball_box_test.py::StartTest",),
+    ),
+    Mutant(
+        name="domain_cut_at_the_wrong_end",
+        fault="The first box cut to the lower end of the domain from above.",
+        file="tfcurv/bounds/propagation/margins.py",
+        old="tf.minimum(high, tf.maximum(domain[1] - x + lost, 0.0))",
+        new="tf.minimum(high, tf.maximum(domain[0] - x + lost, 0.0))",
+        tests=("tests/bounds/propagation/ball_box_test.py::StartTest",),
     ),
 )

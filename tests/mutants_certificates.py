@@ -389,4 +389,31 @@ MUTANTS = (
         new="left = margin",
         tests=("tests/certificates/lipschitz/bounds_test.py::RadiiTest",),
     ),
+    Mutant(
+        name="margin_all_but_positive",
+        fault="A margin that rounding may have made positive.",
+        file="tfcurv/certificates/interval/regions.py",
+        old="margin -= missed + numerics.gamma(8) * (size + missed)",
+        new="margin -= 0.0 * size",
+        tests=("tests/certificates/interval/regions_test.py",),
+    ),
+    Mutant(
+        name="found_taken_as_proved",
+        fault="A radius that was only searched for.",
+        file="tfcurv/certificates/interval/bisection.py",
+        old="held = rivals[rows] & (margins > 0.0)",
+        new="held = rivals[rows] & (margins > -np.inf)",
+        tests=("tests/certificates/interval/method_test.py::HostileTest",),
+    ),
+    Mutant(
+        name="counter_example_outside_the_domain",
+        fault="A counter-example that no input of the domain is.",
+        file="tfcurv/certificates/attacks/threat.py",
+        old=(
+            "            return self.cut(centre + tf.clip_by_value(offset, "
+            "-most, most))"
+        ),
+        new="            return centre + tf.clip_by_value(offset, -most, most)",
+        tests=("tests/certificates/attacks/threat_test.py",),
+    ),
 )

@@ -36,9 +36,9 @@ MUTANTS = (
             "The ends of an interval compared so that NaN passes: every "
             "comparison with it is false."
         ),
-        file="tfcurv/networks/functions/smooth.py",
-        old="if not self.lower <= self.upper:",
-        new="if self.lower > self.upper:",
+        file="tfcurv/networks/functions/intervals.py",
+        old="if numbers and not lower <= upper:",
+        new="if numbers and lower > upper:",
         tests=("tests/networks/functions/smooth_test.py::IntervalTest",),
     ),
     Mutant(
@@ -141,41 +141,6 @@ MUTANTS = (
         tests=("tests/bounds/curvature/sharpness_test.py",),
     ),
     Mutant(
-        name="guard_at_the_centre",
-        fault=(
-            "The rounding of a float32 execution bounded at the image, where "
-            "it must be bounded in the whole ball."
-        ),
-        file="tfcurv/networks/execution.py",
-        old="largest = largest + self._columns * moved",
-        new="largest = largest + 0.0 * moved",
-        tests=("tests/bounds/curvature/sharpness_test.py::ExecutionTest",),
-    ),
-    Mutant(
-        name="guard_of_half_a_sum",
-        fault="Partial sums of float32 taken for half of what they may be.",
-        file="tfcurv/networks/execution.py",
-        old="largest = 0.5 * (terms",
-        new="largest = 0.25 * (terms",
-        tests=("tests/bounds/curvature/sharpness_test.py::ExecutionTest",),
-    ),
-    Mutant(
-        name="guard_of_one_layer",
-        fault="What one layer of float32 loses not carried through the next.",
-        file="tfcurv/networks/execution.py",
-        old="carried + local,",
-        new="local,",
-        tests=("tests/bounds/curvature/sharpness_test.py::ExecutionTest",),
-    ),
-    Mutant(
-        name="guard_of_rising_slopes",
-        fault="The fall of an activation that is not monotone left out.",
-        file="tfcurv/networks/execution.py",
-        old="slope = tf.maximum(tf.abs(low), tf.abs(high))",
-        new="slope = tf.abs(high)",
-        tests=("tests/bounds/curvature/sharpness_test.py::ExecutionTest",),
-    ),
-    Mutant(
         name="bent_taken_for_carried",
         fault="Neurons that bend taken for such as are only carried along.",
         file="tfcurv/networks/functions/side_by_side.py",
@@ -222,7 +187,7 @@ MUTANTS = (
         name="activation_known_by_name",
         fault="Functions left out of the fingerprint, where names stand.",
         file="tfcurv/networks/fingerprint.py",
-        old="fn is RELU or fn is ACTIVATIONS.get(fn.name)",
+        old="any(fn is own for own in (*ACTIVATIONS.values(), *KINKED))",
         new="True",
         tests=("tests/networks/fingerprint_test.py::FingerprintTest",),
     ),
@@ -241,5 +206,141 @@ MUTANTS = (
         old="None if execution is None else execution.stages,",
         new="execution is None,",
         tests=("tests/networks/fingerprint_test.py::FingerprintTest",),
+    ),
+    Mutant(
+        name="box_of_stored_weights",
+        fault=(
+            "A box that rounding does not widen, nor weights that are not "
+            "exact."
+        ),
+        file="tfcurv/networks/maps/trained.py",
+        old="lost = numerics.gamma(self.linear.terms + self.roundings + 2)",
+        new="lost = 0.0",
+        tests=("tests/bounds/propagation/ball_box_test.py::SharpnessTest",),
+    ),
+    Mutant(
+        name="norm_of_stored_weights",
+        fault="The norm of the stored map taken for that of the exact one.",
+        file="tfcurv/networks/maps/trained.py",
+        old="        if self.roundings:\n",
+        new="        if False:\n",
+        tests=("tests/bounds/propagation/ball_box_test.py::SharpnessTest",),
+    ),
+    Mutant(
+        name="column_norms_of_stored_weights",
+        fault=(
+            "Column norms of the stored map taken for those of the exact one."
+        ),
+        file="tfcurv/networks/maps/trained.py",
+        old="more = numerics.gamma(self.roundings)",
+        new="more = 0.0",
+        tests=("tests/bounds/propagation/ball_box_test.py::SharpnessTest",),
+    ),
+    Mutant(
+        name="columns_of_stored_weights",
+        fault="Columns of the stored map taken for those of the exact one.",
+        file="tfcurv/networks/maps/trained.py",
+        old="errors = numerics.gamma(count) * sizes + self.error",
+        new="errors = 0.0 * sizes",
+        tests=("tests/bounds/propagation/ball_box_test.py::SharpnessTest",),
+    ),
+    Mutant(
+        name="products_err_by_nothing",
+        fault="A value whose product with a kernel is not rounded.",
+        file="tfcurv/networks/norm_errors.py",
+        old="error = norm * (error + rounded * size + numerics.NORM_FLOOR)",
+        new="error = norm * (error + numerics.NORM_FLOOR)",
+        tests=("tests/bounds/propagation/ball_box_test.py::ErrorsTest",),
+    ),
+    Mutant(
+        name="valley_forgotten",
+        fault="The range of gelu without its valley.",
+        file="tfcurv/networks/functions/smooth.py",
+        old="value_critical=(-0.751791524693564457,)",
+        new="value_critical=()",
+        tests=("tests/bounds/propagation/ball_box_test.py::SoundnessTest",),
+    ),
+    Mutant(
+        name="piece_between_ends_forgotten",
+        fault="The steepest slope of a row by its ends alone.",
+        file="tfcurv/networks/functions/kinked.py",
+        old=(
+            "            met = (least <= end) & (most >= start)\n          "
+            "  size"
+        ),
+        new=(
+            "            met = (least <= end) & (least >= start)\n         "
+            "   size"
+        ),
+        tests=("tests/bounds/propagation/ball_box_test.py::SoundnessTest",),
+    ),
+    Mutant(
+        name="column_errors_dropped",
+        fault=(
+            "The norms of stored columns taken for those of the exact ones."
+        ),
+        file="tfcurv/networks/maps/trained.py",
+        old="round_up(norms + (more + self.error), 4)",
+        new="round_up(norms + more, 4)",
+        tests=("tests/bounds/propagation/chain_test.py",),
+    ),
+    Mutant(
+        name="entry_errors_dropped",
+        fault=(
+            "What the error of a kernel adds to intervals left out, entry "
+            "by entry."
+        ),
+        file="tfcurv/networks/maps/trained.py",
+        old="return self.error * length",
+        new="return 0.0 * length",
+        tests=("tests/bounds/propagation/chain_test.py",),
+    ),
+    Mutant(
+        name="map_error_dropped",
+        fault="The norm of a stored map taken for that of the exact one.",
+        file="tfcurv/networks/maps/trained.py",
+        old="round_up(norm + self.error, 1)",
+        new="round_up(norm, 1)",
+        tests=("tests/bounds/propagation/chain_test.py",),
+    ),
+    Mutant(
+        name="falling_slopes_gentle",
+        fault="A ball carried through by the slopes that rise alone.",
+        file="tfcurv/networks/functions/smooth.py",
+        old="tf.reduce_max(tf.maximum(*map(tf.abs, slopes)), axis=-1)",
+        new="tf.reduce_max(tf.maximum(slopes.upper, 0.0), axis=-1)",
+        tests=("tests/bounds/curvature/in_balls_test.py::SingleUnitTest",),
+    ),
+    Mutant(
+        name="a_block_left_out",
+        fault="Of blocks side by side, the slopes of the first alone.",
+        file="tfcurv/networks/functions/side_by_side.py",
+        old="return tf.reduce_max(tf.stack(found), axis=0)",
+        new="return found[0]",
+        tests=("tests/networks/functions/side_by_side_test.py",),
+    ),
+    Mutant(
+        name="vanished_before_it_grows",
+        fault="The norm of absolute values without what underflows on the way.",
+        file="tfcurv/networks/maps/operator_norms.py",
+        old="lost = numerics.MATRIX_UNDERFLOW * underflow_growth(operator)",
+        new="lost = numerics.MATRIX_UNDERFLOW",
+        tests=("tests/networks/maps/combined_test.py::VanishedTest",),
+    ),
+    Mutant(
+        name="columns_vanished_before_they_grow",
+        fault="Columns of a combined map without what underflows on the way.",
+        file="tfcurv/networks/maps/operator_norms.py",
+        old="lost = numerics.NORM_FLOOR * underflow_growth(operator)",
+        new="lost = 0.0",
+        tests=("tests/networks/maps/combined_test.py::VanishedTest",),
+    ),
+    Mutant(
+        name="kinks_have_no_fingerprint",
+        fault="A fingerprint that asks a kink for its curvature.",
+        file="tfcurv/networks/fingerprint.py",
+        old='if fn.is_kinked and field.name == "curvature":',
+        new="if False:",
+        tests=("tests/runs/lipschitz_test.py::LipschitzTest",),
     ),
 )

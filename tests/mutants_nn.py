@@ -218,9 +218,9 @@ MUTANTS = (
         fault="A penalty that neither replicas nor weights of examples scale.",
         file="tfcurv/nn/training/model.py",
         old="""reduce_as_compiled(
-            penalties, self.loss, y, y_pred, sample_weight, self._loss_weights
+            values, self.loss, y, y_pred, sample_weight, self._loss_weights
         )""",
-        new="tf.reduce_mean(penalties)",
+        new="tf.reduce_mean(values)",
         tests=(
             "tests/nn/training/example_losses_test.py::TrainingTest",
             "tests/nn/training/replicas_test.py",
@@ -278,8 +278,16 @@ MUTANTS = (
         name="new_kernel_followed_as_an_old_one",
         fault="One step of power iteration on a kernel never seen.",
         file="tfcurv/nn/layers/spectral_norm.py",
-        old="_COLD = 0.1",
-        new='_COLD = float("inf")',
+        old="is_cold = (growth > _COLD) | (turned < _TURNED)",
+        new="is_cold = growth > 100.0",
+        tests=("tests/nn/layers/spectral_norm_test.py::StateTest",),
+    ),
+    Mutant(
+        name="new_kernel_known_by_growth_alone",
+        fault="A small new kernel taken for one followed: little grows.",
+        file="tfcurv/nn/layers/spectral_norm.py",
+        old="is_cold = (growth > _COLD) | (turned < _TURNED)",
+        new="is_cold = growth > _COLD",
         tests=("tests/nn/layers/spectral_norm_test.py::StateTest",),
     ),
     Mutant(
@@ -297,5 +305,29 @@ MUTANTS = (
         old="    model.predict_function = None\n",
         new="",
         tests=("tests/nn/reading/training_mode_test.py::DeployedModelTest",),
+    ),
+    Mutant(
+        name="worst_case_weighs_the_rest",
+        fault="The weights of clean and worst loss exchanged.",
+        file="tfcurv/nn/training/worst_case.py",
+        old="mixed = (1.0 - weight) * loss\n",
+        new="mixed = weight * loss\n",
+        tests=("tests/nn/training/worst_case_test.py::LossTest",),
+    ),
+    Mutant(
+        name="training_mode_overlooked",
+        fault="The loss of inference taken where dropout trains.",
+        file="tfcurv/nn/training/usage.py",
+        old='        "training" in inspect.signature(layer.call).parameters\n',
+        new="        False\n",
+        tests=("tests/nn/training/worst_case_test.py::LossTest",),
+    ),
+    Mutant(
+        name="normalization_without_its_mean",
+        fault="A batch normalization whose mean does not shift.",
+        file="tfcurv/nn/training/trained_graph.py",
+        old="shift = -scale * _at_least_single(layer.moving_mean)",
+        new="shift = 0.0 * scale",
+        tests=("tests/nn/training/worst_case_test.py::LossTest",),
     ),
 )

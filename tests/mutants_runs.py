@@ -15,8 +15,8 @@ MUTANTS = (
         name="threat_left_unsaid",
         fault="A result in another norm attacked, and passed, in l2 balls.",
         file="tfcurv/runs/falsify.py",
-        old="if threat != certificates.Threat():",
-        new="if threat is None:",
+        old="attacker = Attacker(subject, options, folder, threat)",
+        new="attacker = Attacker(subject, options, folder)",
         tests=("tests/runs/methods_test.py::NamedMethodTest",),
     ),
     Mutant(

@@ -151,11 +151,16 @@ def windows_of(windows):
 
 def exact_logits(graph, x):
     """The logits of a piecewise linear graph at one point, as fractions."""
+    return exact_values(graph, x)[-1]
+
+
+def exact_values(graph, x):
+    """What each node of a piecewise linear graph gives, as fractions."""
     values = [[Fraction(float(number)) for number in x]]
     for node in graph.nodes[1:]:
         sources = [values[source] for source in node.sources]
         values.append(_exact(graph, node, sources))
-    return values[-1]
+    return values
 
 
 def _exact(graph, node, sources):

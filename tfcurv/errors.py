@@ -108,5 +108,7 @@ def did_you_mean(name: str, allowed: Iterable[str]) -> str:
     Returns:
         " Did you mean 'certify'?", or nothing where no name is like it.
     """
-    close = difflib.get_close_matches(name, list(allowed), n=1)
-    return f" Did you mean {close[0]!r}?" if close else ""
+    # By their small letters: CERTIFY is like no name but one.
+    known = {each.lower(): each for each in allowed}
+    close = difflib.get_close_matches(name.lower(), list(known), n=1)
+    return f" Did you mean {known[close[0]]!r}?" if close else ""

@@ -175,7 +175,7 @@ class GraphTest(parameterized.TestCase):
 
     def test_no_chain_has_a_maximum(self):
         with self.assertRaisesRegex(
-            errors.UnsupportedModelError, "a maximum.*method='lipschitz'"
+            errors.UnsupportedModelError, "a maximum.*method='bcp'"
         ):
             networks.chain_of(random_graphs.plain())
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import pathlib
 import subprocess
 import sys
 
@@ -158,16 +159,17 @@ class FingerprintTest(parameterized.TestCase):
 
     def test_is_the_same_in_another_process(self):
         text = (
-            "import bounds_fingerprint_test as t; from tfcurv import bounds;"
+            "import fingerprint_test as t; from tfcurv import networks;"
             "print(*(networks.fingerprint(t._VARIANTS[n]) for n in "
             "('functions', 'code', 'a_method', 'operator')))"
         )
+        path = [str(pathlib.Path(__file__).parent), *sys.path]
         found = subprocess.run(
             [sys.executable, "-c", text],
             capture_output=True,
             text=True,
             check=True,
-            env={"PYTHONPATH": ":".join(sys.path), "PYTHONHASHSEED": "7"},
+            env={"PYTHONPATH": ":".join(path), "PYTHONHASHSEED": "7"},
         )
         names = "functions", "code", "a_method", "operator"
         self.assertEqual(

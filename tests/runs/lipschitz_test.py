@@ -129,16 +129,55 @@ class LipschitzTest(absltest.TestCase):
                 )
 
     def test_check_knows_of_it(self):
-        found = tfcurv.check(_model())
+        found = tfcurv.check(_model(), method="curvature")
         self.assertLen(found, 4)
-        self.assertIn("method='lipschitz'", str(found))
-        self.assertEmpty(tfcurv.check(_model(), method="lipschitz"))
+        self.assertIn("method='bcp'", str(found))
+        for method in ("auto", "bcp", "lipschitz"):
+            self.assertEmpty(tfcurv.check(_model(), method=method))
 
-    def test_is_the_way_out_that_others_name(self):
+    def test_what_vanishes_in_a_branch_is_not_lost(self):
+        # Found by a search for false certificates: 1e-30 ten times over is no
+        # number, and 1e30 ten times more makes it 1 again. The radius is 1.
+        constant = keras.initializers.Constant
+        x = value = keras.Input((1,))
+        for number in [1e30] * 10 + [1e-30] * 10 + [1e-10]:
+            value = keras.layers.Dense(
+                1, use_bias=False, kernel_initializer=constant(number)
+            )(value)
+        other = keras.layers.Dense(
+            1, use_bias=False, kernel_initializer=constant(1e-20)
+        )
+        value = keras.layers.ReLU()(keras.layers.Add()([value, other(x)]))
+        last = keras.layers.Dense(2)
+        model = keras.Model(x, last(value))
+        last.set_weights([np.array([[0.0, 1e10]]), np.array([1.0, 0.0])])
+        data = np.zeros((1, 1), np.float32), np.zeros(1, np.int32)
+        for method in ("bcp", "ibp", "lipschitz"):
+            found = tfcurv.certify(model, data, method=method, verbose=0)
+            self.assertLessEqual(found.radii[0], 1.0 + 1e-6)
+
+    def test_certifies_elu_of_any_alpha(self):
+        layers = keras.layers
+        x = keras.Input((3,))
+        value = layers.ELU(0.3)(layers.Dense(4)(x))
+        model = keras.Model(x, layers.Dense(2)(value))
+        points = np.random.default_rng(0).normal(size=(6, 3))
+        labels = model.predict(points, verbose=0).argmax(-1)
+        found = tfcurv.certify(model, (points, labels), verbose=0)
+        self.assertEqual(found.method_names, ("bcp",))
+        self.assertTrue(np.all(found.radii > 0.0))
+
+    def test_where_curvature_fails_others_are_named_and_chosen(self):
         with self.assertRaisesRegex(
-            errors.UnsupportedModelError, "method='lipschitz'"
+            errors.UnsupportedModelError, "method='bcp'"
         ):
-            tfcurv.certify(_model(), _data(), verbose=0)
+            tfcurv.certify(_model(), _data(), method="curvature", verbose=0)
+        chosen = tfcurv.certify(_model(), _data(), verbose=0)
+        self.assertEqual(chosen.method_names, ("bcp",))
+        lipschitz = tfcurv.certify(
+            _model(), _data(), method="lipschitz", verbose=0
+        )
+        self.assertGreater(chosen.radii.mean(), lipschitz.radii.mean())
 
 
 if __name__ == "__main__":

@@ -148,12 +148,19 @@ class NamedMethodTest(parameterized.TestCase):
         with self.assertRaisesRegex(ValueError, "method='curve'.*Allowed"):
             _certify("curve")
 
-    def test_a_result_against_another_threat_is_not_attacked(self):
-        result = _certify("curvature")
-        for change in ({"norm": "linf"}, {"domain": (0.0, 1.0)}):
-            other = dataclasses.replace(result, **change)
-            with self.assertRaisesRegex(ValueError, "threat=.*Allowed"):
-                tfcurv.falsify(_model(), other, _data(), verbose=0)
+    def test_a_result_against_another_threat_is_attacked_in_its_norm(self):
+        model, data = _model(), _data()
+        result = tfcurv.certify(model, data, norm="linf", verbose=0)
+        self.assertEqual(result.norm, "linf")
+        self.assertEqual(result.method_names, ("bcp",))
+        tfcurv.falsify(model, result, data, verbose=0)
+        # Just beyond an example in linf, which is far beyond it in l2.
+        found = np.isfinite(result.upper_bounds)
+        wrong = np.where(found, 1.02 * result.upper_bounds, result.radii)
+        false = dataclasses.replace(result, radii=wrong)
+        folder = self.create_tempdir().full_path
+        with self.assertRaises(errors.FalseCertificateError):
+            tfcurv.falsify(model, false, data, folder=folder, verbose=0)
 
 
 if __name__ == "__main__":

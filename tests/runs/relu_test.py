@@ -191,7 +191,9 @@ class RefusalTest(parameterized.TestCase):
     def test_deeper_networks_are_refused_by_name(self, layers):
         model = _model(*layers())
         for ask in (
-            lambda: tfcurv.certify(model, _trained()[1], verbose=0),
+            lambda: tfcurv.certify(
+                model, _trained()[1], method="quadratic", verbose=0
+            ),
             lambda: tfcurv.network_from_model(model),
         ):
             with self.assertRaisesRegex(
@@ -218,7 +220,9 @@ class RefusalTest(parameterized.TestCase):
         model, data = _trained()
         (value,) = setting.values()
         with self.assertRaisesRegex(ValueError, f"{value}.*(Allowed|Remedy)"):
-            tfcurv.certify(model, data, verbose=0, **setting)
+            tfcurv.certify(
+                model, data, method="quadratic", verbose=0, **setting
+            )
 
     def test_training_for_curvature_refuses_it(self):
         layer = tfcurv.layers.Dense(5, activation="relu", name="bad")

@@ -22,6 +22,15 @@ class TrainConfigTest(parameterized.TestCase):
         ("warmup_epochs", -0.5),
         ("learning_rate", 0.0),
         ("constraint", "cube"),
+        ("objective", "acb"),
+        ("architecture", "9C9F"),
+        ("norm", "l1"),
+        ("norm", "linf"),
+        ("rampup_epochs", 1.0),
+        ("learning_rate_drops", (0.5, 0.5)),
+        ("learning_rate_drops", (0.5, 1.0)),
+        ("learning_rate_factor", 0.0),
+        ("learning_rate_factor", 1.5),
     )
     def test_refuses_a_setting_out_of_range_by_name(self, name, value):
         with self.assertRaisesRegex(ValueError, f"{name}="):
@@ -34,6 +43,27 @@ class TrainConfigTest(parameterized.TestCase):
     def test_refuses_an_activation_without_curvature_bound(self):
         with self.assertRaisesRegex(errors.UnsupportedActivationError, "relu"):
             training.TrainConfig(activation="relu")
+
+    def test_takes_kinks_where_no_curvature_is_wanted(self):
+        for objective in ("bcp", "ibp", "lmt", "plain"):
+            config = training.TrainConfig(
+                objective=objective, activation="relu", warmup_epochs=0.0
+            )
+            self.assertEqual(config.activation, "relu")
+
+    @parameterized.parameters(
+        ("epsilon", {"epsilon": 0.0}), ("rampup_epochs", {})
+    )
+    def test_worst_logits_need_a_radius_and_a_ramp(self, name, settings):
+        with self.assertRaisesRegex(ValueError, f"{name}="):
+            training.TrainConfig(objective="bcp", **settings)
+
+    def test_a_named_network_is_called_by_its_name(self):
+        config = training.TrainConfig(architecture="4C3F")
+        self.assertEqual(config.network, "4C3F")
+        self.assertFalse(config.is_dense)
+        self.assertEqual(training.TrainConfig().network, "2x1024")
+        self.assertTrue(training.TrainConfig().is_dense)
 
     def test_is_frozen(self):
         with self.assertRaises(dataclasses.FrozenInstanceError):

@@ -137,6 +137,20 @@ class FolderTest(parameterized.TestCase):
             sorted(os.listdir(self.folder)), sorted(os.listdir(_whole()[1]))
         )
 
+    def test_goes_on_with_what_an_older_version_began(self):
+        self._kill_at("state.json", _EPOCHS)
+        path = self.folder / "training.json"
+        facts = json.loads(path.read_text())
+        for name in ("objective", "architecture", "norm", "augmentation"):
+            del facts["config"][name]
+        path.write_text(json.dumps(facts))
+        self.assertLen(_train(self.folder)["history"]["loss"], _EPOCHS)
+        other = training.TrainConfig(**{**vars(_CONFIG), "augmentation": True})
+        with self.assertRaisesRegex(
+            errors.InvalidCheckpointError, "augmentation"
+        ):
+            _train(self.folder, other)
+
     def test_counts_the_time_of_all_its_parts(self):
         self._kill_at("state.json", 2)
         path = self.folder / "unfinished" / "state.json"

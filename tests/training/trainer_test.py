@@ -6,12 +6,14 @@ import io
 from unittest import mock
 
 from absl.testing import absltest
+from absl.testing import parameterized
 import numpy as np
 
 from tfcurv import data
 from tfcurv import nn
 from tfcurv import runs
 from tfcurv import training
+from tfcurv.training import trainer
 from untraced import untraced
 from without_xla import without_xla
 
@@ -41,6 +43,102 @@ def _train_briefly(backup=None):
 @functools.cache
 def _whole():
     return _train_briefly()
+
+
+def _certified(objective, **settings):
+    return _train(
+        objective=objective, activation="relu", warmup_epochs=1.0, **settings
+    )
+
+
+def _share(trained, method, epsilon, test):
+    """Returns the share of images that are certified."""
+    return runs.certify(
+        trained.model,
+        test,
+        method=method,
+        epsilons=(epsilon,),
+        radii=False,
+        verbose=0,
+    ).certified_accuracy(epsilon)
+
+
+class WorstCaseTest(parameterized.TestCase):
+    @parameterized.named_parameters(
+        ("bcp", "bcp", "bcp", {"epsilon": 0.3}),
+        ("lmt", "lmt", "lipschitz", {"epsilon": 0.3}),
+        ("ibp", "ibp", "ibp", {"epsilon": 0.1, "convolutions": ((8, 4, 2),)}),
+    )
+    def test_raises_what_is_proved_by_its_own_method(
+        self, objective, method, settings
+    ):
+        epsilon, shape = settings["epsilon"], {**settings, "epsilon": 0.0}
+        plain, test = _train(objective="plain", activation="relu", **shape)
+        self.assertIsNone(plain.model.worst_case)
+        self.assertIsNone(plain.model.adversary)
+        self.assertEmpty(plain.model.curvature_regularizers)
+        robust, _ = _certified(objective, rampup_epochs=8.0, **settings)
+        self.assertEqual(robust.model.worst_case.method, method)
+        self.assertIsNone(robust.model.adversary)
+        self.assertEqual(training.OBJECTIVES[objective].method, method)
+        shares = [_share(t, method, epsilon, test) for t in (plain, robust)]
+        self.assertGreater(shares[1], shares[0] + 0.1)
+        estimate = robust.history["val_verified_estimate"][-1]
+        self.assertAlmostEqual(estimate, shares[1], delta=0.05)
+
+    def test_strengths_rise_after_the_plain_epochs(self):
+        found = []
+
+        class Watched(trainer.EpochProgress):
+            def on_train_batch_begin(self, batch, logs=None):
+                if not batch:
+                    worst_case = self.model.worst_case
+                    strengths = worst_case.epsilon, worst_case.weight
+                    found.append([float(each) for each in strengths])
+
+        with mock.patch.object(trainer, "EpochProgress", Watched):
+            _certified("bcp", epochs=4, epsilon=0.2, rampup_epochs=1.0)
+        np.testing.assert_allclose(
+            found, [(0, 0), (0, 0), (0.2, 1), (0.2, 1)], atol=1e-6
+        )
+
+    def test_the_drops_of_the_learning_rate_are_settings(self):
+        config = training.default_config(
+            "bcp",
+            "digits",
+            layers=2,
+            width=8,
+            learning_rate_drops=(0.25, 0.5, 0.75),
+            learning_rate_factor=0.5,
+        )
+        model = training.build_model(config)
+        training.compile_model(model, config, steps_per_epoch=10)
+        schedule = model.optimizer._learning_rate
+        steps = (0, 149, 160, 310, 460)
+        np.testing.assert_allclose(
+            [float(schedule(step)) / 3e-4 for step in steps],
+            [1, 1, 0.5, 0.25, 0.125],
+            rtol=1e-5,
+        )
+
+    def test_moves_and_mirrors_every_image_by_itself(self):
+        image = np.zeros((9, 9, 1), np.float32)
+        image[4, 2] = 1.0
+        split = data.Split(
+            images=np.stack([image] * 64),
+            labels=np.zeros(64, np.int32),
+            name="a point",
+        )
+        config = training.TrainConfig(
+            dataset="digits", augmentation=True, batch_size=64
+        )
+        (batch,) = trainer._batches(split, config)
+        places = np.argwhere(batch[0].numpy()[..., 0] > 0.5)[:, 1:]
+        self.assertGreater(len(np.unique(places, axis=0)), 20)
+        rows, columns = places.T
+        self.assertContainsSubset(rows, range(9))
+        # Mirrored: from column 2 no shift to the left leads beyond 6.
+        self.assertGreater(columns.max(), 6)
 
 
 class TrainerTest(absltest.TestCase):

@@ -18,22 +18,18 @@ from tfcurv.bounds.curvature.study import ProvedCurvature as ProvedCurvature
 from tfcurv.bounds.curvature.study import hessian_operator as hessian_operator
 from tfcurv.bounds.curvature.study import signed_densities as signed_densities
 from tfcurv.bounds.curvature.theorem4 import theorem4_bound as theorem4_bound
-from tfcurv.bounds.curvature.theorem4_estimate import FixedMap as FixedMap
 from tfcurv.bounds.curvature.theorem4_estimate import TrainedAdd as TrainedAdd
 from tfcurv.bounds.curvature.theorem4_estimate import (
     TrainedConcatenate as TrainedConcatenate,
 )
-from tfcurv.bounds.curvature.theorem4_estimate import (
-    TrainedDense as TrainedDense,
-)
-from tfcurv.bounds.curvature.theorem4_estimate import (
-    TrainedDiagonal as TrainedDiagonal,
-)
-from tfcurv.bounds.curvature.theorem4_estimate import TrainedMap as TrainedMap
 from tfcurv.bounds.curvature.theorem4_estimate import TrainedStep as TrainedStep
 from tfcurv.bounds.curvature.theorem4_estimate import (
     theorem4_estimate as theorem4_estimate,
 )
+from tfcurv.bounds.propagation.chain import ChainCentres as ChainCentres
+from tfcurv.bounds.propagation.chain import ChainRegions as ChainRegions
+from tfcurv.bounds.propagation.execution import Execution as Execution
+from tfcurv.bounds.propagation.execution import Scaling as Scaling
 
 # isort: split
 # What the floor below offers was here once.
@@ -51,7 +47,6 @@ from tfcurv.networks import Dense as Dense
 from tfcurv.networks import Diagonal as Diagonal
 from tfcurv.networks import Evaluation as Evaluation
 from tfcurv.networks import EvaluationError as EvaluationError
-from tfcurv.networks import Execution as Execution
 from tfcurv.networks import Flow as Flow
 from tfcurv.networks import ForwardError as ForwardError
 from tfcurv.networks import ForwardPass as ForwardPass
@@ -61,7 +56,6 @@ from tfcurv.networks import LinearMap as LinearMap
 from tfcurv.networks import Network as Network
 from tfcurv.networks import Padding as Padding
 from tfcurv.networks import PiecewiseLinear as PiecewiseLinear
-from tfcurv.networks import Scaling as Scaling
 from tfcurv.networks import Selection as Selection
 from tfcurv.networks import Stack as Stack
 from tfcurv.networks import Sum as Sum

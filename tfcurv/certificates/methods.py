@@ -8,6 +8,8 @@ from tfcurv.certificates.curvature.method import CurvatureMethod
 from tfcurv.certificates.deciding.contract import CertifierOptions
 from tfcurv.certificates.deciding.contract import Method
 from tfcurv.certificates.deciding.contract import Threat
+from tfcurv.certificates.interval.method import BoxConstraintMethod
+from tfcurv.certificates.interval.method import IntervalMethod
 from tfcurv.certificates.lipschitz.method import LipschitzMethod
 from tfcurv.certificates.quadratic.method import QuadraticMethod
 
@@ -20,7 +22,9 @@ METHODS: dict[str, type[Method]] = {
     for kind in (
         CurvatureMethod,
         QuadraticMethod,
+        BoxConstraintMethod,
         LipschitzMethod,
+        IntervalMethod,
     )
 }
 
@@ -40,13 +44,20 @@ def check_method(name: str) -> str:
     return name
 
 
-def needs_graph(name: str) -> bool:
-    """Whether a method, or "auto", takes a model as a graph, not as a chain.
+def needs_graph(name: str, threat: Threat = Threat()) -> bool | None:
+    """Whether a method takes a model as a graph; None where either will do.
+
+    Args:
+        name: Of the method, or "auto".
+        threat: What the radii are to hold against: chains are for l2 balls of
+            all inputs alone.
 
     Raises:
         ValueError: No method has this name.
     """
-    return check_method(name) != AUTO and METHODS[name].needs_graph
+    if check_method(name) == AUTO:
+        return None if threat == Threat() else True
+    return METHODS[name].needs_graph
 
 
 def choose(
@@ -76,7 +87,9 @@ def choose(
         refusal = _wrong_form(kind, network)
         refusal = refusal or kind.refusal(network, threat, options)
         if refusal is None:
-            return kind(network, options)
+            method = kind(network, options)
+            method.threat = threat
+            return method
         refusals[kind.name] = refusal
     reasons = " ".join(f"{name}: {why}" for name, why in refusals.items())
     raise errors.UnsupportedModelError(

@@ -70,6 +70,16 @@ _METHOD = options.enum_flag(
     "How to prove; 'auto' takes the first method that can do the model.",
     FLAGS,
 )
+_NORM = options.enum_flag(
+    "norm", "l2", ["l2", "linf"], "In which distances are measured.", FLAGS
+)
+_DOMAIN = flags.DEFINE_list(
+    "domain",
+    None,
+    "Two numbers, such as 0,1: looks only at inputs whose entries lie between "
+    "them; default: all inputs.",
+    flag_values=FLAGS,
+)
 _CURVATURE = options.enum_flag(
     "curvature",
     "global",
@@ -122,12 +132,15 @@ def run(arguments: Sequence[str]) -> None:
         )
     data.dataset_info(_DATASET.value)
     epsilons = options.radii(_EPSILONS.value)
+    domain = _domain()
     _check_paths()
     with _kept() as folder:
         result = runs.certify(
             nn.read_model(arguments[0], activation=_ACTIVATION.value),
             _DATASET.value,
             method=_METHOD.value,
+            norm=_NORM.value,
+            domain=domain,
             epsilons=epsilons,
             targets=_TARGETS.value,
             guard=_GUARD.value,
@@ -150,6 +163,20 @@ def run(arguments: Sequence[str]) -> None:
     options.write(str(result))
     if _REPORT.value:
         options.write(f"\nreport: {_REPORT.value}/report.html")
+
+
+def _domain() -> tuple[float, float] | None:
+    """Returns the ends of the domain as numbers."""
+    if _DOMAIN.value is None:
+        return None
+    try:
+        low, high = map(float, _DOMAIN.value)
+    except ValueError as error:
+        raise ValueError(
+            "A domain is two numbers. Received: "
+            f"--domain={','.join(_DOMAIN.value)}. Allowed: such as 0,1."
+        ) from error
+    return low, high
 
 
 def _check_paths() -> None:

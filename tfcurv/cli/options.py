@@ -101,13 +101,14 @@ def dataset_flag(
 
 
 def epsilons_flag(
-    values: flags.FlagValues, default: Sequence[str]
+    values: flags.FlagValues, default: Sequence[str] | None, text: str = ""
 ) -> flags.FlagHolder:
-    """Defines --epsilons."""
+    """Defines --epsilons, of which `text` says what the default is if None."""
     return flags.DEFINE_list(
         "epsilons",
-        list(default),
-        "l2 radii of the table, comma-separated, in units of [0, 1] pixels.",
+        None if default is None else list(default),
+        "l2 radii of the table, comma-separated, in units of [0, 1] pixels."
+        + text,
         flag_values=values,
     )
 
@@ -132,6 +133,25 @@ def batch_size_flag(values: flags.FlagValues) -> flags.FlagHolder:
         lower_bound=1,
         flag_values=values,
     )
+
+
+def numbers(name: str, texts: Sequence[str]) -> tuple[float, ...]:
+    """Returns the numbers of a list flag.
+
+    Args:
+        name: Of the flag.
+        texts: What it holds.
+
+    Raises:
+        ValueError: One is no number.
+    """
+    try:
+        return tuple(float(text) for text in texts)
+    except ValueError as error:
+        raise ValueError(
+            "A list of numbers is separated by commas. Received: "
+            f"--{name}={','.join(texts)}. Allowed: such as --{name}=0.6,0.85."
+        ) from error
 
 
 def radii(texts: Sequence[str]) -> tuple[float, ...]:

@@ -19,7 +19,10 @@ _CHECKPOINT = "checkpoint"
 
 
 def check(
-    config: training.TrainConfig, folder: pathlib.Path, data_dir: str | None
+    config: training.TrainConfig,
+    folder: pathlib.Path,
+    data_dir: str | None,
+    method: str | None = None,
 ) -> None:
     """Raises what `train_and_certify` would come to only after hours.
 
@@ -27,17 +30,26 @@ def check(
         config: The settings of the training.
         folder: Where to; new, empty or of an unfinished run of the same.
         data_dir: Folder of tensorflow-datasets.
+        method: Of certification; None for that of the objective.
 
     Raises:
         ValueError: The settings make no network.
-        TfcurvError: The data are not to be had, or the folder holds something
-            else.
+        TfcurvError: The data are not to be had, the folder holds something
+            else, or the network cannot be certified in this way.
         OSError: The folder cannot be written.
     """
     training.check_training_folder(config, folder)
-    training.build_model(config)
+    model = training.build_model(config)
+    # Their own methods can do all that the others may be trained to be.
+    if method is not None or config.objective == "plain":
+        way = _method(config, method)
+        training.check_certifiable(model, way, config.norm)
     for split in ("train", "validation", "test"):
         data.load_split(config.dataset, split, data_dir=data_dir, limit=1)
+
+
+def _method(config: training.TrainConfig, method: str | None) -> str:
+    return method or training.OBJECTIVES[config.objective].method
 
 
 def refuse_finished(path: pathlib.Path, folder: pathlib.Path) -> None:
@@ -63,6 +75,7 @@ def train_and_certify(
     folder: pathlib.Path,
     epsilons: tuple[float, ...],
     *,
+    method: str | None = None,
     data_dir: str | None = None,
     quiet: bool = False,
 ) -> tuple[results.CertificationResult, dict[str, Any]]:
@@ -75,6 +88,7 @@ def train_and_certify(
         config: The settings of the training.
         folder: Where to.
         epsilons: Radii of the summary.
+        method: Of certification; None for that of the objective.
         data_dir: Folder of tensorflow-datasets.
         quiet: Whether to show no progress.
 
@@ -95,6 +109,8 @@ def train_and_certify(
             result = runs.certify(
                 nn.read_model(folder / training.MODEL),
                 config.dataset,
+                method=_method(config, method),
+                norm=config.norm,
                 epsilons=epsilons,
                 checkpoint=kept,
                 data_dir=data_dir,

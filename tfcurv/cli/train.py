@@ -1,10 +1,14 @@
-"""`tfcurv train`: curvature-based robust training, then certification."""
+"""`tfcurv train`: training for certificates, then certification."""
 
+from collections.abc import Callable
 from collections.abc import Sequence
 import pathlib
+from typing import Any
 
 from absl import flags
 
+from tfcurv import certificates
+from tfcurv import data
 from tfcurv import networks
 from tfcurv import training
 from tfcurv.cli import options
@@ -12,109 +16,207 @@ from tfcurv.cli import run_folder
 
 USAGE = """Usage: tfcurv train --output=FOLDER [flags]
 
-Trains a smooth network so that it can be certified, and certifies it on
-the test split. Writes FOLDER/model.keras and FOLDER/training.json as soon as it
+Trains a network so that it can be certified, and certifies it on the test
+split. --objective says how: crt, curvature-based robust training of a smooth
+network; bcp, ibp or lmt, the loss of the worst logits within --epsilon, as box
+constraint propagation, interval bound propagation or Lipschitz-margin training
+bound them; or plain. Flags that are not given have the value that fits
+objective and data set. The certificate is that of the objective, unless
+--method names another.
+
+Writes FOLDER/model.keras and FOLDER/training.json as soon as it
 is trained, and FOLDER/certificates/, the report, at the end. A run that was
 killed or interrupted goes on by the same command: from the last epoch, which
 FOLDER/unfinished/ keeps, or from the last batch that was certified.
 FOLDER/best_val_accuracy.keras is the network of the epoch, after the warm-up,
-that was right most often on clean validation images; model.keras is the last
-one, and the one that is certified."""
+that was right most often on clean validation images, and
+best_val_verified_estimate.keras that of bcp, ibp and lmt which was right most
+often on worst logits; model.keras is the last one, and the one that is
+certified."""
 
 FLAGS = flags.FlagValues()
 _DEFAULTS = training.TrainConfig()
 
+# What only some objectives have.
+_OF_CRT = ("gamma", "attack_steps", "constraint")
+_OF_WORST_CASE = ("norm", "rampup_epochs")
+_OF_NETWORKS = ("convolutions", "layers", "width")
+
+# By the field of `TrainConfig`: flags that are None unless they are given.
+_SETTINGS: dict[str, flags.FlagHolder] = {}
+
+
+def _defaults(name: str) -> str:
+    """Returns the values that a setting has where it is not given."""
+    objectives: dict[str, list[str]] = {}
+    for objective in training.OBJECTIVES:
+        values: dict[Any, list[str]] = {}
+        for dataset in sorted(data.DATASETS):
+            config = training.default_config(objective, dataset)
+            values.setdefault(getattr(config, name), []).append(dataset)
+        usual = max(values, key=lambda value: len(values[value]))
+        others = [
+            f"{', '.join(names)}: {_shown(value)}"
+            for value, names in values.items()
+            if value != usual
+        ]
+        text = _shown(usual) + (f" ({'; '.join(others)})" if others else "")
+        objectives.setdefault(text, []).append(objective)
+    if len(objectives) == 1:
+        return f" Default: {next(iter(objectives))}."
+    parts = [
+        f"{', '.join(names)}: {text}" for text, names in objectives.items()
+    ]
+    return f" Default: {'; '.join(parts)}."
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(_shown, value)) or "none"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return "none" if value is None else str(value)
+
+
+def _setting(name: str, define: Callable, text: str, **options: Any) -> None:
+    _SETTINGS[name] = define(
+        name, None, text + _defaults(name), flag_values=FLAGS, **options
+    )
+
+
+def _choice(name: str, allowed: Sequence[str], text: str) -> None:
+    _SETTINGS[name] = options.enum_flag(
+        name, None, allowed, text + _defaults(name), FLAGS
+    )
+
+
+_OBJECTIVE = options.enum_flag(
+    "objective",
+    _DEFAULTS.objective,
+    training.OBJECTIVES,
+    "What to train for: "
+    + ", ".join(f"{k}, {o.text}" for k, o in training.OBJECTIVES.items())
+    + ".",
+    FLAGS,
+)
 _DATASET = options.dataset_flag(FLAGS, _DEFAULTS.dataset)
-_EPSILONS = options.epsilons_flag(FLAGS, ("0.5", "1.58"))
+_EPSILONS = options.epsilons_flag(
+    FLAGS, None, " Default: 0.5,1.58; of bcp, ibp and lmt --epsilon."
+)
+_METHOD = options.enum_flag(
+    "method",
+    None,
+    [certificates.AUTO, *certificates.METHODS],
+    "How to prove, see tfcurv certify. Default: "
+    + ", ".join(f"{k}: {o.method}" for k, o in training.OBJECTIVES.items())
+    + ".",
+    FLAGS,
+)
 _OUTPUT = flags.DEFINE_string(
     "output",
     None,
     "Folder to make, or that of the same run, to go on with it.",
     flag_values=FLAGS,
 )
-_CONVOLUTIONS = flags.DEFINE_list(
+_choice(
+    "architecture",
+    list(training.ARCHITECTURES),
+    "A network of published tables, in place of --convolutions, --layers and "
+    "--width.",
+)
+_setting(
     "convolutions",
-    [],
+    flags.DEFINE_list,
     "Convolutions before the dense layers, FILTERS:KERNEL:STRIDES each, such "
     "as 32:5:2,64:3:2.",
-    flag_values=FLAGS,
 )
-_LAYERS = flags.DEFINE_integer(
+_setting(
     "layers",
-    _DEFAULTS.layers,
+    flags.DEFINE_integer,
     "Dense layers, the logits' layer included.",
     lower_bound=1,
-    flag_values=FLAGS,
 )
-_WIDTH = flags.DEFINE_integer(
+_setting(
     "width",
-    _DEFAULTS.width,
+    flags.DEFINE_integer,
     "Units of each hidden dense layer.",
     lower_bound=1,
-    flag_values=FLAGS,
 )
-_ACTIVATION = options.enum_flag(
+_choice(
     "activation",
-    _DEFAULTS.activation,
-    sorted(networks.ACTIVATIONS),
-    "Activation of the hidden layers.",
-    FLAGS,
+    sorted({*networks.ACTIVATIONS, *training.KINKED}),
+    "Activation of the hidden layers; crt takes the smooth ones.",
 )
-_EPSILON = flags.DEFINE_float(
+_setting(
     "epsilon",
-    _DEFAULTS.epsilon,
-    "l2 radius of the adversary in training, in units of [0, 1] pixels; "
-    "0 trains without one.",
+    flags.DEFINE_float,
+    "Radius of the adversary, or of the worst logits, in units of [0, 1] "
+    "pixels; 0 trains crt without an adversary.",
     lower_bound=0.0,
-    flag_values=FLAGS,
 )
-_GAMMA = flags.DEFINE_float(
+_choice("norm", training.NORMS, "Norm of --epsilon of bcp, ibp and lmt.")
+_setting(
     "gamma",
-    _DEFAULTS.gamma,
-    "Strength of the curvature penalty; 0 for none.",
+    flags.DEFINE_float,
+    "Strength of the curvature penalty of crt; 0 for none.",
     lower_bound=0.0,
-    flag_values=FLAGS,
 )
-_EPOCHS = flags.DEFINE_integer(
+_setting(
     "epochs",
-    _DEFAULTS.epochs,
-    "Passes over the training images.",
+    flags.DEFINE_integer,
+    "Passes over the training images; ramps that are not given, of bcp, ibp "
+    "and lmt, keep their share of them.",
     lower_bound=1,
-    flag_values=FLAGS,
 )
-_BATCH_SIZE = flags.DEFINE_integer(
+_setting(
     "batch_size",
-    _DEFAULTS.batch_size,
+    flags.DEFINE_integer,
     "Images a training step.",
     lower_bound=1,
-    flag_values=FLAGS,
 )
-_LEARNING_RATE = flags.DEFINE_float(
+_setting(
     "learning_rate",
-    _DEFAULTS.learning_rate,
-    "First learning rate of Adam; drops by ten at 60 % and 85 %.",
-    flag_values=FLAGS,
+    flags.DEFINE_float,
+    "First learning rate of Adam.",
 )
-_WARMUP = flags.DEFINE_float(
+_setting(
+    "learning_rate_drops",
+    flags.DEFINE_list,
+    "Shares of the epochs after which the learning rate drops.",
+)
+_setting(
+    "learning_rate_factor",
+    flags.DEFINE_float,
+    "What each drop multiplies the learning rate by.",
+)
+_setting(
     "warmup_epochs",
-    _DEFAULTS.warmup_epochs,
-    "Epochs over which epsilon and gamma rise from 0.",
+    flags.DEFINE_float,
+    "Of crt, epochs over which epsilon and gamma rise from 0; of bcp, ibp and "
+    "lmt, plain epochs before epsilon and weight of the worst logits rise.",
     lower_bound=0.0,
-    flag_values=FLAGS,
 )
-_ATTACK_STEPS = flags.DEFINE_integer(
+_setting(
+    "rampup_epochs",
+    flags.DEFINE_float,
+    "Epochs over which epsilon and weight of the worst logits rise from 0.",
+    lower_bound=0.0,
+)
+_setting(
+    "augmentation",
+    flags.DEFINE_bool,
+    "Whether to shift training images by up to 4 pixels and to mirror them.",
+)
+_setting(
     "attack_steps",
-    _DEFAULTS.attack_steps,
-    "Gradient evaluations of the adversary a step.",
+    flags.DEFINE_integer,
+    "Gradient evaluations of the adversary of crt a step.",
     lower_bound=1,
-    flag_values=FLAGS,
 )
-_CONSTRAINT = options.enum_flag(
+_choice(
     "constraint",
-    _DEFAULTS.constraint,
     ["dual", "sphere"],
     "Attack the dual optimum, which may lie inside the ball, or the sphere.",
-    FLAGS,
 )
 _SEED = flags.DEFINE_integer(
     "seed",
@@ -126,26 +228,50 @@ _QUIET = options.quiet_flag(FLAGS)
 
 
 def config_from_flags() -> training.TrainConfig:
-    """Returns the settings that the flags describe."""
-    return training.TrainConfig(
-        dataset=_DATASET.value,
-        convolutions=tuple(
-            training.ConvolutionSettings.parse(text)
-            for text in _CONVOLUTIONS.value
-        ),
-        layers=_LAYERS.value,
-        width=_WIDTH.value,
-        activation=_ACTIVATION.value,
-        epsilon=_EPSILON.value,
-        gamma=_GAMMA.value,
-        epochs=_EPOCHS.value,
-        batch_size=_BATCH_SIZE.value,
-        learning_rate=_LEARNING_RATE.value,
-        warmup_epochs=_WARMUP.value,
-        attack_steps=_ATTACK_STEPS.value,
-        constraint=_CONSTRAINT.value,
-        seed=_SEED.value,
+    """Returns the settings that the flags describe.
+
+    Raises:
+        ValueError: A flag is out of range, or without effect.
+    """
+    given = {
+        name: holder.value
+        for name, holder in _SETTINGS.items()
+        if holder.value is not None
+    }
+    _check_effect(given)
+    if "convolutions" in given:
+        given["convolutions"] = tuple(
+            map(training.ConvolutionSettings.parse, given["convolutions"])
+        )
+    if "learning_rate_drops" in given:
+        texts = given["learning_rate_drops"]
+        given["learning_rate_drops"] = options.numbers(
+            "learning_rate_drops", texts
+        )
+    return training.default_config(
+        _OBJECTIVE.value, _DATASET.value, seed=_SEED.value, **given
     )
+
+
+def _check_effect(given: dict[str, Any]) -> None:
+    """Refuses flags that the objective or the network has no use for."""
+    objective = _OBJECTIVE.value
+    idle = [*([] if objective == "crt" else _OF_CRT)]
+    if training.OBJECTIVES[objective].worst_case is None:
+        idle += _OF_WORST_CASE
+    if objective == "plain":
+        idle += ["epsilon", "warmup_epochs"]
+    what = f"--objective={objective}"
+    if "architecture" in given:
+        named = [name for name in _OF_NETWORKS if name in given]
+        idle, what = (named, "--architecture") if named else (idle, what)
+    for name in idle:
+        if name in given:
+            raise ValueError(
+                f"A flag has no effect beside {what}. "
+                f"Received: --{name}={_shown(given[name])}. "
+                "Remedy: leave one of them out."
+            )
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -160,22 +286,40 @@ def run(arguments: Sequence[str]) -> None:
             f"Received: {list(arguments)}, --output={_OUTPUT.value!r}."
         )
     config = config_from_flags()
-    epsilons = options.radii(_EPSILONS.value)
+    epsilons = _radii(config)
     folder = pathlib.Path(_OUTPUT.value)
     data_dir = FLAGS["data_dir"].value
     run_folder.refuse_finished(folder / run_folder.CERTIFICATES, folder)
-    run_folder.check(config, folder, data_dir)
-    if config.warmup_epochs >= config.epochs and not _QUIET.value:
-        options.write(
-            f"note: in {config.epochs} epochs of training, a warm-up of "
-            f"{config.warmup_epochs:g} epochs never reaches the final epsilon "
-            "and gamma"
-        )
+    run_folder.check(config, folder, data_dir, _METHOD.value)
+    if not _QUIET.value:
+        _write_notes(config)
     result, facts = run_folder.train_and_certify(
-        config, folder, epsilons, data_dir=data_dir, quiet=_QUIET.value
+        config,
+        folder,
+        epsilons,
+        method=_METHOD.value,
+        data_dir=data_dir,
+        quiet=_QUIET.value,
     )
     options.write(f"{result}\n\ntrained in {facts['seconds']:.0f} s")
     options.write(f"model and report: {_OUTPUT.value}")
+
+
+def _radii(config: training.TrainConfig) -> tuple[float, ...]:
+    if _EPSILONS.value is not None:
+        return options.radii(_EPSILONS.value)
+    return (0.5, 1.58) if config.worst_case is None else (config.epsilon,)
+
+
+def _write_notes(config: training.TrainConfig) -> None:
+    rises = config.objective != "plain"
+    if rises and config.settling_epochs >= config.epochs:
+        raised = "gamma" if config.worst_case is None else "weight"
+        options.write(
+            f"note: in {config.epochs} epochs of training, a warm-up of "
+            f"{config.settling_epochs:g} epochs never reaches the final "
+            f"epsilon and {raised}"
+        )
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -1,5 +1,6 @@
 """What models compute: maps, functions, graphs, chains. Knows no Keras."""
 
+from tfcurv import former
 from tfcurv.networks.affine_parts import AffinePart as AffinePart
 from tfcurv.networks.affine_parts import affine_parts as affine_parts
 from tfcurv.networks.chain import Evaluation as Evaluation
@@ -7,27 +8,32 @@ from tfcurv.networks.chain import ForwardPass as ForwardPass
 from tfcurv.networks.chain import Network as Network
 from tfcurv.networks.evaluation import Enclosure as Enclosure
 from tfcurv.networks.evaluation import enclosed_logits as enclosed_logits
+from tfcurv.networks.evaluation import function_of as function_of
+from tfcurv.networks.evaluation import joined as joined
 from tfcurv.networks.evaluation import logit_errors as logit_errors
 from tfcurv.networks.evaluation import logits_of as logits_of
 from tfcurv.networks.evaluation import values_of as values_of
-from tfcurv.networks.execution import Execution as Execution
-from tfcurv.networks.execution import Scaling as Scaling
 from tfcurv.networks.fingerprint import digest as digest
 from tfcurv.networks.fingerprint import fingerprint as fingerprint
 from tfcurv.networks.flow import Flow as Flow
 from tfcurv.networks.flow import Value as Value
+from tfcurv.networks.functions.intervals import Interval as Interval
+from tfcurv.networks.functions.kinked import HARD_SIGMOID as HARD_SIGMOID
+from tfcurv.networks.functions.kinked import HARD_SILU as HARD_SILU
+from tfcurv.networks.functions.kinked import HARD_TANH as HARD_TANH
 from tfcurv.networks.functions.kinked import RELU as RELU
 from tfcurv.networks.functions.kinked import RELU6 as RELU6
+from tfcurv.networks.functions.kinked import SELU as SELU
 from tfcurv.networks.functions.kinked import PiecewiseLinear as PiecewiseLinear
 from tfcurv.networks.functions.kinked import (
     piecewise_linear as piecewise_linear,
 )
+from tfcurv.networks.functions.kinked import scaled_elu as scaled_elu
 from tfcurv.networks.functions.maximum import MaxPooling as MaxPooling
 from tfcurv.networks.functions.side_by_side import Block as Block
 from tfcurv.networks.functions.side_by_side import Blocks as Blocks
 from tfcurv.networks.functions.smooth import ACTIVATIONS as ACTIVATIONS
 from tfcurv.networks.functions.smooth import Activation as Activation
-from tfcurv.networks.functions.smooth import Interval as Interval
 from tfcurv.networks.functions.smooth import activation as activation
 from tfcurv.networks.graph import Graph as Graph
 from tfcurv.networks.graph import Kind as Kind
@@ -49,10 +55,21 @@ from tfcurv.networks.maps.elementary import Diagonal as Diagonal
 from tfcurv.networks.maps.elementary import Selection as Selection
 from tfcurv.networks.maps.linear_map import Identity as Identity
 from tfcurv.networks.maps.linear_map import LinearMap as LinearMap
+from tfcurv.networks.maps.linear_map import Weighted as Weighted
 from tfcurv.networks.maps.pooling import AveragePooling as AveragePooling
+from tfcurv.networks.maps.trained import FixedMap as FixedMap
+from tfcurv.networks.maps.trained import ProvedMap as ProvedMap
+from tfcurv.networks.maps.trained import TrainedMap as TrainedMap
+from tfcurv.networks.maps.trained import trained as trained
+from tfcurv.networks.norm_errors import norm_errors as norm_errors
 from tfcurv.networks.rounding import EvaluationError as EvaluationError
 from tfcurv.networks.rounding import ForwardError as ForwardError
 from tfcurv.networks.rounding import affine_error as affine_error
 from tfcurv.networks.rounding import evaluation_error as evaluation_error
 from tfcurv.networks.rounding import forward_error as forward_error
 from tfcurv.networks.rounding import logit_error as logit_error
+
+# Where names are now that were here.
+__getattr__ = former.names(
+    __name__, {"Execution": "tfcurv.bounds", "Scaling": "tfcurv.bounds"}
+)

@@ -12,12 +12,12 @@ import functools
 import math
 from typing import Any
 from typing import NamedTuple
+from typing import Protocol
 
 import tensorflow as tf
 
 from tfcurv import numerics
 from tfcurv import solvers
-from tfcurv.networks.execution import Execution
 from tfcurv.networks.functions.side_by_side import Blocks
 from tfcurv.networks.functions.smooth import Activation
 from tfcurv.networks.maps import operator_norms
@@ -70,6 +70,22 @@ class ForwardPass(NamedTuple):
         return self.values[-1]
 
 
+class Executed(Protocol):
+    """How a network is executed; see `tfcurv.bounds.Execution`."""
+
+    @property
+    def stages(self) -> Sequence[Any]:
+        """What is executed, in order."""
+
+    def trace(self, x: tf.Tensor) -> list:
+        """Returns what each stage is given at the rows of x."""
+
+    def margin_error(
+        self, trace: list, y: tf.Tensor, t: tf.Tensor, radius: tf.Tensor
+    ) -> tf.Tensor:
+        """Bounds |executed - exact| of z_y - z_t over balls, `[batch]`."""
+
+
 class Network:
     """A chain of affine maps with an activation between each two.
 
@@ -87,7 +103,7 @@ class Network:
         activations: Sequence[Activation | Blocks],
         *,
         rigor: solvers.Rigor = solvers.Rigor.VERIFIED,
-        execution: Execution | None = None,
+        execution: Executed | None = None,
     ):
         """Checks that the maps fit together.
 

@@ -120,16 +120,36 @@ def _value(graph: Graph, node: Node, sources: Sequence[tf.Tensor]):
         # Negated, see `bounds.Network`.
         bias = Constants(-node.step.bias)(rows.dtype)
         return node.step.map.apply(rows) - bias
+    if node.kind is Kind.ADD:
+        return tf.add_n(sources)
+    return function_of(graph, node, sources)
+
+
+def function_of(
+    graph: Graph, node: Node, sources: Sequence[tf.Tensor]
+) -> tf.Tensor:
+    """Returns what a node that is neither linear nor a sum gives.
+
+    Args:
+        graph: The graph.
+        node: An activation, a maximum or a join.
+        sources: `[batch, size]` rows of each of its sources.
+    """
     if node.kind is Kind.ACTIVATION:
         return node.activation.value(*sources)
     if node.kind is Kind.MAXIMUM:
         return node.windows.apply(*sources)
-    if node.kind is Kind.ADD:
-        return tf.add_n(sources)
-    return _joined(graph, node, sources)
+    return joined(graph, node, sources)
 
 
-def _joined(graph: Graph, node: Node, sources) -> tf.Tensor:
+def joined(graph: Graph, node: Node, sources: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Returns flattened samples put together, as a CONCATENATE does.
+
+    Args:
+        graph: The graph.
+        node: The node.
+        sources: `[batch, size]` rows of each of its sources.
+    """
     shapes = graph.shapes(node.sources)
     samples = [
         tf.reshape(each, [-1, *shape]) for each, shape in zip(sources, shapes)
@@ -153,7 +173,7 @@ def _error(graph, node, sources: Sequence[Enclosure], u) -> tf.Tensor:
     if node.kind is Kind.ADD:
         sizes = tf.add_n([tf.abs(each.value) for each in sources])
         return tf.add_n(errors) + _gamma(len(errors), u) * sizes
-    return _joined(graph, node, errors)
+    return joined(graph, node, errors)
 
 
 def _linear_error(node: Node, source: Enclosure, u: float) -> tf.Tensor:

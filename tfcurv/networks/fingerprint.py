@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfcurv.networks.functions.kinked import RELU
+from tfcurv.networks.functions.kinked import KINKED
 from tfcurv.networks.functions.kinked import PiecewiseLinear
 from tfcurv.networks.functions.side_by_side import Blocks
 from tfcurv.networks.functions.smooth import ACTIVATIONS
@@ -139,7 +139,7 @@ class _Digest:
             self.add(each)
 
     def _activation(self, fn: Activation) -> None:
-        if fn is RELU or fn is ACTIVATIONS.get(fn.name):
+        if any(fn is own for own in (*ACTIVATIONS.values(), *KINKED)):
             self._note(f"tfcurv's own {fn.name}")
             return
         if type(fn) is PiecewiseLinear:
@@ -147,6 +147,8 @@ class _Digest:
             return
         for field in dataclasses.fields(fn):
             value = getattr(fn, field.name)
+            if fn.is_kinked and field.name == "curvature":
+                continue  # There is none.
             if callable(value):
                 with tf.init_scope(), tf.device("CPU:0"):
                     self.add(np.asarray(value(tf.constant(_POINTS))))

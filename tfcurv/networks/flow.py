@@ -16,8 +16,8 @@ import numpy as np
 
 from tfcurv import numerics
 from tfcurv import solvers
+from tfcurv.networks.chain import Executed
 from tfcurv.networks.chain import Network
-from tfcurv.networks.execution import Execution
 from tfcurv.networks.functions.side_by_side import Block
 from tfcurv.networks.functions.side_by_side import Blocks
 from tfcurv.networks.functions.smooth import Activation
@@ -181,7 +181,7 @@ class Flow:
         logits: Value,
         *,
         rigor: solvers.Rigor = solvers.Rigor.VERIFIED,
-        execution: Execution | None = None,
+        execution: Executed | None = None,
     ) -> Network:
         """Returns the network that computes a value.
 

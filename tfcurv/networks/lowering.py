@@ -2,8 +2,8 @@
 
 from tfcurv import errors
 from tfcurv import solvers
+from tfcurv.networks.chain import Executed
 from tfcurv.networks.chain import Network
-from tfcurv.networks.execution import Execution
 from tfcurv.networks.flow import Flow
 from tfcurv.networks.graph import Graph
 from tfcurv.networks.graph import Kind
@@ -13,7 +13,7 @@ def chain_of(
     graph: Graph,
     *,
     rigor: solvers.Rigor = solvers.Rigor.VERIFIED,
-    execution: Execution | None = None,
+    execution: Executed | None = None,
 ) -> Network:
     """Returns a graph as affine maps with an activation between each two.
 
@@ -52,7 +52,7 @@ def chain_of(
             raise errors.UnsupportedModelError(
                 "A chain consists of affine maps and elementwise activations. "
                 f"Received: a {node.kind.value} in {node.name!r}. Remedy: a "
-                "method that needs no chain, such as method='lipschitz'."
+                "method that needs no chain, such as method='bcp'."
             )
         values.append(value)
     return flow.network(values[-1], rigor=rigor, execution=execution)

@@ -50,13 +50,19 @@ class ForwardError(NamedTuple):
 
     Attributes:
         pre_activations: Per hidden layer, `[batch]` bounds on ||z - z_hat||.
-        features: `[batch]` bound on ||a_{L-1} - computed a_{L-1}||.
+        values: `[batch]` bounds on ||a - a_hat||, of a_0 = x, which is exact,
+            to a_{L-1}.
         feature_size: `[batch]` ||computed a_{L-1}||, which all pairs share.
     """
 
     pre_activations: list[tf.Tensor]
-    features: tf.Tensor
+    values: list[tf.Tensor]
     feature_size: tf.Tensor
+
+    @property
+    def features(self) -> tf.Tensor:
+        """The bound on ||a_{L-1} - computed a_{L-1}||."""
+        return self.values[-1]
 
 
 def _norm(x: tf.Tensor) -> tf.Tensor:
@@ -77,17 +83,18 @@ def forward_error(
     """
     x = forward.values[0]
     u = roundoff or numerics.unit_roundoff(x.dtype)
-    error = tf.zeros_like(x[:, 0])
-    errors = []
+    errors, values = [], [tf.zeros_like(x[:, 0])]
     for index, (fn, found) in enumerate(
         zip(network.activations, forward.pre_activations)
     ):
-        error = affine_error(network, index, forward.values[index], error, u)
+        value = forward.values[index]
+        error = affine_error(network, index, value, values[index], u)
         errors.append(error)
         width = math.sqrt(found.shape[-1])
         error = fn.slope_range.magnitude * error
         error += EVALUATION_ROUNDOFFS * u * (width + _norm(found))
-    return ForwardError(errors, error, _norm(forward.features))
+        values.append(error)
+    return ForwardError(errors, values, _norm(forward.features))
 
 
 @functools.singledispatch

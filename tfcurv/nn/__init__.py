@@ -22,6 +22,7 @@ from tfcurv.nn.training.regularizer import (
     CurvatureRegularizer as CurvatureRegularizer,
 )
 from tfcurv.nn.training.warm_up import WarmUp as WarmUp
+from tfcurv.nn.training.worst_case import WorstCase as WorstCase
 
 # Where names are now that were here.
 __getattr__ = former.names(

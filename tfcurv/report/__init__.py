@@ -21,6 +21,8 @@ from tfcurv.report.pages import Section as Section
 from tfcurv.report.pages import TableSection as TableSection
 from tfcurv.report.pages import TextSection as TextSection
 from tfcurv.report.pages import write_page as write_page
+from tfcurv.report.planes import PlanePanel as PlanePanel
+from tfcurv.report.planes import plot_planes as plot_planes
 from tfcurv.report.progress import announce as announce
 from tfcurv.report.progress import progress_bar as progress_bar
 from tfcurv.report.tables import format_markdown_table as format_markdown_table

@@ -34,6 +34,8 @@ def certify(
     data: Any,
     *,
     method: str = "auto",
+    norm: str = "l2",
+    domain: tuple[float, float] | None = None,
     epsilons: Sequence[float] = DEFAULT_EPSILONS,
     targets: str = "all",
     guard: str | None = None,
@@ -51,26 +53,31 @@ def certify(
 ) -> results.CertificationResult:
     """Proves how far each input can be moved before its class can change.
 
-    For every image the curvature-based certificate of [SF20, Theorem 1]
-    against every other class, the smallest counting: proved in float64 with
-    outward rounding, from bounds on the eigenvalues of the Hessian of each
-    logit difference. See `CertificationResult` for what is guaranteed.
+    For every image a radius against every other class, the smallest counting,
+    proved in float64 with outward rounding: for smooth networks by the
+    curvature-based certificate of [SF20, Theorem 1], from bounds on the
+    eigenvalues of the Hessian of each logit difference; for others, and where
+    it is asked for, by another method. See `CertificationResult` for what is
+    guaranteed.
 
     Source: Singla and Feizi, "Second-Order Provable Defenses against
     Adversarial Attacks", ICML 2020 [SF20].
 
     Args:
         model: A `keras.Sequential` or functional model that ends in logits;
-            or a `Network`. Its layers may be dense, convolutions, average
-            pooling, normalisations, paddings, sums and joins of branches,
-            with smooth activations; the README has the list. ReLU may be the
-            activation of one hidden layer, whose margins are then bounded by
-            concave quadratics.
+            or a `Network`. Its layers may be dense, convolutions, pooling,
+            normalisations, paddings, sums and joins of branches, with smooth
+            or piecewise linear activations; the README has the list.
         data: A batched `tf.data.Dataset` of (x, y), a pair of arrays, or the
             name of a data set (its test split, pixels in [0, 1]).
         method: How to prove: "curvature" for bounds on the Hessian,
-            "quadratic" for quadratic minorants of two-layer ReLU networks;
-            "auto" takes the first that can do the model.
+            "quadratic" for quadratic minorants of two-layer ReLU networks,
+            "bcp" for a ball and a box propagated side by side, "lipschitz"
+            for global Lipschitz constants, "ibp" for boxes alone; "auto" takes
+            the first of these that can do the model and the threat.
+        norm: In which the distance is measured, "l2" or "linf".
+        domain: Interval that every entry of an input lies in, such as (0, 1):
+            nothing is then said of inputs outside of it. None for all inputs.
         epsilons: Radii of the summary, in the units of the model's input.
         targets: "all", or "runner-up" to compare with published tables,
             which certifies nothing.
@@ -118,24 +125,21 @@ def certify(
     """
     start = time.monotonic()
     epsilons = certificates.check_epsilons(epsilons)
-    options = dataclasses.replace(
-        options or certificates.CertifierOptions(),
-        targets=_check(certificates.Targets, "targets", targets),
-        curvature=_check(certificates.Curvature, "curvature", curvature),
-    )
-    as_graph = certificates.needs_graph(method)
+    options = _with(options, targets=targets, curvature=curvature)
+    threat = certificates.Threat(norm=norm, domain=domain)
     if not radii:
         options = _deciding_alone(options, epsilons)
-    if falsify and options.targets is not certificates.Targets.ALL:
-        raise ValueError(
-            "What certifies nothing cannot be falsified. "
-            f"Received: falsify={falsify!r}, targets={targets!r}."
-        )
+    if falsify:
+        _check_falsifiable(options)
     subject = read_subject(
-        model, guard=guard, rigor=rigor, assume=assume, as_graph=as_graph
+        model,
+        guard=guard,
+        rigor=rigor,
+        assume=assume,
+        as_graph=certificates.needs_graph(method, threat),
     )
     decider = certificates.Decider(
-        certificates.choose(method, subject.network, options=options)
+        certificates.choose(method, subject.network, threat, options)
     )
     # Tracing takes a second or two; data and curvature bounds take as long.
     with futures.ThreadPoolExecutor(max_workers=1) as meanwhile:
@@ -165,7 +169,9 @@ def certify(
             run |= {"batch_size": batch_size, **facts}
             store = results.Checkpoint(checkpoint, run)
         folder = checkpoint or "."
-        attacker = Attacker(subject, folder=folder) if falsify else None
+        attacker = None
+        if falsify:
+            attacker = Attacker(subject, folder=folder, threat=threat)
         columns = Job(decider, attacker, store, verbose).run(source)
         seconds = time.monotonic() - start + columns.pop("seconds_before")
     return results.CertificationResult(
@@ -176,6 +182,28 @@ def certify(
         model_name=getattr(model, "name", "network"),
         seconds=seconds,
     )
+
+
+def _with(
+    options: certificates.CertifierOptions | None,
+    *,
+    targets: str,
+    curvature: str,
+) -> certificates.CertifierOptions:
+    """Returns options with what is asked by name."""
+    return dataclasses.replace(
+        options or certificates.CertifierOptions(),
+        targets=_check(certificates.Targets, "targets", targets),
+        curvature=_check(certificates.Curvature, "curvature", curvature),
+    )
+
+
+def _check_falsifiable(options: certificates.CertifierOptions) -> None:
+    if options.targets is not certificates.Targets.ALL:
+        raise ValueError(
+            "What certifies nothing cannot be falsified. "
+            f"Received: falsify=True, targets={options.targets.value!r}."
+        )
 
 
 def _deciding_alone(options, epsilons):

@@ -31,6 +31,7 @@ class Attacker:
         subject: Subject,
         options: certificates.FalsifierOptions | None = None,
         folder: str | pathlib.Path = ".",
+        threat: certificates.Threat = certificates.Threat(),
     ):
         """Prepares the attack.
 
@@ -38,6 +39,7 @@ class Attacker:
             subject: What was certified.
             options: How hard to try.
             folder: Where a counter-example is saved.
+            threat: What was certified against.
 
         Raises:
             OSError: Nothing can be saved there.
@@ -48,6 +50,7 @@ class Attacker:
             subject.network,
             options or certificates.FalsifierOptions(),
             _execution(subject),
+            threat,
         )
 
     def __call__(
@@ -155,7 +158,7 @@ def falsify(
         FalseCertificateError: A counter-example was found, and saved.
         InvalidResultError: Model or data are not those of the result.
         DataError: The data are not to be had.
-        ValueError: The result certifies nothing, or against another threat.
+        ValueError: The result certifies nothing.
     """
     if not result.is_certificate:
         raise ValueError(
@@ -163,18 +166,12 @@ def falsify(
             f"Received: a result of targets={result.targets_protocol!r}."
         )
     threat = certificates.Threat(norm=result.norm, domain=result.domain)
-    if threat != certificates.Threat():
-        raise ValueError(
-            "Certified points are attacked in l2 balls of all inputs. "
-            f"Received: a result of threat={threat}. "
-            f"Allowed: threat={certificates.Threat()}."
-        )
     subject = read_subject(
         model,
         guard=result.guard,
         rigor=result.rigor,
         assume=assume,
-        as_graph=certificates.needs_graph(result.method),
+        as_graph=certificates.needs_graph(result.method_names[0]),
     )
     _check_same("model", subject.model_hash, result.model_hash, result)
     source = tfcurv_data.batches(
@@ -185,7 +182,7 @@ def falsify(
         data_dir=data_dir,
         limit=result.num_images,
     )
-    attacker = Attacker(subject, options, folder)
+    attacker = Attacker(subject, options, folder, threat)
     fingerprint, parts = tfcurv_data.DataFingerprint(), []
     for batch in source:
         fingerprint.update(batch)

@@ -18,8 +18,8 @@ import keras
 from tfcurv import errors
 from tfcurv import report
 
-#: Weights of the epoch with the highest `val_accuracy` after the warm-up.
-BEST = "best_val_accuracy.keras"
+#: Of the names of the weights of the best epoch after the warm-up.
+_BEST = "best_"
 
 _STATE = "state.json"
 
@@ -36,19 +36,26 @@ class Backup(keras.callbacks.Callback):
         seconds: Wall-clock time up to the last of them, in all runs.
     """
 
-    def __init__(self, folder: str | pathlib.Path, warmup_epochs: float):
+    def __init__(
+        self,
+        folder: str | pathlib.Path,
+        warmup_epochs: float,
+        judged_by: str = "val_accuracy",
+    ):
         """Opens a backup, or makes its folder.
 
         Args:
             folder: Where it is.
             warmup_epochs: Epochs whose networks are not yet trained as they
-                shall be: `BEST` is none of theirs.
+                shall be: the best one is none of theirs.
+            judged_by: Of what Keras logs, the figure of which the best epoch
+                has most; its network is `best_val_accuracy.keras`, or alike.
         """
         super().__init__()
         self.epochs: list[dict[str, float]] = []
         self.seconds = 0.0
         self._folder = pathlib.Path(folder)
-        self._warmup_epochs = warmup_epochs
+        self._warmup_epochs, self._judged_by = warmup_epochs, judged_by
         self._start = time.monotonic()
 
     def restore(self, model: keras.Model) -> int:
@@ -92,7 +99,8 @@ class Backup(keras.callbacks.Callback):
         weights = f"epoch-{epoch + 1:04d}.weights.h5"
         save_whole(self.model.save_weights, self._folder / weights)
         if self._is_best():
-            save_whole(self.model.save, self._folder / BEST)
+            path = self._folder / f"{_BEST}{self._judged_by}.keras"
+            save_whole(self.model.save, path)
         state = {
             "weights": weights,
             "epochs": self.epochs,
@@ -112,10 +120,15 @@ class Backup(keras.callbacks.Callback):
 
     def _is_best(self) -> bool:
         """Whether no epoch after the warm-up was better than the last one."""
-        scores = [logged.get("val_accuracy", -1.0) for logged in self.epochs]
+        scores = [logged.get(self._judged_by, -1.0) for logged in self.epochs]
         first = int(-(-self._warmup_epochs // 1))
         scores = scores[first:]
         return bool(scores) and scores[-1] >= max(scores)
+
+
+def best_of(folder: pathlib.Path) -> list[pathlib.Path]:
+    """Returns the files of the best networks of a backup, one or none."""
+    return sorted(folder.glob(f"{_BEST}*.keras"))
 
 
 def save_whole(save: Any, path: pathlib.Path) -> None:

@@ -5,8 +5,15 @@ from typing import NamedTuple
 
 from tfcurv import data
 from tfcurv import networks
+from tfcurv.training.architectures import check_architecture
+from tfcurv.training.objectives import OBJECTIVES
+from tfcurv.training.objectives import check_objective
 
 CONSTRAINTS = ("dual", "sphere")
+NORMS = ("l2", "linf")
+
+#: Of networks that are not to have a bounded curvature, beside the smooth ones.
+KINKED = (networks.RELU.name,)
 
 
 class ConvolutionSettings(NamedTuple):
@@ -41,68 +48,130 @@ class ConvolutionSettings(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """Settings of curvature-based robust training of a network.
+    """Settings of a training that is to end in certificates.
+
+    The defaults are those of curvature-based robust training of dense
+    networks; `default_config` has those of each objective.
 
     Attributes:
         dataset: Name of a data set, see `tfcurv.data.DATASETS`.
+        objective: A key of `OBJECTIVES`: "crt" for curvature-based robust
+            training; "bcp", "ibp" and "lmt" for the worst logits within
+            epsilon, see `tfcurv.WorstCase`; "plain" for neither.
+        architecture: A key of `ARCHITECTURES`; None for the layers below.
         convolutions: The convolutions before the dense layers, if any.
         layers: Number of dense layers, the logits' layer included.
         width: Units of each hidden dense layer.
-        activation: Keras name of a smooth activation.
-        epsilon: l2 radius of the adversary, pixels in [0, 1]; 0 for none.
-        gamma: Strength of the curvature penalty; 0 for none.
+        activation: Keras name of an activation, a smooth one for "crt".
+        epsilon: Radius of the adversary or of the worst logits, pixels in
+            [0, 1]; 0 for none. Without effect on "plain".
+        norm: Of the worst logits: "l2" or "linf".
+        gamma: Strength of the curvature penalty; 0 for none. "crt" alone.
         epochs: Passes over the training data.
         batch_size: Images a step.
-        learning_rate: Of Adam; a tenth from 60 %, a hundredth from 85 % of
-            the epochs on.
-        warmup_epochs: Epochs over which epsilon and gamma rise from 0.
+        learning_rate: Of Adam, at first.
+        learning_rate_drops: Shares of the epochs after which it drops, rising.
+        learning_rate_factor: What each of them multiplies it by.
+        warmup_epochs: Of "crt", epochs over which epsilon and gamma rise from
+            0; of "bcp", "ibp" and "lmt" plain epochs before the rise begins.
+        rampup_epochs: Of these, epochs over which epsilon and the weight of
+            the worst logits rise from 0.
+        augmentation: Whether training images are shifted by up to four pixels
+            and mirrored at random.
         attack_steps: Gradient evaluations of the adversary a step.
         constraint: "dual" or "sphere", see `tfcurv.CurvatureAttack`.
         seed: Of weights and of the order of the data.
     """
 
     dataset: str = "mnist"
+    objective: str = "crt"
+    architecture: str | None = None
     convolutions: tuple[ConvolutionSettings, ...] = ()
     layers: int = 2
     width: int = 1024
     activation: str = "softplus"
     epsilon: float = 1.58
+    norm: str = "l2"
     gamma: float = 0.01
     epochs: int = 20
     batch_size: int = 128
     learning_rate: float = 1e-3
+    learning_rate_drops: tuple[float, ...] = (0.6, 0.85)
+    learning_rate_factor: float = 0.1
     warmup_epochs: float = 3.0
+    rampup_epochs: float = 0.0
+    augmentation: bool = False
     attack_steps: int = 3
     constraint: str = "dual"
     seed: int = 0
 
     @property
-    def architecture(self) -> str:
-        """The layers in short: "conv32k5s2_2x1024", or "conv32k5s2" alone."""
+    def network(self) -> str:
+        """The layers in short: "conv32k5s2_2x1024", or a name as "4C3F"."""
+        if self.architecture is not None:
+            return self.architecture
         windows = [f"conv{f}k{k}s{s}" for f, k, s in self.convolutions]
         if self.layers > 1 or not windows:
             windows.append(f"{self.layers}x{self.width}")
         return "_".join(windows)
 
+    @property
+    def is_dense(self) -> bool:
+        """Whether the network has no convolution."""
+        return self.architecture is None and not self.convolutions
+
+    @property
+    def worst_case(self) -> str | None:
+        """Method of `tfcurv.WorstCase`; None for a training without."""
+        return OBJECTIVES[self.objective].worst_case
+
+    @property
+    def settling_epochs(self) -> float:
+        """Epochs until all strengths of the training are the final ones."""
+        return self.warmup_epochs + self.rampup_epochs
+
     def __post_init__(self) -> None:
-        networks.activation(self.activation)
-        if self.constraint not in CONSTRAINTS:
-            raise ValueError(
-                "Unknown constraint. Received: "
-                f"constraint={self.constraint!r}. Allowed: {CONSTRAINTS}."
-            )
+        check_objective(self.objective)
         data.dataset_info(self.dataset)
+        if self.architecture is not None:
+            check_architecture(self.architecture)
+        if self.objective == "crt" or self.activation not in KINKED:
+            networks.activation(self.activation)
+        for name, allowed in (("constraint", CONSTRAINTS), ("norm", NORMS)):
+            self._require(name, getattr(self, name) in allowed, str(allowed))
         settings = [ConvolutionSettings(*each) for each in self.convolutions]
         object.__setattr__(self, "convolutions", tuple(settings))
         positive = all(min(each) >= 1 for each in settings)
         self._require("convolutions", positive, "numbers of at least 1")
         for name in ("layers", "width", "epochs", "batch_size", "attack_steps"):
             self._require(name, getattr(self, name) >= 1, "at least 1")
-        for name in ("epsilon", "gamma", "warmup_epochs"):
+        for name in ("epsilon", "gamma", "warmup_epochs", "rampup_epochs"):
             value = getattr(self, name)
             self._require(name, 0.0 <= value < float("inf"), "at least 0")
         is_rate = 0.0 < self.learning_rate < float("inf")
         self._require("learning_rate", is_rate, "positive and finite")
+        self._check_drops()
+        self._check_worst_case()
+
+    def _check_drops(self) -> None:
+        drops = tuple(map(float, self.learning_rate_drops))
+        object.__setattr__(self, "learning_rate_drops", drops)
+        ends = (0.0, *drops, 1.0)
+        rising = all(a < b for a, b in zip(ends, ends[1:]))
+        self._require("learning_rate_drops", rising, "rising, in (0, 1)")
+        factor = 0.0 < self.learning_rate_factor <= 1.0
+        self._require("learning_rate_factor", factor, "in (0, 1]")
+
+    def _check_worst_case(self) -> None:
+        if self.worst_case is None:
+            self._require("norm", self.norm == "l2", "'l2', without worst case")
+            nothing = self.rampup_epochs == 0.0
+            self._require("rampup_epochs", nothing, "0, without worst case")
+            return
+        # Without one of them it would be plain training under another name.
+        self._require("epsilon", self.epsilon > 0.0, "positive")
+        risen = self.rampup_epochs > 0.0 or self.warmup_epochs == 0.0
+        self._require("rampup_epochs", risen, "positive, after a warm-up")
 
     def _require(self, name: str, holds: bool, allowed: str) -> None:
         if not holds:

@@ -17,7 +17,7 @@ from tfcurv import data
 from tfcurv import errors
 from tfcurv import report
 from tfcurv.training import trainer
-from tfcurv.training.backup import BEST
+from tfcurv.training.backup import best_of
 from tfcurv.training.backup import save_whole
 from tfcurv.training.config import TrainConfig
 
@@ -82,7 +82,9 @@ def train_in_folder(
     and the best network on the validation images so far. The trained network
     is saved as soon as it is there: `model.keras`, that of the last epoch, and
     `best_val_accuracy.keras`, which is no better proved and was chosen by its
-    accuracy on clean validation images.
+    accuracy on clean validation images; of trainings on worst logits
+    `best_val_verified_estimate.keras`, chosen by the share of validation
+    images whose label stays the largest of these.
 
     Args:
         config: The settings.
@@ -113,13 +115,14 @@ def train_in_folder(
     ]
     run = {"config": _as_json(config), "data_hash": _fingerprint(splits)}
     if facts:
-        _compare(folder, facts, run)
+        # The settings are compared; an older version knew fewer of them.
+        _compare(folder, {**facts, "config": run["config"]}, run)
     folder.mkdir(parents=True, exist_ok=True)
     _write(folder, run)
     trained = trainer.train(config, *splits, backup=backup, verbose=verbose)
     save_whole(trained.model.save, folder / MODEL)
-    if (backup / BEST).exists():
-        os.replace(backup / BEST, folder / BEST)
+    for best in best_of(backup):
+        os.replace(best, folder / best.name)
     facts = {
         **run,
         "history": {k: list(v) for k, v in trained.history.items()},

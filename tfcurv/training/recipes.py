@@ -7,8 +7,14 @@ networks, unless a name ends with another, as `at0.5`. Penalties and radii are
 those of [SF20], Tables 2 to 6. `conv` stands for a network whose only hidden
 layer is a convolution.
 
+Networks of [LLP20] have a name for their layers, as `4C3F`, and end with the
+objective. They are trained for a third or a tenth of its epochs, which two
+cores manage; all shares of the epochs are its own, see `default_config`.
+
 [SF20]: Singla and Feizi, "Second-Order Provable Defenses against Adversarial
 Attacks", ICML 2020.
+[LLP20]: Lee, Lee and Park, "Lipschitz-Certifiable Training with a Tight Outer
+Bound", NeurIPS 2020.
 """
 
 from collections.abc import Mapping
@@ -17,6 +23,7 @@ import types
 
 from tfcurv.training.config import ConvolutionSettings
 from tfcurv.training.config import TrainConfig
+from tfcurv.training.defaults import default_config
 
 _EPSILONS = {"sigmoid": 0.5, "softplus": 1.58}
 
@@ -100,6 +107,36 @@ def _convolutional() -> dict[str, TrainConfig]:
     }
 
 
+# Of 60 on MNIST and 200 on CIFAR-10.
+_LEE_EPOCHS = 20
+
+# What plain training has of the others' settings, to be compared with them.
+_SHARED = (
+    "learning_rate",
+    "learning_rate_drops",
+    "learning_rate_factor",
+    "batch_size",
+    "epochs",
+    "augmentation",
+)
+
+
+def _lee(
+    dataset: str, architecture: str, objective: str, activation: str = "relu"
+) -> tuple[str, TrainConfig]:
+    shape = {"architecture": architecture, "activation": activation}
+    config = default_config(
+        "bcp" if objective == "plain" else objective,
+        dataset,
+        epochs=_LEE_EPOCHS,
+        **shape,
+    )
+    if objective == "plain":
+        shared = {name: getattr(config, name) for name in _SHARED}
+        config = default_config("plain", dataset, **shape, **shared)
+    return f"{dataset}-{activation}-{architecture}-{objective}", config
+
+
 def _all() -> dict[str, TrainConfig]:
     found = []
     for layers in (2, 3, 4):
@@ -115,6 +152,11 @@ def _all() -> dict[str, TrainConfig]:
     found.append(_robust("mnist", "softplus", 4, _DEEP_GAMMA))
     for gamma in (0.0, 0.01, 0.02, 0.03):
         found.append(_slides(gamma))
+    for dataset in ("mnist", "cifar10"):
+        for objective in ("bcp", "lmt", "ibp", "plain"):
+            found.append(_lee(dataset, "4C3F", objective))
+    found.append(_lee("mnist", "4C3F", "bcp", "softplus"))
+    found.append(_lee("cifar10", "6C2F", "bcp"))
     return dict(found) | _convolutional()
 
 

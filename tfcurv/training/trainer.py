@@ -10,13 +10,15 @@ import tensorflow as tf
 
 from tfcurv import data
 from tfcurv import nn
+from tfcurv.training.architectures import architecture_layers
 from tfcurv.training.backup import Backup
 from tfcurv.training.config import TrainConfig
 from tfcurv.training.epoch_progress import EpochProgress
 
-# Shares of the epochs after which the learning rate drops by ten.
-_LEARNING_RATE_DROPS = (0.6, 0.85)
 _VALIDATION_BATCH = 1000
+
+# Pixels of zeros around an image that is shifted, as [LLP20] does.
+_MARGIN = 4
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -26,8 +28,11 @@ class TrainReport:
     Attributes:
         config: The settings.
         model: The trained model, compiled, ready to be saved or trained on.
-        history: Per epoch: loss and accuracy on attacked training images,
-            `val_loss` and `val_accuracy` on clean validation images.
+        history: Per epoch: loss and accuracy on training images, attacked
+            ones where there is an adversary, `val_loss` and `val_accuracy` on
+            clean validation images; with worst logits also the share of
+            images of which the label's stays the largest, by estimated norms:
+            `verified_estimate`, `val_verified_estimate`.
         seconds: Wall-clock time of the training. Of a run that went on from a
             backup, of all its parts.
     """
@@ -46,29 +51,38 @@ def build_model(config: TrainConfig) -> nn.Sequential:
     """
     info = data.dataset_info(config.dataset)
     model = nn.Sequential(
-        [
-            keras.Input(info.image_shape),
-            *(
-                nn.layers.Conv2D(*settings, activation=config.activation)
-                for settings in config.convolutions
-            ),
-            keras.layers.Flatten(),
-            *(
-                nn.layers.Dense(config.width, activation=config.activation)
-                for _ in range(config.layers - 1)
-            ),
-            nn.layers.Dense(info.num_classes),
-        ],
+        [keras.Input(info.image_shape), *_layers(config, info.num_classes)],
         name=_name(config),
     )
-    if config.gamma:
+    if config.gamma and config.objective == "crt":
         model.add_loss(nn.CurvatureRegularizer(config.gamma))
     return model
 
 
+def _layers(config: TrainConfig, num_classes: int) -> list[keras.layers.Layer]:
+    if config.architecture is not None:
+        return architecture_layers(
+            config.architecture, num_classes, config.activation
+        )
+    return [
+        *(
+            nn.layers.Conv2D(*settings, activation=config.activation)
+            for settings in config.convolutions
+        ),
+        keras.layers.Flatten(),
+        *(
+            nn.layers.Dense(config.width, activation=config.activation)
+            for _ in range(config.layers - 1)
+        ),
+        nn.layers.Dense(num_classes),
+    ]
+
+
 def _name(config: TrainConfig) -> str:
-    kind = "crt" if config.epsilon else "plain"
-    return f"{kind}_{config.dataset}_{config.architecture}"
+    kind = config.objective
+    if kind == "crt" and not config.epsilon:
+        kind = "plain"
+    return f"{kind}_{config.dataset}_{config.network}"
 
 
 def compile_model(
@@ -78,7 +92,7 @@ def compile_model(
     adversary: nn.CurvatureAttack | None = None,
     power_iterations: int = 1,
 ) -> None:
-    """Compiles a model with the optimizer and adversary of the settings.
+    """Compiles a model with optimizer and objective of the settings.
 
     Dense networks with XLA, also on CPUs, where Keras would not choose it: a
     step of curvature-based training is about a third shorter. Convolutions
@@ -93,11 +107,14 @@ def compile_model(
     """
     drops = [
         max(1, round(share * config.epochs * steps_per_epoch)) + index
-        for index, share in enumerate(_LEARNING_RATE_DROPS)
+        for index, share in enumerate(config.learning_rate_drops)
     ]
-    rates = [config.learning_rate * factor for factor in (1.0, 0.1, 0.01)]
+    rates = [
+        config.learning_rate * config.learning_rate_factor**index
+        for index in range(len(drops) + 1)
+    ]
     schedule = keras.optimizers.schedules.PiecewiseConstantDecay(drops, rates)
-    if config.epsilon and adversary is None:
+    if config.objective == "crt" and config.epsilon and adversary is None:
         adversary = nn.CurvatureAttack(
             config.epsilon,
             num_steps=config.attack_steps,
@@ -108,8 +125,17 @@ def compile_model(
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
         adversary=adversary,
+        worst_case=_worst_case(config),
         power_iterations=power_iterations,
-        jit_compile=not config.convolutions,
+        jit_compile=config.is_dense,
+    )
+
+
+def _worst_case(config: TrainConfig) -> nn.WorstCase | None:
+    if config.worst_case is None:
+        return None
+    return nn.WorstCase(
+        config.epsilon, method=config.worst_case, norm=config.norm
     )
 
 
@@ -151,7 +177,7 @@ def train(
     compile_model(model, config, steps, adversary)
     kept = None
     if backup is not None:
-        kept = Backup(backup, config.warmup_epochs)
+        kept = Backup(backup, config.settling_epochs, _judged_by(config))
     done = kept.restore(model) if kept else 0
     history = {}
     if done < config.epochs:
@@ -180,8 +206,20 @@ def train(
     )
 
 
-def _warm_up(config) -> list[keras.callbacks.Callback]:
-    if config.warmup_epochs and (config.gamma or config.epsilon):
+def _judged_by(config: TrainConfig) -> str:
+    """Returns by what of the validation images an epoch is the best."""
+    if config.worst_case is None:
+        return "val_accuracy"
+    return "val_verified_estimate"
+
+
+def _warm_up(config: TrainConfig) -> list[keras.callbacks.Callback]:
+    if config.worst_case is not None:
+        if not config.rampup_epochs:
+            return []
+        return [nn.WarmUp(config.rampup_epochs, start=config.warmup_epochs)]
+    strengths = config.gamma or config.epsilon
+    if config.objective == "crt" and config.warmup_epochs and strengths:
         return [nn.WarmUp(config.warmup_epochs)]
     return []
 
@@ -189,4 +227,15 @@ def _warm_up(config) -> list[keras.callbacks.Callback]:
 def _batches(split: data.Split, config: TrainConfig) -> tf.data.Dataset:
     dataset = tf.data.Dataset.from_tensor_slices((split.images, split.labels))
     dataset = dataset.shuffle(len(split.labels), seed=config.seed)
+    if config.augmentation:
+        dataset = dataset.map(
+            lambda image, label: (_moved(image, config.seed), label)
+        )
     return data.without_autotuning(dataset.batch(config.batch_size).prefetch(2))
+
+
+def _moved(image: tf.Tensor, seed: int) -> tf.Tensor:
+    """Returns an image shifted, zeros from outside, and perhaps mirrored."""
+    around = [[_MARGIN, _MARGIN], [_MARGIN, _MARGIN], [0, 0]]
+    shifted = tf.image.random_crop(tf.pad(image, around), image.shape, seed)
+    return tf.image.random_flip_left_right(shifted, seed)

@@ -8,7 +8,7 @@ import numpy as np
 
 from tfcurv import networks
 from tfcurv.bounds.curvature.centred_chain import centred_chain_norm_bound
-from tfcurv.bounds.curvature.densities import Range
+from tfcurv.networks import Interval
 
 _WIDTHS = (4, 7, 6, 5, 3)
 
@@ -31,7 +31,7 @@ def _slopes(rng, width):
     for n in _WIDTHS[1:-2]:
         centre = rng.uniform(-1.0, 1.0, n)
         spread = width * rng.uniform(0.0, 0.5, n)
-        found.append(Range(centre - spread, centre + spread))
+        found.append(Interval(centre - spread, centre + spread))
     return found
 
 
@@ -102,7 +102,7 @@ class CentredChainTest(parameterized.TestCase):
         density = np.ones(_WIDTHS[2])
 
         def bound(upper):
-            each = Range(ranges[0].lower, ranges[0].lower + upper)
+            each = Interval(ranges[0].lower, ranges[0].lower + upper)
             return centred_chain_norm_bound(
                 network, 1, density, [each], [network.norms[0]]
             )

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 import bounds_oracles as oracles
+from tfcurv import networks
 from tfcurv.bounds.curvature import densities
 
 _WIDTHS = (3, 5, 4, 6, 3)
@@ -25,7 +26,7 @@ def _spread(network, x, rows):
             (slopes, fn.slope_range_on(*ends)),
             (curvatures, fn.curvature_range_on(*ends)),
         ):
-            found.append(densities.Range(*(end.numpy() for end in within)))
+            found.append(networks.Interval(*(end.numpy() for end in within)))
     return forward, slopes, curvatures
 
 
@@ -68,7 +69,7 @@ class DensitiesTest(parameterized.TestCase):
             for error in (0.0, 0.5)
         )
         w = rng.standard_normal((4, 6))
-        slopes = [densities.Range(1.0, 1.0)] * 3
+        slopes = [networks.Interval(1.0, 1.0)] * 3
         narrow, wide = (
             densities.outer_ranges(network, w, w, slopes)
             for network in (exact, stored)
@@ -90,7 +91,7 @@ class DensitiesTest(parameterized.TestCase):
         together = _densities(network, w, slopes, curvatures)
         for row in range(4):
             one = [
-                [densities.Range(r.lower[row], r.upper[row]) for r in ranges]
+                [networks.Interval(r.lower[row], r.upper[row]) for r in ranges]
                 for ranges in (slopes, curvatures)
             ]
             alone = _densities(network, w[row], *one)

@@ -22,8 +22,14 @@ def _chain(*operations):
     return steps
 
 
+def _map(kernel, norm):
+    """A product with a kernel, as a layer lends it."""
+    linear = networks.Dense(kernel=np.zeros(kernel.shape))
+    return networks.trained(linear, kernel, norm)
+
+
 def _steps(kernels, activations, norms):
-    operations = [bounds.TrainedDense(*pair) for pair in zip(kernels, norms)]
+    operations = [_map(*pair) for pair in zip(kernels, norms)]
     for index, activation in reversed(list(enumerate(activations))):
         operations.insert(index + 1, activation)
     return _chain(*operations)
@@ -84,10 +90,7 @@ class ValueTest(parameterized.TestCase):
         # Found here: the same layer twice over was once taken for the first.
         kernel = tf.constant([[0.5, 0.2], [-0.1, 0.7]], tf.float64)
         norm = tf.constant(np.linalg.norm(kernel, 2))
-        layer, tanh = (
-            bounds.TrainedDense(kernel, norm),
-            networks.ACTIVATIONS["tanh"],
-        )
+        layer, tanh = _map(kernel, norm), networks.ACTIVATIONS["tanh"]
         affine = networks.Affine(kernel=kernel.numpy(), bias=np.zeros(2))
         network = networks.Network([affine] * 3, [tanh] * 2)
         found = bounds.theorem4_estimate(
@@ -131,7 +134,7 @@ def _random(seed, *shape):
 
 def _dense(kernel):
     norm = tf.constant(np.linalg.norm(kernel, 2))
-    return bounds.TrainedDense(tf.constant(kernel), norm)
+    return _map(tf.constant(kernel), norm)
 
 
 class GraphTest(parameterized.TestCase):
@@ -183,7 +186,7 @@ class GraphTest(parameterized.TestCase):
         steps = [
             bounds.TrainedStep(None, ()),
             bounds.TrainedStep(_dense(first), (0,)),
-            bounds.TrainedStep(bounds.FixedMap(crop), (1,)),
+            bounds.TrainedStep(networks.FixedMap(crop), (1,)),
             bounds.TrainedStep(bounds.TrainedConcatenate(shapes, 1), (1, 2)),
             bounds.TrainedStep(self.softplus, (3,)),
             bounds.TrainedStep(_dense(last), (4,)),
@@ -208,7 +211,11 @@ class GraphTest(parameterized.TestCase):
     def test_a_diagonal_scales_radii_and_slopes(self):
         scale = np.array([[0.5], [-3.0]])
         last = _random(2, 4, 3)
-        diagonal = bounds.TrainedDiagonal(tf.constant(scale), (2, 2))
+        diagonal = networks.trained(
+            networks.Diagonal(scale=np.ones((2, 1)), input_shape=(2, 2)),
+            tf.constant(scale),
+            tf.constant(3.0, tf.float64),
+        )
         steps = _chain(diagonal, self.softplus, diagonal, _dense(last))
         found = bounds.theorem4_estimate(steps, _rows([(0, 1)]))
         weights = np.abs(last[:, 0] - last[:, 1]) * [0.5, 0.5, 3.0, 3.0]
@@ -217,7 +224,10 @@ class GraphTest(parameterized.TestCase):
     def test_a_dense_map_of_several_positions_is_one_of_each(self):
         kernel, last = _random(0, 2, 3), _random(1, 6, 3)
         norm = tf.constant(np.linalg.norm(kernel, 2))
-        several = bounds.TrainedDense(tf.constant(kernel), norm, 2)
+        places = networks.Convolution(
+            kernel=np.zeros((1, 2, 3)), input_shape=(2, 2)
+        )
+        several = networks.trained(places, tf.constant(kernel), norm)
         whole = _dense(np.kron(np.eye(2), kernel))
         found = [
             bounds.theorem4_estimate(
@@ -234,7 +244,7 @@ class GraphTest(parameterized.TestCase):
             kernel = tf.zeros([2, 3])
             with tf.GradientTape() as tape:
                 tape.watch(kernel)
-                layer = bounds.TrainedDense(kernel, tf.reduce_sum(kernel))
+                layer = _map(kernel, tf.reduce_sum(kernel))
                 join = bounds.TrainedConcatenate(((3,), (3,)), 0)
                 steps = [
                     bounds.TrainedStep(None, ()),

@@ -249,14 +249,14 @@ class RefusalTest(parameterized.TestCase):
     def test_relu_is_no_activation_of_bounded_curvature(self):
         self.assertNotIn("relu", networks.ACTIVATIONS)
         self.assertTrue(certificates.has_relu(_network()))
-        zero = tf.zeros([1], tf.float64)
+        zero, centre = tf.zeros([1], tf.float64), tf.zeros([1, 3], tf.float64)
         for ask in (
             lambda: _RELU.curvature_range,
             lambda: _RELU.curvature_range_on(zero, zero),
             lambda: _RELU.curvature(zero),
             lambda: bounds.CurvatureBounder(_network()).bounds(0, 1),
             lambda: bounds.LocalCurvature(_network()).concavity_upper_bounds(
-                bounds.Ball(tf.zeros([1, 3], tf.float64), zero, zero[:, None]),
+                bounds.Ball(centre, zero, centre),
                 np.array([0]),
                 np.array([1]),
             ),

@@ -89,7 +89,7 @@ class PiecewiseLinearTest(parameterized.TestCase):
             lambda: fn.curvature(zero),
         ):
             with self.assertRaisesRegex(
-                errors.UnsupportedActivationError, "kinks.*method='lipschitz'"
+                errors.UnsupportedActivationError, "kinks.*method='bcp'"
             ):
                 ask()
 

@@ -247,5 +247,37 @@ class FoldingTest(parameterized.TestCase):
         self.assertLess(bound, product)
 
 
+class VanishedTest(parameterized.TestCase):
+    """Numbers that are too small on the way, and not in the end."""
+
+    def _map(self):
+        numbers = [1e60] * 5 + [1e-60] * 5 + [1e-10]
+        branch = networks.Composition(
+            maps=tuple(
+                networks.Dense(kernel=np.full((1, 1), number))
+                for number in numbers
+            )
+        )
+        other = networks.Dense(kernel=np.full((1, 1), 1e-20))
+        return networks.Sum(maps=(branch, other))
+
+    def test_norms_are_those_of_exact_arithmetic(self):
+        linear = self._map()
+        exact = 1e-10 * (1.0 - 1e-9)
+        self.assertGreaterEqual(linear.norm_upper_bound(), exact)
+        self.assertGreaterEqual(linear.absolute_norm_upper_bound, exact)
+        self.assertGreaterEqual(linear.column_norms[0], exact)
+
+    def test_of_a_composition_and_a_stack_too(self):
+        last = networks.Dense(kernel=np.ones((1, 1)))
+        whole = networks.Composition(maps=(self._map(), last))
+        stack = networks.Stack(maps=(self._map(), last))
+        exact = 1e-10 * (1.0 - 1e-9)
+        for linear in (whole, stack):
+            self.assertGreaterEqual(linear.norm_upper_bound(), exact)
+            self.assertGreaterEqual(np.max(linear.column_norms), exact)
+            self.assertGreaterEqual(linear.column_norms[0], exact)
+
+
 if __name__ == "__main__":
     absltest.main()

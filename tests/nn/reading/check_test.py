@@ -103,7 +103,11 @@ class CheckTest(parameterized.TestCase):
             _L.Dense(2, activation="softmax", name="head"),
             shape=(8, 8, 1),
         )
-        found = tfcurv.check(model)
+        self.assertEqual(
+            [each.layer for each in tfcurv.check(model)],
+            ["norm", "inner_bad", "head"],
+        )
+        found = tfcurv.check(model, method="curvature")
         self.assertEqual(
             [(each.layer, each.type) for each in found],
             [
@@ -121,7 +125,10 @@ class CheckTest(parameterized.TestCase):
         for call in (
             lambda: tfcurv.network_from_model(model),
             lambda: tfcurv.certify(
-                model, (np.ones((2, 8, 8, 1)), np.zeros(2)), verbose=0
+                model,
+                (np.ones((2, 8, 8, 1)), np.zeros(2)),
+                method="curvature",
+                verbose=0,
             ),
         ):
             with self.assertRaises(errors.UnsupportedLayerError) as caught:
@@ -138,7 +145,8 @@ class CheckTest(parameterized.TestCase):
         value = _L.Reshape((4,))(value)
         model = keras.Model(x, _L.Dense(2)(value))
         self.assertEqual(
-            [each.layer for each in tfcurv.check(model)], ["odd", "leaky"]
+            [each.layer for each in tfcurv.check(model, method="curvature")],
+            ["odd", "leaky"],
         )
 
     def test_lists_what_is_structural_with_the_rest(self):
@@ -158,10 +166,12 @@ class CheckTest(parameterized.TestCase):
             _L.Dense(2, name="c"),
         )
         model.layers[2].bias.assign([np.nan, 0.0])
-        found = tfcurv.check(model)
+        found = tfcurv.check(model, method="curvature")
         self.assertEqual(
             [each.layer for each in found], ["a", "b", model.weights[5].path]
         )
+        (problem,) = tfcurv.check(model)
+        self.assertEqual(problem.layer, model.weights[5].path)
 
     def test_knows_the_limits_of_the_guard(self):
         model = _model(_L.Reshape((4, 1)), _L.Conv1D(2, 2), _L.Flatten())

@@ -171,8 +171,8 @@ class LayerTest(parameterized.TestCase):
 
     @parameterized.named_parameters(
         ("relu", "relu", "relu"),
-        ("selu", "selu", "selu"),
-        ("hard_sigmoid", "hard_sigmoid", "hard_sigmoid"),
+        ("celu", "celu", "celu"),
+        ("soft_shrink", "soft_shrink", "soft_shrink"),
         ("layer", _L.LeakyReLU(), "LeakyReLU"),
         ("function", _twice, "_twice"),
         ("lambda", lambda x: x, "<lambda>"),

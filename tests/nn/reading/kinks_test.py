@@ -39,6 +39,11 @@ _ACTIVATIONS = (
     ("named", lambda: _L.Activation("leaky_relu"), "leaky_relu"),
     ("named_relu6", lambda: _L.Activation("relu6"), "relu6"),
     ("tensorflow", lambda: _L.Activation(tf.nn.leaky_relu), "leaky_relu"),
+    ("elu", lambda: _L.ELU(0.1), "elu"),
+    ("selu", lambda: _L.Activation("selu"), "selu"),
+    ("hard_tanh", lambda: _L.Activation("hard_tanh"), "hard_tanh"),
+    ("hard_silu", lambda: _L.Activation("hard_swish"), "hard_silu"),
+    ("hard_sigmoid", lambda: _L.Activation("hard_sigmoid"), "hard_sigmoid"),
 )
 
 
@@ -128,12 +133,13 @@ class RefusalTest(parameterized.TestCase):
         x = keras.Input((4, 2))
         bent = make()(_L.Conv1D(3, 2, activation="tanh")(x))
         model = keras.Model(x, _L.Dense(2)(_L.Flatten()(bent)))
-        (problem,) = tfcurv.check(model)
+        self.assertEmpty(tfcurv.check(model))
+        (problem,) = tfcurv.check(model, method="curvature")
         self.assertRegex(problem.reason, "kinks|no plain ReLU|piecewise")
-        self.assertIn("method='lipschitz'", problem.remedy)
+        self.assertIn("method='bcp'", problem.remedy)
         for ask in (tfcurv.network_from_model, graph.read_graph):
             with self.assertRaisesRegex(
-                errors.UnsupportedModelError, "method='lipschitz'"
+                errors.UnsupportedModelError, "method='bcp'"
             ):
                 ask(model)
         adapter.read_checked(model)
@@ -142,8 +148,8 @@ class RefusalTest(parameterized.TestCase):
         model = oracle.sequential(
             _L.Dense(4, "relu"), _L.Dense(4, "relu"), _L.Dense(2)
         )
-        for problem in tfcurv.check(model):
-            self.assertIn("method='lipschitz'", problem.remedy)
+        for problem in tfcurv.check(model, method="curvature"):
+            self.assertIn("method='bcp'", problem.remedy)
         adapter.read_checked(model)
 
     def test_of_a_maximum_that_was_changed(self):
@@ -179,7 +185,7 @@ class RefusalTest(parameterized.TestCase):
         )
         model.add(_L.Dense(2))
         (problem,) = tfcurv.check(model)
-        self.assertNotIn("lipschitz", problem.remedy)
+        self.assertNotIn("bcp", problem.remedy)
 
 
 if __name__ == "__main__":

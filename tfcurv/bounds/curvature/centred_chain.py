@@ -18,8 +18,8 @@ import numpy as np
 
 from tfcurv import numerics
 from tfcurv import solvers
-from tfcurv.bounds.curvature.densities import Range
 from tfcurv.networks.chain import Network
+from tfcurv.networks.functions.intervals import Interval
 
 # How loose the square of a norm may be, relative.
 _TOLERANCE = 1e-5
@@ -29,7 +29,7 @@ def centred_chain_norm_bound(
     network: Network,
     layer: int,
     density: np.ndarray,
-    slopes: Sequence[Range],
+    slopes: Sequence[Interval],
     lipschitz: Sequence[float],
 ) -> float:
     """Returns an upper bound on ||diag(sqrt D) B_I|| over all such slopes.
@@ -61,7 +61,7 @@ def centred_chain_norm_bound(
     return numerics.round_up(total + _norm(matrix) + error, 8 * (layer + 1))
 
 
-def _centred(slope: Range) -> tuple[np.ndarray, np.ndarray]:
+def _centred(slope: Interval) -> tuple[np.ndarray, np.ndarray]:
     """Returns c, and d with |s - c| <= d for every s in the interval."""
     centre = 0.5 * (slope.lower + slope.upper)
     spread = np.maximum(slope.upper - centre, centre - slope.lower)

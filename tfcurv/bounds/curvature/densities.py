@@ -10,44 +10,18 @@ Attacks", ICML 2020.
 """
 
 from collections.abc import Sequence
-from typing import Any
-from typing import NamedTuple
-from typing import Protocol
 
 import numpy as np
 
 from tfcurv import numerics
 from tfcurv.networks.chain import Network
+from tfcurv.networks.functions.intervals import Interval
 from tfcurv.networks.maps import operator_norms
 from tfcurv.networks.maps.affine import Affine
 
 
-class Range(NamedTuple):
-    """A closed interval or an array of them.
-
-    Attributes:
-        lower: Its left end, a number or an array.
-        upper: Its right end.
-    """
-
-    lower: Any
-    upper: Any
-
-
-class Ends(Protocol):
-    """What any kind of closed intervals has."""
-
-    @property
-    def lower(self) -> Any:
-        """The left ends."""
-
-    @property
-    def upper(self) -> Any:
-        """The right ends."""
-
-
 def negative_densities(
-    outer: Sequence[Range], curvatures: Sequence[Ends]
+    outer: Sequence[Interval], curvatures: Sequence[Interval]
 ) -> list[np.ndarray]:
     """Bounds max(-F_I * s''(z_I), 0) from above, layer by layer.
 
@@ -65,8 +39,8 @@ def outer_ranges(
     network: Network,
     low: np.ndarray,
     high: np.ndarray,
-    slopes: Sequence[Ends],
-) -> list[Range]:
+    slopes: Sequence[Interval],
+) -> list[Interval]:
     """Encloses F_I for I = 1, ..., L - 1.
 
     Args:
@@ -75,47 +49,38 @@ def outer_ranges(
         high: `[..., n]` upper bounds on w.
         slopes: Per hidden layer, the range of s', by neuron or for all.
     """
-    found = []
-    for index in range(len(slopes) - 1, -1, -1):
-        found.append(Range(low, high))
-        if index:
-            low, high = _interval_product(low, high, slopes[index])
-            low, high = _pull_back(network.affines[index], low, high)
-    return found[::-1]
+    found = [Interval(low, high)]
+    for index in range(len(slopes) - 1, 0, -1):
+        bent = _product(found[-1], slopes[index])
+        found.append(_pull_back(network.affines[index], bent))
+    return found[: len(slopes)][::-1]
 
 
-def negative_part(values: Range, interval: Ends) -> np.ndarray:
+def negative_part(values: Interval, interval: Interval) -> np.ndarray:
     """Bounds max(-v q, 0) for v in `values` and q in the interval."""
-    smallest, _ = _interval_product(values.lower, values.upper, interval)
-    return np.maximum(-smallest, 0.0)
+    return np.maximum(-_product(values, interval).lower, 0.0)
 
 
-def _interval_product(low, high, interval):
-    """Encloses v q for v in [low, high], q in the interval; rounded out."""
-    corners = np.stack(
-        [
-            low * interval.lower,
-            low * interval.upper,
-            high * interval.lower,
-            high * interval.upper,
-        ]
-    )
+def _product(values: Interval, interval: Interval) -> Interval:
+    """Encloses v q for v in `values`, q in the interval; rounded out."""
+    corners = np.stack([v * q for v in values for q in interval])
     smallest, largest = np.min(corners, axis=0), np.max(corners, axis=0)
     slack = numerics.gamma(4)
-    return (
+    return Interval(
         smallest - slack * np.abs(smallest),
         largest + slack * np.abs(largest),
     )
 
 
-def _pull_back(affine: Affine, low, high):
-    """Encloses v K^T for v in [low, high], K the exact kernel.
+def _pull_back(affine: Affine, values: Interval) -> Interval:
+    """Encloses v K^T for v in `values`, K the exact kernel.
 
     With c its centre and d its half-width, c K^T -+ d |K|^T.
     """
+    low, high = values
     centre = 0.5 * low + 0.5 * high
     width = np.maximum(high - centre, centre - low)
-    size = np.maximum(np.abs(low), np.abs(high))
+    size = values.farthest
     rounding = numerics.gamma(2 * affine.linear.transposed_terms + 8)
     width = numerics.round_up(width, 2) + rounding * size
     middle = _rows(affine.linear.transpose, centre)
@@ -124,7 +89,7 @@ def _pull_back(affine: Affine, low, high):
     missed = affine.kernel_error * lengths.reshape((*size.shape[:-1], 1))
     reach = reach * (1.0 + rounding) + missed
     slack = numerics.gamma(2) * (np.abs(middle) + reach)
-    return middle - reach - slack, middle + reach + slack
+    return Interval(middle - reach - slack, middle + reach + slack)
 
 
 def _rows(product, values: np.ndarray) -> np.ndarray:

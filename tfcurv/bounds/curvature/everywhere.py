@@ -23,15 +23,14 @@ from tfcurv import numerics
 from tfcurv import solvers
 from tfcurv.bounds.curvature.chain_products import ChainProducts
 from tfcurv.bounds.curvature.chain_products import chain_norm_bound
-from tfcurv.bounds.curvature.densities import Range
 from tfcurv.bounds.curvature.densities import negative_densities
 from tfcurv.bounds.curvature.densities import outer_ranges
 from tfcurv.bounds.curvature.theorem4 import jacobian_constants
-from tfcurv.bounds.curvature.theorem4 import largest
 from tfcurv.bounds.curvature.theorem4 import or_infinite
 from tfcurv.bounds.curvature.theorem4 import theorem4_bound
 from tfcurv.bounds.curvature.theorem4 import vanished
 from tfcurv.networks.chain import Network
+from tfcurv.networks.functions.intervals import Interval
 
 # Maps j, k to a bound on ||diag(sqrt(D_k + extra)) P[j, k]^T||, see
 # `ChainProducts`; positions 0-based.
@@ -140,7 +139,7 @@ class CurvatureBounder:
             candidates.append(theorem4_bound(self._network, weights, error))
         return min(map(or_infinite, candidates)) + vanished(self._network)
 
-    def _weighted(self, weights, error) -> tuple[_WeightedNorm, list[Range]]:
+    def _weighted(self, weights, error) -> tuple[_WeightedNorm, list[Interval]]:
         """Returns norms weighted by (F_I s'')^-, and the ranges of F_I."""
         activations = self._network.activations
         slopes = [fn.slope_range for fn in activations]
@@ -208,7 +207,7 @@ class CurvatureBounder:
         root = weighted(0, 0, kappa)
         return numerics.round_up(root * root, 4)
 
-    def _compositional_form(self, chains, outer: list[Range]) -> float:
+    def _compositional_form(self, chains, outer: list[Interval]) -> float:
         """Bounds the layers up to one by their Jacobian, the others by terms.
 
         The Hessian of f is that of F_I . a_I with F_I held fast, at most
@@ -218,7 +217,7 @@ class CurvatureBounder:
         best, above = math.inf, 0.0
         for index in range(len(chains) - 1, 0, -1):
             above += chains[index] * chains[index]
-            sizes = largest(outer[index - 1])
+            sizes = outer[index - 1].farthest
             force = solvers.frobenius_norm_upper_bound(sizes)
             total = above + force * self._jacobians[index - 1]
             best = min(best, or_infinite(numerics.round_up(total, 8)))

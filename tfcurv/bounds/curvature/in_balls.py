@@ -30,10 +30,10 @@ from tfcurv import numerics
 from tfcurv import solvers
 from tfcurv.bounds.curvature import densities
 from tfcurv.bounds.curvature.centred_chain import centred_chain_norm_bound
-from tfcurv.bounds.curvature.densities import Range
 from tfcurv.bounds.curvature.theorem4 import vanished
+from tfcurv.bounds.propagation.chain import ChainRegions
 from tfcurv.networks.chain import Network
-from tfcurv.networks.rounding import forward_error
+from tfcurv.networks.functions.intervals import Interval
 from tfcurv.solvers.threads import in_threads
 
 # Pieces of [0, 1] for theta. On a plain sigmoid network for MNIST the mean
@@ -61,13 +61,6 @@ class Ball(NamedTuple):
     c: tf.Tensor
 
 
-class _Activity(NamedTuple):
-    """What a layer may do in the balls: `[batch, n]` float64 ranges."""
-
-    slope: Range
-    curvature: Range
-
-
 class LocalCurvature:
     """Bounds curvature in balls around points of one network."""
 
@@ -79,9 +72,7 @@ class LocalCurvature:
         """
         self._network = network
         self._gram = solvers.ScaledGram(network.affines[0].kernel)
-        self._columns = [
-            tf.constant(_column_norms(affine)) for affine in network.affines
-        ]
+        self._regions = ChainRegions(network)
 
     def concavity_upper_bounds(
         self, ball: Ball, y: np.ndarray, t: np.ndarray
@@ -98,19 +89,19 @@ class LocalCurvature:
         Returns:
             `[batch]` proved bounds, infinite where numbers overflow.
         """
-        low, high = self._weights(y, t)
-        activities, first = self._activities(ball)
-        slopes = [activity.slope for activity in activities]
-        outer = densities.outer_ranges(self._network, low, high, slopes)
-        weights = densities.negative_densities(
-            outer[1:], [activity.curvature for activity in activities[1:]]
-        )
-        weights.insert(0, _averaged(outer[0], first))
+        network = self._network
+        inside, reached = self._pre_activations(ball)
+        layers = list(zip(network.activations, reached))
+        slopes = [_numpy(fn.slope_range_on(*z)) for fn, z in layers]
+        outer = densities.outer_ranges(network, *self._weights(y, t), slopes)
+        first = _averaged(outer[0], self._pieces(ball.c, inside))
+        bends = [_numpy(fn.curvature_range_on(*z)) for fn, z in layers[1:]]
+        weights = [first, *densities.negative_densities(outer[1:], bends)]
 
         def bound(row: int) -> float:
             return self._bound(
                 [weight[row] for weight in weights],
-                [Range(s.lower[row], s.upper[row]) for s in slopes],
+                [Interval(s.lower[row], s.upper[row]) for s in slopes],
             )
 
         return np.array(in_threads(bound, range(len(y))))
@@ -148,56 +139,23 @@ class LocalCurvature:
         error *= _INFLATION
         return weights - error, weights + error
 
-    def _activities(self, ball: Ball) -> tuple[list[_Activity], list]:
-        """Encloses s' and s'' of each layer, and s'' of the first by piece."""
-        network = self._network
-        forward = network.forward(ball.x0)
-        errors = forward_error(network, forward).pre_activations
+    def _pre_activations(self, ball: Ball) -> tuple[Interval, list[Interval]]:
+        """Encloses z_1 in the balls, and every z_I on segments from c."""
+        centres = self._regions.centres(ball.x0)
+        (inside,) = self._regions.pre_activations(centres, ball.radius, 1)
         # The segments lie in the hull of the ball and c.
         beyond = tf.norm(ball.c - ball.x0, axis=-1) + numerics.NORM_FLOOR
-        deviation, reach = None, tf.maximum(ball.radius, beyond) * _INFLATION
-        found = []
-        for index, fn in enumerate(network.activations):
-            deviation, reach = self._through(index, deviation, reach)
-            z = forward.pre_activations[index]
-            width = (deviation + errors[index][:, tf.newaxis]) * _INFLATION
-            low, high = z - width, z + width
-            slope = Range(*fn.slope_range_on(low, high))
-            found.append(
-                _Activity(
-                    _numpy(slope), _numpy(fn.curvature_range_on(low, high))
-                )
-            )
-            steepness = tf.maximum(tf.abs(slope.lower), tf.abs(slope.upper))
-            deviation *= steepness * _INFLATION
-            reach *= tf.reduce_max(steepness, axis=-1) * _INFLATION
-        z, error = forward.pre_activations[0], errors[0][:, tf.newaxis]
-        width = ball.radius[:, tf.newaxis] * self._columns[0] + error
-        width *= _INFLATION
-        return found, list(self._pieces(ball.c, z - width, z + width))
+        reach = tf.maximum(ball.radius, beyond * _INFLATION)
+        return inside, self._regions.pre_activations(centres, reach)
 
-    def _through(self, index, deviation, reach):
-        """Bounds |z_i - z_i(x0)| and ||z - z(x0)|| behind an affine map."""
-        by_norm = reach[:, tf.newaxis] * self._columns[index]
-        if deviation is not None:
-            affine = self._network.affines[index]
-            missed = reach * affine.kernel_error
-            by_entry = affine.linear.absolute(deviation)
-            by_entry += missed[:, tf.newaxis]
-            by_norm = tf.minimum(by_norm, by_entry)
-        reach *= self._network.norms[index] * _INFLATION
-        return by_norm * _INFLATION, reach
-
-    def _pieces(self, c, low, high) -> Iterator[tuple[float, Range]]:
+    def _pieces(self, c, inside) -> Iterator[tuple[float, Interval]]:
         """Yields weights of pieces of theta, and s'' of the first layer there.
 
         z(c + theta (x - c)) = (1 - theta) z(c) + theta z(x), with z(x) in
-        [low, high]; linear in theta, so that its ends are at the piece's.
+        `inside`; linear in theta, so that its ends are at the piece's.
         """
-        network = self._network
-        forward = network.forward(c)
-        error = forward_error(network, forward).pre_activations[0]
-        z = forward.pre_activations[0]
+        low, high = inside
+        z, error = self._regions.centres(c).pre_activations[0]
         slack = error[:, tf.newaxis] + 8.0 * numerics.gamma(1) * (
             tf.abs(z) + tf.abs(low) + tf.abs(high)
         )
@@ -209,17 +167,17 @@ class LocalCurvature:
             theta = tf.constant(some)[:, tf.newaxis, tf.newaxis]
             lows = (1.0 - theta) * z + theta * low
             highs = (1.0 - theta) * z + theta * high
-            found = network.activations[0].curvature_range_on(
+            found = self._network.activations[0].curvature_range_on(
                 tf.minimum(lows[:-1], lows[1:]) - slack,
                 tf.maximum(highs[:-1], highs[1:]) + slack,
             )
             for start, end, *piece in zip(some, some[1:], *_numpy(found)):
                 # 2 times the integral of 1 - theta; exact, the ends are binary.
                 weight = (1.0 - start) ** 2 - (1.0 - end) ** 2
-                yield weight, Range(*piece)
+                yield weight, Interval(*piece)
 
 
-def _averaged(outer: Range, pieces) -> np.ndarray:
+def _averaged(outer: Interval, pieces) -> np.ndarray:
     total = sum(
         weight * densities.negative_part(outer, curvature)
         for weight, curvature in pieces
@@ -227,10 +185,5 @@ def _averaged(outer: Range, pieces) -> np.ndarray:
     return numerics.round_up(total, 2 * _PIECES)
 
 
-def _column_norms(affine) -> np.ndarray:
-    norms = affine.linear.column_norms + affine.kernel_error
-    return numerics.round_up(norms, 1)
-
-
-def _numpy(ends) -> Range:
-    return Range(*(end.numpy() for end in ends))
+def _numpy(ends) -> Interval:
+    return Interval(*(end.numpy() for end in ends))

@@ -42,11 +42,11 @@ def theorem4_bound(
     for index in range(len(network.activations) - 1, -1, -1):
         fn = network.activations[index]
         affine = network.affines[index]
-        peak = float(np.max(largest(fn.curvature_range) * spread))
+        peak = float(np.max(fn.curvature_range.farthest * spread))
         radius = radii[index]
         total += radius * radius * peak
         if index:
-            spread = largest(fn.slope_range) * spread
+            spread = fn.slope_range.farthest * spread
             # ||row of the kernel's error|| <= kernel_error.
             carried = affine.kernel_error
             carried *= solvers.frobenius_norm_upper_bound(spread)
@@ -119,11 +119,6 @@ def _weighted_norm(affine: Affine, fn, norm: float) -> float:
     return numerics.round_up(
         operator_norms.least(by_largest, by_size), len(norms) + 8
     )
-
-
-def largest(interval) -> np.ndarray:
-    """Returns the largest magnitude in an interval or in each of several."""
-    return np.maximum(np.abs(interval.lower), np.abs(interval.upper))
 
 
 def or_infinite(value: float) -> float:

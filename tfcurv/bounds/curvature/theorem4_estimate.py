@@ -1,139 +1,13 @@
 """The curvature bound of Theorem 4 as a differentiable training penalty."""
 
-import abc
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
 
 from tfcurv.networks.functions.smooth import Activation
-from tfcurv.networks.maps.linear_map import LinearMap
-
-
-class TrainedMap(abc.ABC):
-    """A linear map x -> x K of a network in training, on flattened rows."""
-
-    @abc.abstractmethod
-    def norm(self, dtype: tf.DType) -> tf.Tensor:
-        """Returns an estimate of the spectral norm of K, `[]`."""
-
-    @abc.abstractmethod
-    def transpose(self, v: tf.Tensor) -> tf.Tensor:
-        """Returns v K^T, `[batch, inputs]`."""
-
-    @abc.abstractmethod
-    def absolute_transpose(self, v: tf.Tensor) -> tf.Tensor:
-        """Returns v |K|^T, `[batch, inputs]`, for v >= 0."""
-
-    def peak(self, v: tf.Tensor) -> tf.Tensor:
-        """Returns the largest entries of v |K|^T, `[batch]`."""
-        return tf.reduce_max(self.absolute_transpose(v), axis=-1)
-
-
-class TrainedDense(TrainedMap):
-    """A product with a kernel, at one or more positions of a sample."""
-
-    def __init__(self, kernel: tf.Tensor, norm: tf.Tensor, positions: int = 1):
-        """Keeps what it is given.
-
-        Args:
-            kernel: `[inputs, outputs]` tensor or variable.
-            norm: `[]` estimate of its spectral norm.
-            positions: Vectors of a sample, each multiplied by the kernel.
-        """
-        self._kernel = tf.convert_to_tensor(kernel)
-        self._norm = norm
-        self._positions = positions
-
-    def norm(self, dtype: tf.DType) -> tf.Tensor:
-        """Returns the estimate."""
-        return tf.cast(self._norm, dtype)
-
-    def transpose(self, v: tf.Tensor) -> tf.Tensor:
-        """Returns v K^T."""
-        return self._carried(v, self._kernel)
-
-    def absolute_transpose(self, v: tf.Tensor) -> tf.Tensor:
-        """Returns v |K|^T."""
-        return self._carried(v, tf.abs(self._kernel))
-
-    def _carried(self, v, kernel):
-        if self._positions == 1:
-            return tf.matmul(v, kernel, transpose_b=True)
-        inputs, outputs = kernel.shape
-        rows = tf.reshape(v, [-1, outputs])
-        rows = tf.matmul(rows, kernel, transpose_b=True)
-        return tf.reshape(rows, [-1, self._positions * inputs])
-
-    def peak(self, v: tf.Tensor) -> tf.Tensor:
-        """Returns the largest entries of v |K|^T, with a cheaper gradient.
-
-        Only the row of the kernel that attains it has one: two matrix products
-        fewer on the way back.
-        """
-        if self._positions > 1:
-            return super().peak(v)
-        still = tf.stop_gradient(self._kernel)
-        every = self._carried(tf.stop_gradient(v), tf.abs(still))
-        rows = tf.gather(self._kernel, tf.argmax(every, axis=-1))
-        return tf.reduce_sum(v * tf.abs(rows), axis=-1)
-
-
-class TrainedDiagonal(TrainedMap):
-    """An elementwise product, as of a batch normalization at inference."""
-
-    def __init__(self, scale: tf.Tensor, shape: Sequence[int]):
-        """Keeps what it is given.
-
-        Args:
-            scale: Tensor that broadcasts to `shape`.
-            shape: Of one sample.
-        """
-        self._scale = scale
-        self._shape = shape
-
-    def norm(self, dtype: tf.DType) -> tf.Tensor:
-        """Returns the largest factor."""
-        return tf.cast(tf.reduce_max(tf.abs(self._scale)), dtype)
-
-    def transpose(self, v: tf.Tensor) -> tf.Tensor:
-        """Returns v times the factors."""
-        return self._product(v, self._scale)
-
-    def absolute_transpose(self, v: tf.Tensor) -> tf.Tensor:
-        """Returns v times the factors' absolute values."""
-        return self._product(v, tf.abs(self._scale))
-
-    def _product(self, v, scale):
-        samples = tf.reshape(v, [-1, *self._shape])
-        return tf.reshape(samples * tf.cast(scale, v.dtype), tf.shape(v))
-
-
-class FixedMap(TrainedMap):
-    """A map that training does not change."""
-
-    def __init__(self, linear: LinearMap):
-        """Keeps the map.
-
-        Args:
-            linear: The map.
-        """
-        self._linear = linear
-
-    def norm(self, dtype: tf.DType) -> tf.Tensor:
-        """Returns the proved bound on its norm."""
-        # Not a part of the graph in the making, whose arrays have no values.
-        with tf.init_scope():
-            norm = self._linear.norm_upper_bound()
-        return tf.constant(norm, dtype)
-
-    def transpose(self, v: tf.Tensor) -> tf.Tensor:
-        """Returns v K^T."""
-        return self._linear.transpose(v)
-
-    def absolute_transpose(self, v: tf.Tensor) -> tf.Tensor:
-        """Returns v |K|^T."""
-        return self._linear.absolute_transpose(v)
+from tfcurv.networks.maps.linear_map import root_of
+from tfcurv.networks.maps.trained import TrainedMap
 
 
 class TrainedAdd(NamedTuple):
@@ -334,13 +208,4 @@ def _radius(operation, before, dtype) -> tf.Tensor:
         return operation.norm(dtype) * before[0]
     if isinstance(operation, TrainedAdd):
         return tf.add_n(before)
-    return _root(tf.add_n([tf.square(radius) for radius in before]))
-
-
-def _root(squared: tf.Tensor) -> tf.Tensor:
-    """Returns the square root, with a finite gradient at zero."""
-    # XLA differentiates sqrt at 0 to NaN, and tf.where alone does not stop it.
-    is_zero = squared <= 0.0
-    one = tf.ones_like(squared)
-    root = tf.sqrt(tf.where(is_zero, one, squared))
-    return tf.where(is_zero, squared, root)
+    return root_of(tf.add_n([tf.square(radius) for radius in before]))

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tfcurv import networks
-from tfcurv import numerics
 from tfcurv import solvers
+from tfcurv.certificates.attacks.threat import Threat
 from tfcurv.certificates.margins.safe_ball import dot
 from tfcurv.certificates.margins.search import Problem
 
@@ -47,6 +47,7 @@ def approach_boundary(
     problem: Problem,
     start: tf.Tensor,
     num_steps: int,
+    threat: Threat = Threat(),
 ) -> tf.Tensor:
     """Returns points near where a margin first vanishes, seen from x0.
 
@@ -54,13 +55,15 @@ def approach_boundary(
 
         x <- x0 - (f + g . (x0 - x)) / ||g||^2 g,
 
-    halved where a step would move x by more than the last one did.
+    halved where a step would move x by more than the last one did; in linf
+    with sign(g) / ||g||_1, in place of g / ||g||^2.
 
     Args:
         network: The network.
         problem: The batch, in the dtype of the search.
         start: `[batch, dim]` first points.
         num_steps: Number of gradient evaluations.
+        threat: In which norm the way is short.
     """
     nothing = tf.zeros_like(problem.bias)
     state = _Approach(
@@ -70,7 +73,7 @@ def approach_boundary(
     )
 
     def advance(rows, state):
-        return _approach_step(network, rows, state)
+        return _approach_step(network, rows, state, threat)
 
     return solvers.iterate(
         advance,
@@ -89,12 +92,14 @@ class _Approach(NamedTuple):
     active: tf.Tensor
 
 
-def _approach_step(network, problem: Problem, state: _Approach) -> _Approach:
+def _approach_step(network, problem: Problem, state, threat) -> _Approach:
     x = state.point
     f, g = network.evaluate(x, problem.weights, problem.bias)
     away = problem.x0 - x
-    eta = tf.math.divide_no_nan(f + dot(g, away), dot(g, g))
-    step = away - eta[:, tf.newaxis] * g
+    # The shortest way by which the linear function falls by one.
+    way = g if threat.norm == "l2" else threat.unit(g)
+    eta = tf.math.divide_no_nan(f + dot(g, away), dot(g, way))
+    step = away - eta[:, tf.newaxis] * way
     length = tf.norm(step, axis=-1)
     one = tf.ones_like(length)
     damping = tf.where(length > state.last, 0.5 * one, one)
@@ -165,6 +170,7 @@ def cross_boundary(
     y: tf.Tensor,
     towards: tf.Tensor,
     num_steps: int = 8,
+    threat: Threat = Threat(),
 ) -> Adversarial:
     """Returns misclassified points on rays from x0, close to the first.
 
@@ -177,7 +183,9 @@ def cross_boundary(
         y: `[batch]` int32 labels.
         towards: `[batch, dim]` float32 points that the rays pass through.
         num_steps: Steps of the root search on each ray.
+        threat: In whose domain the points lie, and how far they are.
     """
+    towards = threat.cut(towards)
     origin = tf.cast(x0, towards.dtype)
     rays = _Rays(origin, towards - origin, y)
 
@@ -188,7 +196,7 @@ def cross_boundary(
     reach = solvers.iterate(
         refine, rays, start, max_steps=num_steps, result=lambda end: end.high
     )
-    return _verify(network, x0, y, tf.cast(rays.ray, x0.dtype), reach)
+    return _verify(network, x0, y, tf.cast(rays.ray, x0.dtype), reach, threat)
 
 
 class _Rays(NamedTuple):
@@ -250,7 +258,7 @@ def _illinois_step(network, rays: _Rays, bracket: _Bracket) -> _Bracket:
     )
 
 
-def _verify(network, x0, y, ray, reach) -> Adversarial:
+def _verify(network, x0, y, ray, reach, threat) -> Adversarial:
     start = Adversarial(
         x0, tf.fill(tf.shape(y), tf.cast(float("inf"), x0.dtype))
     )
@@ -264,10 +272,9 @@ def _verify(network, x0, y, ray, reach) -> Adversarial:
         rows = tf.where(tf.math.is_inf(found.distance))[:, 0]
         centre, label = tf.gather(x0, rows), tf.gather(y, rows)
         scale = tf.gather(reach, rows) * longer[index]
-        x = centre + scale[:, tf.newaxis] * tf.gather(ray, rows)
+        x = threat.cut(centre + scale[:, tf.newaxis] * tf.gather(ray, rows))
         wrong = tf.where(is_misclassified(network, x, label))[:, 0]
-        distance = tf.norm(x - centre, axis=-1)
-        distance = numerics.round_up(distance, network.input_dim + 4)
+        distance = threat.distance(x - centre)
         where = tf.gather(rows, wrong)[:, tf.newaxis]
         return index + 1, Adversarial(
             tf.tensor_scatter_nd_update(

@@ -17,6 +17,7 @@ import tensorflow as tf
 from tfcurv import networks
 from tfcurv import numerics
 from tfcurv.certificates.attacks import boundary as adversary
+from tfcurv.certificates.attacks.threat import Threat
 from tfcurv.certificates.margins import safe_ball
 
 # Points are kept this far inside a radius, relative to it.
@@ -69,6 +70,7 @@ class Falsifier:
         network: networks.Network,
         options: FalsifierOptions = FalsifierOptions(),
         execute: Callable[[tf.Tensor], tf.Tensor] | None = None,
+        threat: Threat = Threat(),
     ):
         """Builds the compiled function; nothing is traced yet.
 
@@ -78,7 +80,9 @@ class Falsifier:
             execute: Maps float32 points `[batch, dim]` to the logits that a
                 deployed model computes, where certificates are to hold for
                 it too.
+            threat: What the certificates hold against.
         """
+        self._threat = threat
         self._network = network
         self._options = options
         self._execute = execute
@@ -139,9 +143,8 @@ class Falsifier:
         noise = tf.random.stateless_normal(
             tf.shape(ball.centre), seed, dtype=ball.centre.dtype
         )
-        return _into(
-            ball, ball.centre + ball.radius[:, tf.newaxis] * _unit(noise)
-        )
+        offset = ball.radius[:, tf.newaxis] * self._threat.unit(noise)
+        return self._into(ball, ball.centre + offset)
 
     def _descend(self, ball, loss, start, state: Attempt) -> Attempt:
         """Projected gradient steps whose length shrinks from the radius."""
@@ -151,7 +154,8 @@ class Falsifier:
             slope = _slope(self._network, ball, point, loss)
             share = 1.0 - tf.cast(index, point.dtype) / steps
             length = (ball.radius * share)[:, tf.newaxis]
-            point = _into(ball, point - length * _unit(slope))
+            step = length * self._threat.unit(slope)
+            point = self._into(ball, point - step)
             state = _count(ball, state, 1)
             return index + 1, point, self._judge(ball, point, state)
 
@@ -175,7 +179,7 @@ class Falsifier:
             way -= safe_ball.dot(way, normal)[:, tf.newaxis] * normal
             point = self._to_boundary(near, point + 0.5 * way)
             state = _count(near, state, 2 + self._options.bisection_steps)
-            inside = _into(near, point)
+            inside = self._into(near, point)
             found = self._judge(near, inside, _pick(state, rows))
             return index + 1, point, _put(state, rows, found)
 
@@ -228,14 +232,18 @@ class Falsifier:
         return self._record(ball, point, other, _count(ball, state, 2))
 
     def _record(self, ball, point, flipped, state: Attempt) -> Attempt:
-        distance = tf.norm(point - ball.centre, axis=-1)
-        distance = numerics.round_up(distance, self._network.input_dim + 4)
+        distance = self._threat.distance(point - ball.centre)
         new = flipped & (distance < ball.radius) & ~state.found
+        new &= tf.reduce_all(self._threat.cut(point) == point, axis=-1)
         return state._replace(
             found=state.found | new,
             point=tf.where(new[:, tf.newaxis], point, state.point),
             distance=tf.where(new, distance, state.distance),
         )
+
+    def _into(self, ball, point: tf.Tensor) -> tf.Tensor:
+        """Moves points outside of neighbourhoods to their rims, just inside."""
+        return self._threat.into(ball.centre, ball.radius * _INSIDE, point)
 
 
 class _Ball(NamedTuple):
@@ -247,15 +255,6 @@ class _Ball(NamedTuple):
 
 def _unit(x: tf.Tensor) -> tf.Tensor:
     return tf.math.divide_no_nan(x, tf.norm(x, axis=-1, keepdims=True))
-
-
-def _into(ball: _Ball, point: tf.Tensor) -> tf.Tensor:
-    """Moves points outside the balls to their spheres, just inside."""
-    offset = point - ball.centre
-    size = tf.norm(offset, axis=-1)
-    share = tf.math.divide_no_nan(ball.radius * _INSIDE, size)
-    share = tf.minimum(share, 1.0)
-    return ball.centre + share[:, tf.newaxis] * offset
 
 
 def _slope(network, ball: _Ball, point, loss: tf.Tensor) -> tf.Tensor:

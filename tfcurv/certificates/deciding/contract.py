@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tfcurv.certificates.attacks.threat import Threat as Threat
 from tfcurv.certificates.margins.search import SearchOptions
 
 #: Lower and upper bound this close, relative, are called equal.
@@ -28,43 +29,6 @@ NO_METHOD = -1
 
 #: On what each part of a proof rests: what it is, and why it holds.
 Grounds = tuple[tuple[str, str], ...]
-
-_NORMS = ("l2", "linf")
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Threat:
-    """Which inputs an adversary may choose around a point.
-
-    Attributes:
-        norm: In which the distance from the point is measured.
-        domain: Interval that every entry of an input lies in; None for all
-            real inputs.
-    """
-
-    norm: str = "l2"
-    domain: tuple[float, float] | None = None
-
-    def __post_init__(self) -> None:
-        if self.norm not in _NORMS:
-            raise ValueError(
-                f"Unknown norm. Received: norm={self.norm!r}. "
-                f"Allowed: {_NORMS}."
-            )
-        if self.domain is None:
-            return
-        if len(self.domain) != 2 or not self.domain[0] < self.domain[1]:
-            raise ValueError(
-                "A domain is an interval. "
-                f"Received: domain={self.domain!r}. Allowed: (0.0, 1.0)."
-            )
-        # As floats: a saved result compares equal to the one that was made.
-        object.__setattr__(self, "domain", tuple(map(float, self.domain)))
-
-    def __str__(self) -> str:
-        if self.domain is None:
-            return self.norm
-        return f"{self.norm}, inputs in [{self.domain[0]}, {self.domain[1]}]"
 
 
 class Targets(enum.Enum):
@@ -227,6 +191,7 @@ class Method(abc.ABC):
         cost: Of the first radii of a point.
         grounds: What its proofs rest on beside norms and rounding bounds.
         work: What is counted while it works, in the singular.
+        threat: What its radii hold against.
         needs_graph: Whether it takes a `networks.GraphNetwork`, not a chain.
         on_work: Called with one of `work` and how many more there are.
     """
@@ -236,6 +201,7 @@ class Method(abc.ABC):
     grounds: ClassVar[Grounds] = ()
     work: ClassVar[tuple[str, ...]] = ()
     needs_graph: ClassVar[bool] = False
+    threat: Threat = Threat()
 
     def __init__(self, network: Any, options: CertifierOptions):
         """Stores what the method is about, which it does not refuse.

@@ -21,7 +21,6 @@ from tfcurv.certificates.deciding.contract import Pairs
 from tfcurv.certificates.deciding.contract import Reason
 from tfcurv.certificates.deciding.contract import Stage
 from tfcurv.certificates.deciding.contract import Targets
-from tfcurv.certificates.deciding.contract import Threat
 from tfcurv.certificates.deciding.evidence import Look
 from tfcurv.certificates.deciding.evidence import Witness
 
@@ -137,16 +136,14 @@ class Decider:
         threat: What they hold against.
     """
 
-    def __init__(self, method: Method, threat: Threat = Threat()):
+    def __init__(self, method: Method):
         """Prepares; nothing is traced yet.
 
         Args:
-            method: What proves the radii.
-            threat: What they are to hold against.
+            method: What proves the radii, against the threat that it names.
 
         Raises:
             UnsupportedModelError: The network has a single logit.
-            ValueError: Adversarial examples of the threat are not known.
         """
         network, options = method.network, method.options
         if network.num_classes < 2:
@@ -157,16 +154,10 @@ class Decider:
                 "one whose kernel and bias have a column of zeros before the "
                 "old one."
             )
-        if threat != Threat():
-            raise ValueError(
-                "Adversarial examples are looked for in the l2 norm, among "
-                f"all inputs. Received: threat={threat}. "
-                f"Allowed: threat={Threat()}."
-            )
         self.method = method
-        self.threat = threat
+        self.threat = method.threat
         self._options = options
-        self._witness = Witness(network, options.attack_steps)
+        self._witness = Witness(network, options.attack_steps, self.threat)
 
     def trace(self) -> None:
         """Traces the compiled functions, which the first call does otherwise.

@@ -8,6 +8,7 @@ import tensorflow as tf
 from tfcurv import networks
 from tfcurv import numerics
 from tfcurv.certificates.attacks import boundary as adversary
+from tfcurv.certificates.attacks.threat import Threat
 from tfcurv.certificates.margins.search import Problem
 
 
@@ -33,13 +34,20 @@ class Look(NamedTuple):
 class Witness:
     """Looks at points of one network, and attacks them; compiled once."""
 
-    def __init__(self, network: networks.Network, attack_steps: int):
+    def __init__(
+        self,
+        network: networks.Network,
+        attack_steps: int,
+        threat: Threat = Threat(),
+    ):
         """Builds the compiled functions; nothing is traced yet.
 
         Args:
             network: The network.
             attack_steps: Gradient evaluations of an attack.
+            threat: Which examples count, and how far they are.
         """
+        self._threat = threat
         self._network = network
         self._attack_steps = attack_steps
         points = tf.TensorSpec([None, network.input_dim], numerics.PROOF_DTYPE)
@@ -105,9 +113,11 @@ class Witness:
         problem = search_problem(network, x, y, t, nothing, nothing)
         start = tf.cast(start, numerics.SEARCH_DTYPE)
         point = adversary.approach_boundary(
-            network, problem, start, self._attack_steps
+            network, problem, start, self._attack_steps, self._threat
         )
-        return adversary.cross_boundary(network, x, y, point).distance
+        return adversary.cross_boundary(
+            network, x, y, point, threat=self._threat
+        ).distance
 
 
 def search_problem(

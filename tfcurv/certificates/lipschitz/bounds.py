@@ -118,9 +118,13 @@ class LipschitzBounds:
     def _affine_constant(self, position: int, known: dict[int, float]) -> float:
         part = self._parts[position]
         return _sum(
-            _product(_norm(linear, part.roundings, self.rigor), known[atom])
+            _product(self._norm(linear, part.roundings), known[atom])
             for atom, linear in part.terms.items()
         )
+
+    def _norm(self, linear: networks.LinearMap, roundings: int) -> float:
+        proved = networks.ProvedMap(linear, roundings, self.rigor)
+        return proved.norm_upper_bound
 
     @functools.cached_property
     def pair_constants(self) -> np.ndarray:
@@ -180,17 +184,6 @@ class LipschitzBounds:
         radius = np.where(proved, radius, 0.0)
         radius[np.arange(len(radius)), y] = np.inf
         return radius
-
-
-def _norm(
-    linear: networks.LinearMap, roundings: int, rigor: solvers.Rigor
-) -> float:
-    """Bounds the norm of the exact map of which `linear` has the weights."""
-    norm = linear.norm_upper_bound(rigor)
-    if roundings:
-        size = operator_norms.schur_norm_upper_bound(linear)
-        norm = _sum([norm, _product(numerics.gamma(roundings), size)])
-    return math.inf if math.isnan(norm) else norm
 
 
 def _column_distances(linear: networks.LinearMap, roundings: int) -> np.ndarray:

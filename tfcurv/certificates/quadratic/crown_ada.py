@@ -56,6 +56,7 @@ def linear_radii(
         to rounding; 0 where none are.
     """
     z, weights = bounder.pre_activations(x0), bounder.weights(y, t)
+    ranges = bounder.ranges_around(x0)
     bias = bounder.bias(y, t)
     kernel = bounder.network.affines[0].kernel
     with np.errstate(all="ignore"):
@@ -63,8 +64,7 @@ def linear_radii(
 
     def reach(radius: np.ndarray) -> np.ndarray:
         """Returns how far from x0 the bounds in a ball are positive."""
-        width = radius[:, np.newaxis] * norms
-        low, high = z - width, z + width
+        low, high = ranges(radius)
         slope = chords(weights, low, high).slope
         crossing = (low < 0.0) & (high > 0.0) & (weights < 0.0)
         above = np.where(crossing, -slope * low, 0.0)

@@ -17,6 +17,7 @@ needs to trust how A and B were found. With l = -inf, u = inf, A = 1 / (4 c),
 B = 1/2 it is the parabola (z + c)^2 / (4 c), which touches both arms of relu.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -25,11 +26,12 @@ import tensorflow as tf
 from tfcurv import errors
 from tfcurv import numerics
 from tfcurv import solvers
+from tfcurv.bounds.propagation.chain import ChainRegions
 from tfcurv.networks.chain import Evaluation
 from tfcurv.networks.chain import Network
+from tfcurv.networks.functions.intervals import Interval
 from tfcurv.networks.functions.kinked import RELU
 from tfcurv.networks.rounding import EvaluationError
-from tfcurv.networks.rounding import affine_error
 from tfcurv.solvers.threads import in_threads
 
 _INFLATION = numerics.STEP_INFLATION
@@ -145,10 +147,7 @@ class ReluBounder:
         self.network = network
         first = network.affines[0]
         self._gram = solvers.ScaledGram(first.kernel)
-        with np.errstate(all="ignore"):  # Not finite: certifies nothing.
-            norms = np.linalg.norm(first.kernel, axis=0)
-        norms = numerics.round_up(norms, first.kernel.shape[0] + 8)
-        self._columns = norms + numerics.NORM_FLOOR + first.kernel_error
+        self._regions = ChainRegions(network)
         # Kept transposed: a product with transpose_b takes much longer; and
         # TensorFlow's do not wait for threads that others keep busy.
         self._transposed = tf.constant(first.kernel.T)
@@ -187,29 +186,34 @@ class ReluBounder:
             norms = tf.norm(tf.matmul(scaled, self._scaled), axis=-1)
             return norms.numpy() * peak[:, 0] * self._unit
 
-    def _error(self, x: np.ndarray) -> np.ndarray:
-        """Bounds the norm of the error of z, `[batch, 1]`."""
-        x = tf.constant(x)
-        nothing = tf.zeros_like(x[:, 0])
-        u = numerics.unit_roundoff(x.dtype)
-        error = affine_error(self.network, 0, x, nothing, u)
-        return error.numpy()[:, np.newaxis] * _INFLATION
+    def _at(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns z `[batch, n]`, and a bound on its error `[batch, 1]`."""
+        z, error = self._regions.centres(tf.constant(x)).pre_activations[0]
+        return z.numpy(), error.numpy()[:, np.newaxis] * _INFLATION
 
-    def ranges(
-        self, x0: np.ndarray, radius: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def ranges_around(self, x0: np.ndarray) -> Callable[[np.ndarray], Interval]:
+        """Returns what gives for radii, perhaps infinite, the ranges of z.
+
+        Args:
+            x0: `[batch, dim]` centres.
+        """
+        centres = self._regions.centres(tf.constant(x0))
+
+        def ranges(radius: np.ndarray) -> Interval:
+            balls = tf.constant(radius, numerics.PROOF_DTYPE)
+            (z,) = self._regions.pre_activations(centres, balls)
+            return Interval(*(end.numpy() for end in z))
+
+        return ranges
+
+    def ranges(self, x0: np.ndarray, radius: np.ndarray) -> Interval:
         """Encloses z, `[batch, n]`, in the closed balls around x0.
 
         Args:
             x0: `[batch, dim]` centres.
             radius: `[batch]` radii, perhaps infinite.
         """
-        z = self.pre_activations(x0)
-        with np.errstate(all="ignore"):
-            width = radius[:, np.newaxis] * self._columns + self._error(x0)
-            width *= _INFLATION
-            low, high = z - width, z + width
-        return np.nextafter(low, -np.inf), np.nextafter(high, np.inf)
+        return self.ranges_around(x0)(radius)
 
     def minorant(
         self,
@@ -239,7 +243,7 @@ class ReluBounder:
             low, high = self.ranges(x0, radius)
             constant = upper_constants(Quadratics(bend, lean), low, high)
             constant = np.where(w < 0.0, constant, 0.0)
-            z, error = self.pre_activations(c), self._error(c)
+            z, error = self._at(c)
             value, value_error = self._value(
                 w, y, t, bend, lean, constant, z, error
             )

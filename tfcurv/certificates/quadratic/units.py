@@ -18,6 +18,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from tfcurv.bounds.propagation.ball_box import half_widths
+
 
 class Margin(NamedTuple):
     """A margin around one point.
@@ -61,7 +63,7 @@ def units_in_ball(margin: Margin, norms: tf.Tensor, ball: float) -> Shape:
         norms: `[n]` norms of the columns of K.
         ball: Its radius, perhaps infinite.
     """
-    reach = tf.where(norms > 0.0, ball * norms, tf.zeros_like(norms))
+    reach = half_widths(tf.constant(ball, norms.dtype), norms)
     low, high = margin.z - reach, margin.z + reach
     is_open = (low < 0.0) & (high > 0.0)
     return Shape(

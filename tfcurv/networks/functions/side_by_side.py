@@ -13,24 +13,8 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tfcurv.networks.functions.intervals import Interval
 from tfcurv.networks.functions.smooth import Activation
-
-
-class Intervals(NamedTuple):
-    """A closed interval for each neuron.
-
-    Attributes:
-        lower: `[n]` left ends.
-        upper: `[n]` right ends.
-    """
-
-    lower: np.ndarray
-    upper: np.ndarray
-
-    @property
-    def magnitude(self) -> float:
-        """The largest absolute value of a member of any of them."""
-        return float(np.max(np.maximum(np.abs(self.lower), np.abs(self.upper))))
 
 
 class Block(NamedTuple):
@@ -100,26 +84,36 @@ class Blocks:
         return self._joined(lambda fn, part: fn.curvature(part), z)
 
     @functools.cached_property
-    def slope_range(self) -> Intervals:
+    def slope_range(self) -> Interval:
         """Encloses s' of each neuron over the real line."""
         return self._ranges(lambda fn: fn.slope_range)
 
     @functools.cached_property
-    def curvature_range(self) -> Intervals:
+    def curvature_range(self) -> Interval:
         """Encloses s'' of each neuron over the real line; contains 0."""
         return self._ranges(lambda fn: fn.curvature_range)
 
-    def slope_range_on(
-        self, lower: tf.Tensor, upper: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    def value_range_on(self, lower: tf.Tensor, upper: tf.Tensor) -> Interval:
+        """Encloses s on `[lower, upper]`, see `Activation`."""
+        return self._ends(
+            lambda fn, low, high: fn.value_range_on(low, high), lower, upper
+        )
+
+    def slope_range_on(self, lower: tf.Tensor, upper: tf.Tensor) -> Interval:
         """Encloses s' on `[lower, upper]`, see `Activation`."""
         return self._ends(
             lambda fn, low, high: fn.slope_range_on(low, high), lower, upper
         )
 
+    def steepest_on(self, lower: tf.Tensor, upper: tf.Tensor) -> tf.Tensor:
+        """Bounds |s'| on all intervals of a row, see `Activation`."""
+        parts = zip(self.blocks, self._split(lower), self._split(upper))
+        found = [block.activation.steepest_on(*part) for block, *part in parts]
+        return tf.reduce_max(tf.stack(found), axis=0)
+
     def curvature_range_on(
         self, lower: tf.Tensor, upper: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    ) -> Interval:
         """Encloses s'' on `[lower, upper]`, see `Activation`."""
         return self._ends(
             lambda fn, low, high: fn.curvature_range_on(low, high), lower, upper
@@ -133,15 +127,15 @@ class Blocks:
         found = [function(block.activation, part) for block, part in parts]
         return tf.concat(found, axis=-1)
 
-    def _ends(self, function: Callable, lower, upper):
+    def _ends(self, function: Callable, lower, upper) -> Interval:
         parts = zip(self.blocks, self._split(lower), self._split(upper))
         ends = [function(block.activation, *part) for block, *part in parts]
-        return tuple(tf.concat(end, axis=-1) for end in zip(*ends))
+        return Interval(*(tf.concat(end, axis=-1) for end in zip(*ends)))
 
-    def _ranges(self, of: Callable) -> Intervals:
+    def _ranges(self, of: Callable) -> Interval:
         sizes = [block.size for block in self.blocks]
         found = [of(block.activation) for block in self.blocks]
-        return Intervals(
+        return Interval(
             np.repeat([each.lower for each in found], sizes),
             np.repeat([each.upper for each in found], sizes),
         )

@@ -14,6 +14,8 @@ import math
 import tensorflow as tf
 
 from tfcurv import errors
+from tfcurv.networks.functions import formulas
+from tfcurv.networks.functions.intervals import Interval
 
 #: Units of u (1 + |z|) by which a float64 evaluation of s, s' or s'' errs at
 #: most. Each is some ten rounded operations on exp, tanh or erf, whose kernels
@@ -25,26 +27,6 @@ _WIDENING = EVALUATION_ROUNDOFFS * 2.0**-53
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Interval:
-    """A closed interval `[lower, upper]` of the real line."""
-
-    lower: float
-    upper: float
-
-    def __post_init__(self) -> None:
-        if not self.lower <= self.upper:  # Also refuses NaN.
-            raise ValueError(
-                "An interval needs lower <= upper. "
-                f"Received: lower={self.lower!r}, upper={self.upper!r}."
-            )
-
-    @property
-    def magnitude(self) -> float:
-        """The largest absolute value of a member."""
-        return max(abs(self.lower), abs(self.upper))
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Activation:
     """An elementwise function with its derivatives and their ranges.
 
@@ -53,6 +35,7 @@ class Activation:
         value: s, on float32 or float64 tensors of any shape.
         slope: s'.
         curvature: s'', an essential value where it jumps.
+        value_critical: Points between which s is monotone.
         slope_critical: Points between which s' is monotone.
         curvature_critical: Points between which s'' is monotone.
         slope_limits: Limits of s' at minus and plus infinity.
@@ -63,10 +46,16 @@ class Activation:
     value: Callable[[tf.Tensor], tf.Tensor]
     slope: Callable[[tf.Tensor], tf.Tensor]
     curvature: Callable[[tf.Tensor], tf.Tensor]
+    value_critical: tuple[float, ...] = ()
     slope_critical: tuple[float, ...] = ()
     curvature_critical: tuple[float, ...] = ()
     slope_limits: tuple[float, float] = (0.0, 1.0)
     curvature_jump: tuple[float, float] | None = None
+
+    @property
+    def is_kinked(self) -> bool:
+        """Whether its slope jumps, so that no curvature is bounded."""
+        return False
 
     @property
     def is_linear(self) -> bool:
@@ -86,6 +75,10 @@ class Activation:
         return _enclose([*values, *(self.curvature_jump or ())], exact=(0.0,))
 
     @functools.cached_property
+    def _value_peaks(self) -> list[tuple[float, float]]:
+        return _peaks(self.value, self.value_critical)
+
+    @functools.cached_property
     def _slope_peaks(self) -> list[tuple[float, float]]:
         return _peaks(self.slope, self.slope_critical)
 
@@ -93,9 +86,26 @@ class Activation:
     def _curvature_peaks(self) -> list[tuple[float, float]]:
         return _peaks(self.curvature, self.curvature_critical)
 
-    def slope_range_on(
-        self, lower: tf.Tensor, upper: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    def value_range_on(self, lower: tf.Tensor, upper: tf.Tensor) -> Interval:
+        """Encloses s on `[lower, upper]`, elementwise, rounded outward.
+
+        Exact up to rounding, because s is monotone between neighbouring
+        members of `value_critical`.
+
+        Args:
+            lower: `[...]` left ends, perhaps minus infinity.
+            upper: `[...]` right ends, at least `lower`.
+
+        Returns:
+            `[...]` lower and upper bounds on s over each interval; NaN where
+            the function is not computed, as at an infinite end.
+        """
+        low, high = _hull(self.value, self._value_peaks, lower, upper)
+        slope = max(1.0, self.slope_range.magnitude)
+        size = slope * (1.0 + tf.maximum(tf.abs(lower), tf.abs(upper)))
+        return Interval(low - _WIDENING * size, high + _WIDENING * size)
+
+    def slope_range_on(self, lower: tf.Tensor, upper: tf.Tensor) -> Interval:
         """Encloses s' on `[lower, upper]`, elementwise, rounded outward.
 
         Exact up to rounding, because s' is monotone between neighbouring
@@ -112,9 +122,22 @@ class Activation:
             self.slope, self._slope_peaks, self.slope_range, lower, upper
         )
 
+    def steepest_on(self, lower: tf.Tensor, upper: tf.Tensor) -> tf.Tensor:
+        """Bounds |s'| on all intervals of a row.
+
+        Args:
+            lower: `[batch, n]` left ends.
+            upper: `[batch, n]` right ends, at least `lower`.
+
+        Returns:
+            `[batch]`.
+        """
+        slopes = self.slope_range_on(lower, upper)
+        return tf.reduce_max(tf.maximum(*map(tf.abs, slopes)), axis=-1)
+
     def curvature_range_on(
         self, lower: tf.Tensor, upper: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    ) -> Interval:
         """Encloses s'' on `[lower, upper]`, elementwise, rounded outward.
 
         Args:
@@ -125,7 +148,7 @@ class Activation:
             `[...]` lower and upper bounds on s'' over each interval; where
             s'' jumps inside, both of its one-sided limits are members.
         """
-        low, high = _range_on(
+        low, high = found = _range_on(
             self.curvature,
             self._curvature_peaks,
             self.curvature_range,
@@ -133,10 +156,10 @@ class Activation:
             upper,
         )
         if self.curvature_jump is None:
-            return low, high
+            return found
         jumps = (lower <= 0.0) & (upper >= 0.0)
         jump_low, jump_high = self.curvature_jump
-        return (
+        return Interval(
             tf.where(jumps, tf.minimum(low, _like(low, jump_low)), low),
             tf.where(jumps, tf.maximum(high, _like(high, jump_high)), high),
         )
@@ -165,7 +188,8 @@ def _enclose(values: list[float], exact: tuple[float, ...]) -> Interval:
     )
 
 
-def _range_on(fn, peaks, everywhere, lower, upper):
+def _hull(fn, peaks, lower, upper):
+    """Returns the least and the largest of a function's values, as computed."""
     at_lower, at_upper = fn(lower), fn(upper)
     low = tf.minimum(at_lower, at_upper)
     high = tf.maximum(at_lower, at_upper)
@@ -173,99 +197,16 @@ def _range_on(fn, peaks, everywhere, lower, upper):
         inside = (lower < point) & (point < upper)
         low = tf.where(inside, tf.minimum(low, _like(low, value)), low)
         high = tf.where(inside, tf.maximum(high, _like(high, value)), high)
+    return low, high
+
+
+def _range_on(fn, peaks, everywhere, lower, upper) -> Interval:
+    low, high = _hull(fn, peaks, lower, upper)
     # The global range is proved too: widening must not leave it.
-    return (
+    return Interval(
         tf.maximum(low - _WIDENING, _like(low, everywhere.lower)),
         tf.minimum(high + _WIDENING, _like(high, everywhere.upper)),
     )
-
-
-def _sigmoid_slope(x):
-    # sigmoid(-x) is 1 - sigmoid(x) without the cancellation, which a factor x
-    # in silu would magnify.
-    return tf.sigmoid(x) * tf.sigmoid(-x)
-
-
-def _sigmoid_curvature(x):
-    return _sigmoid_slope(x) * (tf.sigmoid(-x) - tf.sigmoid(x))
-
-
-def _tanh_slope(x):
-    # 1 - tanh(x)^2, which would cancel: tanh itself errs by up to 9 u.
-    return 4.0 * _sigmoid_slope(2.0 * x)
-
-
-def _tanh_curvature(x):
-    return -2.0 * tf.tanh(x) * _tanh_slope(x)
-
-
-def _gaussian_density(x):
-    return tf.exp(-0.5 * x * x) / math.sqrt(2.0 * math.pi)
-
-
-def _gaussian_cdf(x):
-    # erfc, because 1 + erf(x) cancels for negative x.
-    return 0.5 * tf.math.erfc(-x / math.sqrt(2.0))
-
-
-def _times_decaying(x, factor):
-    # factor vanishes faster than 1 / x; beyond 1e3 the product is below the
-    # smallest number, while x * x in it might overflow to inf * 0 = NaN.
-    return tf.clip_by_value(x, -1e3, 1e3) * factor
-
-
-def _gelu_slope(x):
-    return _gaussian_cdf(x) + _times_decaying(x, _gaussian_density(x))
-
-
-def _gelu_curvature(x):
-    x = tf.clip_by_value(x, -1e3, 1e3)
-    return _gaussian_density(x) * (2.0 - x * x)
-
-
-def _silu_slope(x):
-    return tf.sigmoid(x) + _times_decaying(x, _sigmoid_slope(x))
-
-
-def _silu_curvature(x):
-    x = tf.clip_by_value(x, -1e3, 1e3)
-    return 2.0 * _sigmoid_slope(x) + x * _sigmoid_curvature(x)
-
-
-def _mish(x):
-    return x * tf.tanh(tf.math.softplus(x))
-
-
-def _mish_slope(x):
-    p, s = tf.math.softplus(x), tf.sigmoid(x)
-    return tf.tanh(p) + _times_decaying(x, _tanh_slope(p) * s)
-
-
-def _mish_curvature(x):
-    x = tf.clip_by_value(x, -1e3, 1e3)
-    p, s = tf.math.softplus(x), tf.sigmoid(x)
-    inner = 2.0 * s + x * _sigmoid_slope(x) - 2.0 * x * tf.tanh(p) * s * s
-    return _tanh_slope(p) * inner
-
-
-def _elu_slope(x):
-    return tf.exp(tf.minimum(x, 0.0))
-
-
-def _elu(x):
-    return tf.where(x > 0.0, x, tf.math.expm1(tf.minimum(x, 0.0)))
-
-
-def _elu_curvature(x):
-    return tf.where(x > 0.0, tf.zeros_like(x), _elu_slope(x))
-
-
-def _softsign_slope(x):
-    return 1.0 / tf.square(1.0 + tf.abs(x))
-
-
-def _softsign_curvature(x):
-    return -2.0 * tf.sign(x) / (1.0 + tf.abs(x)) ** 3
 
 
 # Zeros of s''' of sigmoid: s = 1/2 +- 1/sqrt(12); of tanh: t^2 = 1/3.
@@ -284,8 +225,8 @@ _TABLE = (
     Activation(
         name="sigmoid",
         value=tf.sigmoid,
-        slope=_sigmoid_slope,
-        curvature=_sigmoid_curvature,
+        slope=formulas.sigmoid_slope,
+        curvature=formulas.sigmoid_curvature,
         slope_critical=(0.0,),
         curvature_critical=(-_SIGMOID_KNEE, _SIGMOID_KNEE),
         slope_limits=(0.0, 0.0),
@@ -293,8 +234,8 @@ _TABLE = (
     Activation(
         name="tanh",
         value=tf.tanh,
-        slope=_tanh_slope,
-        curvature=_tanh_curvature,
+        slope=formulas.tanh_slope,
+        curvature=formulas.tanh_curvature,
         slope_critical=(0.0,),
         curvature_critical=(-_SIGMOID_KNEE / 2.0, _SIGMOID_KNEE / 2.0),
         slope_limits=(0.0, 0.0),
@@ -303,45 +244,48 @@ _TABLE = (
         name="softplus",
         value=tf.math.softplus,
         slope=tf.sigmoid,
-        curvature=_sigmoid_slope,
+        curvature=formulas.sigmoid_slope,
         curvature_critical=(0.0,),
     ),
     Activation(
         name="gelu",
-        value=lambda x: x * _gaussian_cdf(x),
-        slope=_gelu_slope,
-        curvature=_gelu_curvature,
+        value=lambda x: x * formulas.gaussian_cdf(x),
+        slope=formulas.gelu_slope,
+        curvature=formulas.gelu_curvature,
+        value_critical=(-0.751791524693564457,),
         slope_critical=(-math.sqrt(2.0), math.sqrt(2.0)),
         curvature_critical=(-2.0, 0.0, 2.0),
     ),
     Activation(
         name="silu",
         value=lambda x: x * tf.sigmoid(x),
-        slope=_silu_slope,
-        curvature=_silu_curvature,
+        slope=formulas.silu_slope,
+        curvature=formulas.silu_curvature,
+        value_critical=(-1.278464542761073796,),
         slope_critical=(-2.399357280515, 2.399357280515),
         curvature_critical=(-3.435840993535, 0.0, 3.435840993535),
     ),
     Activation(
         name="mish",
-        value=_mish,
-        slope=_mish_slope,
-        curvature=_mish_curvature,
+        value=formulas.mish,
+        slope=formulas.mish_slope,
+        curvature=formulas.mish_curvature,
+        value_critical=(-1.192431214515495492,),
         slope_critical=(-2.256376396361, 1.490571179486),
         curvature_critical=(-3.267337846520, -0.087934431315, 2.114842563021),
     ),
     Activation(
         name="elu",
-        value=_elu,
-        slope=_elu_slope,
-        curvature=_elu_curvature,
+        value=formulas.elu,
+        slope=formulas.elu_slope,
+        curvature=formulas.elu_curvature,
         curvature_jump=(0.0, 1.0),
     ),
     Activation(
         name="softsign",
         value=lambda x: x / (1.0 + tf.abs(x)),
-        slope=_softsign_slope,
-        curvature=_softsign_curvature,
+        slope=formulas.softsign_slope,
+        curvature=formulas.softsign_curvature,
         slope_critical=(0.0,),
         slope_limits=(0.0, 0.0),
         curvature_jump=(-2.0, 2.0),

@@ -21,9 +21,10 @@ from tfcurv.networks.maps.convolution_norms import mixed_norm_upper_bound
 from tfcurv.networks.maps.convolution_norms import mixed_work
 from tfcurv.networks.maps.linear_map import GRAM_ROWS
 from tfcurv.networks.maps.linear_map import Constants
-from tfcurv.networks.maps.linear_map import LinearMap
+from tfcurv.networks.maps.linear_map import Weighted
 from tfcurv.networks.maps.linear_map import checked_shape
 from tfcurv.networks.maps.linear_map import checked_weights
+from tfcurv.networks.maps.linear_map import root_of
 
 # How dear the mixed bound on a norm may be: a few seconds.
 _MIXED_WORK = 2 * 10**9
@@ -113,7 +114,7 @@ def _for_each(value, count: int, name: str) -> tuple[int, ...]:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Convolution(LinearMap):
+class Convolution(Weighted):
     """A convolution over one or two axes, channels last; no bias.
 
     A depthwise kernel `[height, width, channels, multiplier]` is the kernel
@@ -190,6 +191,11 @@ class Convolution(LinearMap):
         """The kernel with two axes before the channels."""
         return self.kernel if self.kernel.ndim == 4 else self.kernel[None]
 
+    @property
+    def weights(self) -> np.ndarray:
+        """The kernel with two axes before the channels."""
+        return self.window
+
     @functools.cached_property
     def _weights(self):
         return Constants(self.window)
@@ -216,38 +222,61 @@ class Convolution(LinearMap):
         return self.groups == 1 and all(a.dilation == 1 for a in self.axes)
 
     def _correlated(self, x, kernel):
-        return self._with_gradient(self._forward, self._backward, kernel)(x)
+        return self._with_gradient(self._forward, self.backward, kernel)(x)
 
     def _spread(self, v, kernel):
-        return self._with_gradient(self._backward, self._forward, kernel)(v)
+        return self._with_gradient(self.backward, self._forward, kernel)(v)
 
     def _with_gradient(self, fn, adjoint, kernel):
-        fn = functools.partial(fn, kernel=kernel)
+        fn = functools.partial(fn, weights=kernel)
         if self._is_plain:
             return fn
-        adjoint = functools.partial(adjoint, kernel=kernel)
+        adjoint = functools.partial(adjoint, weights=kernel)
         return products.with_adjoint(fn, adjoint)
 
-    def _forward(self, x, kernel):
+    def forward(self, x: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        """Returns the convolution with another kernel, of at least one row."""
         rows, columns = self.axes
-        samples = tf.reshape(
+        if all(axis.is_same for axis in self.axes) and self._is_plain:
+            found = tf.nn.conv2d(
+                self._samples(x),
+                weights,
+                [rows.stride, columns.stride],
+                "SAME",
+            )
+            return tf.reshape(found, [-1, self.outputs])
+        return self._forward(x, weights, tf.nn.conv2d)
+
+    def _samples(self, x) -> tf.Tensor:
+        rows, columns = self.axes
+        return tf.reshape(
             x, [-1, rows.size, columns.size, self.input_shape[-1]]
         )
+
+    def _forward(self, x, weights, convolve=products.convolve):
+        rows, columns = self.axes
         with _device_of_sums(x.dtype):
-            found = products.convolve(
-                _padded(samples, [axis[3:5] for axis in self.axes]),
-                kernel,
-                [rows.stride, columns.stride],
-                [rows.dilation, columns.dilation],
+            found = convolve(
+                _padded(self._samples(x), [axis[3:5] for axis in self.axes]),
+                weights,
+                strides=[rows.stride, columns.stride],
+                padding="VALID",
+                dilations=[rows.dilation, columns.dilation],
             )
         return tf.reshape(found, [-1, self.outputs])
 
-    def _backward(self, v, kernel):
+    def backward(self, v: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        """Returns the adjoint of the convolution with another kernel."""
         with _device_of_sums(v.dtype):
-            return self._adjoint(v, kernel)
+            return self._adjoint(v, weights)
+
+    def column_norms_of(self, weights: tf.Tensor) -> tf.Tensor:
+        """Returns the norms of another kernel, away from the borders."""
+        norms = root_of(tf.reduce_sum(tf.square(weights), axis=(0, 1, 2)))
+        whole = tf.broadcast_to(norms, self.output_shape)
+        return tf.reshape(whole, [-1])
 
     def _adjoint(self, v, kernel):
-        """Returns the adjoint of `_forward`."""
         rows, columns = self.axes
         v = tf.reshape(v, [-1, rows.outputs, columns.outputs, kernel.shape[-1]])
         if self._is_plain:

@@ -67,6 +67,13 @@ class Axis(NamedTuple):
         return self.before + self.size + self.after
 
     @property
+    def is_same(self) -> bool:
+        """Whether the zeros are those of TensorFlow's padding "SAME"."""
+        outputs = -(-self.size // self.stride)
+        zeros = max(0, (outputs - 1) * self.stride + self.reach - self.size)
+        return (self.before, self.after) == (zeros // 2, zeros - zeros // 2)
+
+    @property
     def outputs(self) -> int:
         """The number of outputs; none, if the kernel does not fit."""
         return max(0, (self.padded - self.reach) // self.stride + 1)

@@ -12,12 +12,14 @@ from tfcurv import solvers
 from tfcurv.networks.maps import operator_norms
 from tfcurv.networks.maps.linear_map import Constants
 from tfcurv.networks.maps.linear_map import LinearMap
+from tfcurv.networks.maps.linear_map import Weighted
 from tfcurv.networks.maps.linear_map import checked_shape
 from tfcurv.networks.maps.linear_map import checked_weights
+from tfcurv.networks.maps.linear_map import root_of
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Dense(LinearMap):
+class Dense(Weighted):
     """A product with a matrix.
 
     Attributes:
@@ -49,6 +51,34 @@ class Dense(LinearMap):
     def transposed_terms(self) -> int:
         """The number of outputs."""
         return self.outputs
+
+    @property
+    def weights(self) -> np.ndarray:
+        """The kernel."""
+        return self.kernel
+
+    def forward(self, x: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        """Returns the product with another kernel."""
+        return tf.matmul(x, weights)
+
+    def backward(self, v: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        """Returns the product with another kernel, transposed."""
+        return tf.matmul(v, weights, transpose_b=True)
+
+    def column_norms_of(self, weights: tf.Tensor) -> tf.Tensor:
+        """Returns the norms of another kernel's columns."""
+        return root_of(tf.reduce_sum(tf.square(weights), axis=0))
+
+    def peak(self, v: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        """Returns the largest entries of v |K|^T, with a cheaper gradient.
+
+        Only the row of the kernel that attains it has one: two matrix products
+        fewer on the way back.
+        """
+        still = tf.abs(tf.stop_gradient(weights))
+        every = self.backward(tf.stop_gradient(v), still)
+        rows = tf.gather(weights, tf.argmax(every, axis=-1))
+        return tf.reduce_sum(v * tf.abs(rows), axis=-1)
 
     # Transposed copies: on a CPU TensorFlow's product with transpose_b is up
     # to five times slower.
@@ -94,7 +124,7 @@ class Dense(LinearMap):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Diagonal(LinearMap):
+class Diagonal(Weighted):
     """An elementwise product, as of a folded normalisation.
 
     Attributes:
@@ -133,15 +163,30 @@ class Diagonal(LinearMap):
     def _weights(self):
         return Constants(self.scale), Constants(np.abs(self.scale))
 
-    def _product(self, x, scale):
+    @property
+    def weights(self) -> np.ndarray:
+        """The scale."""
+        return self.scale
+
+    def forward(self, x: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        """Returns the product with another scale."""
         samples = tf.reshape(x, [-1, *self.input_shape])
-        return tf.reshape(samples * scale, [-1, self.inputs])
+        return tf.reshape(samples * weights, [-1, self.inputs])
+
+    def backward(self, v: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        """Returns the product with another scale."""
+        return self.forward(v, weights)
+
+    def column_norms_of(self, weights: tf.Tensor) -> tf.Tensor:
+        """Returns the absolute values of another scale."""
+        whole = tf.broadcast_to(tf.abs(weights), self.input_shape)
+        return tf.reshape(whole, [-1])
 
     def _apply(self, x):
-        return self._product(x, self._weights[0](x.dtype))
+        return self.forward(x, self._weights[0](x.dtype))
 
     def _absolute(self, x):
-        return self._product(x, self._weights[1](x.dtype))
+        return self.forward(x, self._weights[1](x.dtype))
 
     _transpose, _absolute_transpose = _apply, _absolute
 

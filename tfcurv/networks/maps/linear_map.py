@@ -175,6 +175,11 @@ class LinearMap(abc.ABC):
             bound = operator_norms.least(bound, gram)
         return operator_norms.scaled_back(bound, exponent)
 
+    @functools.cached_property
+    def absolute_norm_upper_bound(self) -> float:
+        """A proved upper bound on the spectral norm of |K|, by Schur's test."""
+        return operator_norms.schur_norm_upper_bound(self)
+
     def frobenius_norm_upper_bound(self) -> float:
         """Returns a proved upper bound on the Frobenius norm of K."""
         return solvers.frobenius_norm_upper_bound(self.column_norms)
@@ -194,6 +199,62 @@ class LinearMap(abc.ABC):
         Maps without weights, and those that cannot be scaled, are their own.
         """
         return self, 0
+
+
+class Weighted(LinearMap):
+    """A linear map of one array of weights, which may be lent others.
+
+    What it computes is written once, with weights that are given: its own,
+    constants, to prove with, or those of a layer, variables, to train with.
+    """
+
+    @property
+    @abc.abstractmethod
+    def weights(self) -> np.ndarray:
+        """Its own weights, in the shape in which others are lent."""
+
+    @abc.abstractmethod
+    def forward(self, x: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        """Returns x K for the K of these weights.
+
+        Args:
+            x: `[batch, inputs]`.
+            weights: Of the shape of `weights`, in x's dtype.
+        """
+
+    @abc.abstractmethod
+    def backward(self, v: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        """Returns v K^T.
+
+        Args:
+            v: `[batch, outputs]`.
+            weights: Of the shape of `weights`, in v's dtype.
+        """
+
+    @abc.abstractmethod
+    def column_norms_of(self, weights: tf.Tensor) -> tf.Tensor:
+        """Returns the norms of the columns, `[outputs]`; no proof.
+
+        Args:
+            weights: Of the shape of `weights`.
+        """
+
+    def peak(self, v: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        """Returns the largest entries of v |K|^T, `[batch]`.
+
+        Args:
+            v: `[batch, outputs]`, non-negative.
+            weights: Of the shape of `weights`, in v's dtype.
+        """
+        return tf.reduce_max(self.backward(v, tf.abs(weights)), axis=-1)
+
+
+def root_of(squares: tf.Tensor) -> tf.Tensor:
+    """Returns square roots, with a finite gradient at zero."""
+    # XLA differentiates sqrt at 0 to NaN, and tf.where alone does not stop it.
+    is_zero = squares <= 0.0
+    roots = tf.sqrt(tf.where(is_zero, tf.ones_like(squares), squares))
+    return tf.where(is_zero, squares, roots)
 
 
 def scaled_up(norms: np.ndarray, exponent: int) -> np.ndarray:

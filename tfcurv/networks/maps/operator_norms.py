@@ -110,10 +110,11 @@ def schur_norm_upper_bound(operator: Operator) -> float:
     if not (np.all(np.isfinite(rows)) and np.all(np.isfinite(columns))):
         return math.inf
     count = operator.terms + operator.transposed_terms + 8
+    # What vanishes in one direction, before large factors come, need not in
+    # the other.
+    lost = numerics.MATRIX_UNDERFLOW * underflow_growth(operator)
     # Two roots, since the product might overflow.
-    bound = math.sqrt(rows.max() + numerics.MATRIX_UNDERFLOW) * math.sqrt(
-        columns.max() + numerics.MATRIX_UNDERFLOW
-    )
+    bound = math.sqrt(rows.max() + lost) * math.sqrt(columns.max() + lost)
     return numerics.round_up(bound, count)
 
 
@@ -173,7 +174,9 @@ def gram_norm_upper_bound(operator: Operator) -> float:
     gram = 0.5 * (gram + gram.T)
     squared = solvers.eigenvalue_upper_bound(gram)
     count = operator.terms + operator.transposed_terms + 2
-    error = numerics.gamma(count) * schur * schur + numerics.MATRIX_UNDERFLOW
+    growth = underflow_growth(operator)
+    error = numerics.gamma(count) * schur * schur
+    error += numerics.MATRIX_UNDERFLOW * growth * growth
     return numerics.round_up(math.sqrt(squared + error), 8)
 
 
@@ -188,12 +191,17 @@ def column_norms_upper_bound(operator: Operator) -> np.ndarray:
     """
     found = []
     count = operator.transposed_terms + 1
+    lost = 0.0
+    if hasattr(operator, "maps"):
+        lost = numerics.NORM_FLOOR * underflow_growth(operator)
     for unit in _unit_rows(operator.outputs, operator.inputs):
         columns = norm_of_rows(on_host(operator.transpose, unit))
         sizes = norm_of_rows(on_host(operator.absolute_transpose, unit))
         # What the absolute values themselves err by is in the factor 2.
         bound = columns + 2.0 * numerics.gamma(count) * sizes
-        found.append(numerics.round_up(bound, 4))
+        # Nothing is added to a map that is one array of weights.
+        bound = numerics.round_up(bound, 4)
+        found.append(numerics.round_up(bound + lost, 1) if lost else bound)
     return np.concatenate(found)
 
 

@@ -16,9 +16,10 @@ def convolve(
     samples: tf.Tensor,
     kernel: tf.Tensor,
     strides: int | Sequence[int] = 1,
+    padding: str = "VALID",
     dilations: int | Sequence[int] = 1,
 ) -> tf.Tensor:
-    """Returns `tf.nn.conv2d` without padding, also of no samples.
+    """Returns `tf.nn.conv2d`, also of no samples.
 
     TensorFlow's own gives no samples, in float32, the shape that they had
     before, with as many channels, on which the next operation fails.
@@ -27,12 +28,13 @@ def convolve(
         samples: `[batch, height, width, channels]`.
         kernel: `[rows, columns, channels / groups, filters]`.
         strides: Of the window.
+        padding: As `tf.nn.conv2d`.
         dilations: Of the kernel.
 
     Returns:
         `[batch, new_height, new_width, filters]`.
     """
-    settings = {"strides": strides, "padding": "VALID", "dilations": dilations}
+    settings = {"strides": strides, "padding": padding, "dilations": dilations}
     if samples.dtype == tf.float64:
         return tf.nn.conv2d(samples, kernel, **settings)
     # A slice or a reshape behind the convolution would not do: where shapes

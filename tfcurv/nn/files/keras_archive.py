@@ -26,6 +26,7 @@ from tfcurv.nn.training.attack import CurvatureAttack
 from tfcurv.nn.training.model import Model
 from tfcurv.nn.training.model import Sequential
 from tfcurv.nn.training.regularizer import CurvatureRegularizer
+from tfcurv.nn.training.worst_case import WorstCase
 
 _METADATA, _CONFIG = "metadata.json", "config.json"
 _WEIGHTS = "model.weights.h5"
@@ -86,6 +87,7 @@ _OWN_CLASSES = {
         SpectralNormTracker,
         CurvatureRegularizer,
         CurvatureAttack,
+        WorstCase,
     )
 }
 

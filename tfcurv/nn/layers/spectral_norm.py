@@ -99,9 +99,9 @@ class SpectralNormTracker(keras.layers.Layer):
         """
         kernel = self._cast(kernel)
         u, v = ops.convert_to_tensor(self.u), ops.convert_to_tensor(self.v)
-        shake = _random_unit(self.u.shape, self.compute_dtype, seed=3)
-        still = ops.stop_gradient(kernel)
-        u, v = self._followed(u + _SHAKE * shake, v, still, True)
+        shaken = u + _SHAKE * _random_unit(u.shape, self.compute_dtype, seed=3)
+        shaken, _ = _normalised(shaken, u)
+        u, v = self._followed(shaken, v, ops.stop_gradient(kernel), True)
         # Both are from below.
         return ops.maximum(self(kernel), self._product(u, v, kernel))
 
@@ -228,7 +228,7 @@ def _random_unit(shape: Sequence[int], dtype: str, seed: int) -> Any:
     normal = ops.convert_to_tensor(
         keras.random.normal(shape, dtype=dtype, seed=seed)
     )
-    return normal / ops.norm(normal)
+    return normal / ops.sqrt(ops.sum(ops.square(normal)))
 
 
 def _cosine(one: Any, other: Any) -> Any:

@@ -18,6 +18,10 @@ _NAMES = {
     "linear": {"tf": "identity"},
     "relu": {"tf": "nn.relu", "keras.ops": "relu"},
     "relu6": {"tf": "nn.relu6", "keras.ops": "relu6"},
+    "hard_sigmoid": {"keras.ops": "hard_sigmoid"},
+    "hard_silu": {"keras.ops": "hard_silu"},
+    "hard_tanh": {"keras.ops": "hard_tanh"},
+    "selu": {"tf": "nn.selu", "keras.ops": "selu"},
     "elu": {"tf": "nn.elu", "keras.ops": "elu"},
     "gelu": {"tf": "nn.gelu"},
     "sigmoid": {"tf": "sigmoid", "keras.ops": "sigmoid"},
@@ -69,6 +73,10 @@ def _functions() -> tuple[tuple[object, networks.Activation | None], ...]:
         **networks.ACTIVATIONS,
         "relu": networks.RELU,
         "relu6": networks.RELU6,
+        "hard_sigmoid": networks.HARD_SIGMOID,
+        "hard_silu": networks.HARD_SILU,
+        "hard_tanh": networks.HARD_TANH,
+        "selu": networks.SELU,
         "linear": None,
     }
     # Each has this slope by default.
@@ -169,9 +177,13 @@ def _piecewise_linear(name: str, slope: np.floating, max_value: float | None):
 
 
 def _read_elu(layer: keras.layers.ELU) -> networks.Activation:
+    if layer.alpha == 1.0:
+        return networks.activation("elu")
     # Another alpha bends the slope itself at zero.
-    if layer.alpha != 1.0:
+    if not 0.0 < layer.alpha < math.inf:
         raise refusals.unsupported(
-            layer, f"alpha={layer.alpha!r} puts a kink at zero", "use alpha=1"
+            layer, f"alpha={layer.alpha!r} is not positive", "use alpha=1"
         )
-    return networks.activation("elu")
+    # Keras multiplies by a number of the dtype that it computes in.
+    alpha = np.dtype(layer.compute_dtype).type(layer.alpha)
+    return networks.scaled_elu("elu", float(alpha))

@@ -42,9 +42,10 @@ def check(
         TypeError: An assumption is of another type.
     """
     as_graph = certificates.needs_graph(method)
-    read = adapter.read_as_graph if as_graph else adapter.read_network
     try:
-        read(model, guard=guard, rigor=rigor, assume=assume)
+        adapter.read(
+            model, guard=guard, rigor=rigor, assume=assume, as_graph=as_graph
+        )
     except errors.UnsupportedModelError as error:
         return Problems(error.problems or [_of_model(model, error)])
     return Problems()

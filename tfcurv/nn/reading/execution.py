@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from tfcurv import bounds
 from tfcurv import errors
 from tfcurv import networks
 from tfcurv.networks import Kind
@@ -15,7 +16,7 @@ _DENSE = (keras.layers.Dense, tfcurv_layers.Dense)
 _SCALINGS = (keras.layers.Rescaling, keras.layers.Normalization)
 
 
-def execution(model: keras.Model, found: Reading) -> networks.Execution:
+def execution(model: keras.Model, found: Reading) -> bounds.Execution:
     """Returns the nodes as Keras runs them, one by one, in float32.
 
     Args:
@@ -47,7 +48,7 @@ def execution(model: keras.Model, found: Reading) -> networks.Execution:
                 "Allowed: guard=None; or layers in place of operations."
             )
         stages += [] if type(stage) is networks.Identity else [stage]
-    return networks.Execution(stages)
+    return bounds.Execution(stages)
 
 
 def _stage(node: Node, layer: keras.Operation):
@@ -64,5 +65,5 @@ def _stage(node: Node, layer: keras.Operation):
         return networks.Affine(kernel=linear.kernel, bias=node.step.bias)
     if type(linear) is networks.Diagonal and kind in _SCALINGS:
         scale = np.broadcast_to(linear.scale, linear.input_shape).ravel()
-        return networks.Scaling(scale=scale, offset=node.step.bias)
+        return bounds.Scaling(scale=scale, offset=node.step.bias)
     return None

@@ -178,9 +178,7 @@ def refuse_kinks(
         elif fn is networks.RELU and relu is not None:
             # Last: it depends on the rest whether it may stand.
             survey.refuse(refusals.unknown_activation(layer, "relu", relu))
-        elif (
-            isinstance(fn, networks.PiecewiseLinear) and fn is not networks.RELU
-        ):
+        elif fn is not None and fn.is_kinked and fn is not networks.RELU:
             survey.refuse(refusals.kinked(layer, fn.name), place)
 
 

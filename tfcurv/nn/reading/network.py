@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -121,6 +122,37 @@ def read_as_graph(
     return networks.GraphNetwork(found.graph, solvers.Rigor(rigor)), found
 
 
+def read(
+    model: keras.Model,
+    *,
+    guard: str | None,
+    rigor: str,
+    assume: Mapping[str, graph.Assumption] | None,
+    as_graph: bool | None,
+) -> tuple[networks.Network | networks.GraphNetwork, graph.Reading]:
+    """Returns a model in one form, and what was read.
+
+    Args:
+        model: See `network_from_model`.
+        guard: See `network_from_model`.
+        rigor: See `network_from_model`.
+        assume: See `network_from_model`.
+        as_graph: Whether as a graph; None for a chain if there is one, and a
+            graph else.
+    """
+    settings: dict[str, Any] = {"guard": guard, "rigor": rigor}
+    settings["assume"] = assume
+    if as_graph:
+        return read_as_graph(model, **settings)
+    try:
+        return read_network(model, **settings)
+    except errors.UnsupportedModelError:
+        # A graph has no execution.
+        if as_graph is not None or guard is not None:
+            raise
+    return read_as_graph(model, **settings)
+
+
 def read_checked(
     model: keras.Model, assume: Mapping[str, graph.Assumption] | None = None
 ) -> graph.Reading:
@@ -169,7 +201,8 @@ def _relu_reason(nodes: Sequence, **settings) -> reasons.Reason | None:
             "ReLU can be certified as the only activation of a network, "
             "without branches; others need bounded curvature, and this one "
             f"has {len(bent)} activations",
-            f"use a smooth activation, such as 'softplus'; {reasons.LIPSCHITZ}",
+            "use a smooth activation, such as 'softplus'; "
+            f"{reasons.NO_CURVATURE}",
         )
     if settings != {"guard": None, "rigor": "verified"}:
         return reasons.Reason(

@@ -120,6 +120,12 @@ def _functions() -> dict[type, _Function]:
         _class(ops.elu, "Elu"): _Function(known("elu"), {"alpha": 1.0}),
         _class(ops.relu, "Relu"): _Function(networks.RELU),
         _class(ops.relu6, "Relu6"): _Function(networks.RELU6),
+        _class(ops.selu, "Selu"): _Function(networks.SELU),
+        _class(ops.hard_tanh, "HardTanh"): _Function(networks.HARD_TANH),
+        _class(ops.hard_sigmoid, "HardSigmoid"): _Function(
+            networks.HARD_SIGMOID
+        ),
+        _class(ops.hard_silu, "HardSilu"): _Function(networks.HARD_SILU),
         _class(ops.leaky_relu, "LeakyRelu"): _Function(_leaky),
         _class(keras.activations.relu, "ReLU"): _Function(_relu),
     }

@@ -29,21 +29,21 @@ _BEHIND = (
 _KINKS = "its output has kinks, where no curvature is bounded"
 
 #: A way out that needs no curvature.
-LIPSCHITZ = "or certify with method='lipschitz', which needs no curvature"
+NO_CURVATURE = "or certify with method='bcp', which needs no curvature"
 
 _POOLING = Reason(
-    _KINKS, f"use average pooling or strides instead; {LIPSCHITZ}"
+    _KINKS, f"use average pooling or strides instead; {NO_CURVATURE}"
 )
 _VOLUME_POOLING = Reason(_KINKS, "use average pooling or strides instead")
 _EXTREME = Reason(_KINKS, "use Add or Concatenate instead")
 _BENT = Reason(_KINKS, _SMOOTH)
-_LEAKY = Reason(_KINKS, f"{_SMOOTH}; {LIPSCHITZ}")
+_LEAKY = Reason(_KINKS, f"{_SMOOTH}; {NO_CURVATURE}")
 
 #: Of a ReLU layer that is cut off or leaks.
 RELU_WITH_SETTINGS = Reason(
     "it is no plain ReLU",
     "use a smooth activation, such as 'softplus', or ReLU() without "
-    f"settings as the only activation of a model; {LIPSCHITZ}",
+    f"settings as the only activation of a model; {NO_CURVATURE}",
 )
 _NORM = Reason(
     "it divides by a norm of each sample, which is not linear",
@@ -210,9 +210,12 @@ _COUPLED = (
 _FUNCTION_ROWS: dict[str, Reason] = {
     "relu relu6 leaky_relu": Reason(
         "it is piecewise linear, with kinks, where no curvature is bounded",
-        f"{_SMOOTH}; {LIPSCHITZ}",
+        f"{_SMOOTH}; {NO_CURVATURE}",
     ),
-    "hard_tanh hard_sigmoid hard_silu hard_swish "
+    "hard_tanh hard_sigmoid hard_silu hard_swish": Reason(
+        "it is piecewise linear or has kinks, where no curvature is bounded",
+        f"{_SMOOTH}; {NO_CURVATURE}",
+    ),
     "soft_shrink sparse_sigmoid": Reason(
         "it is piecewise linear or has kinks, where no curvature is bounded",
         _SMOOTH,
@@ -222,7 +225,7 @@ _FUNCTION_ROWS: dict[str, Reason] = {
         "its slope jumps at zero, from 1.76 to 1.05, so that no curvature is "
         "bounded there",
         "use 'elu', whose slope does not jump, or another smooth activation, "
-        "such as 'softplus'",
+        f"such as 'softplus'; {NO_CURVATURE}",
     ),
     "exponential": Reason(
         "its curvature has no bound on the whole line", _SMOOTH

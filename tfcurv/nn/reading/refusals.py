@@ -16,7 +16,7 @@ _SUPPORTED = (
     "Subtract, Concatenate, Flatten, Reshape, Permute, zero padding, "
     "cropping, UpSampling, dropout and noise, sums with and multiples by "
     "constants, and Sequential or functional models of these; by "
-    "method='lipschitz' also max pooling, global or not, ReLU and LeakyReLU"
+    "method='bcp' also max pooling, global or not, ReLU and LeakyReLU"
 )
 
 _WAY_OUT = "use one of the supported layers in its place"
@@ -163,6 +163,9 @@ def kinked(layer, name: str) -> errors.UnsupportedModelError:
     """
     if type(layer) is keras.layers.LeakyReLU:
         return unknown(layer, 1)
+    if type(layer) is keras.layers.ELU:
+        why = f"alpha={layer.alpha!r} puts a kink at zero"
+        return unsupported(layer, why, f"use alpha=1; {reasons.NO_CURVATURE}")
     if type(layer) is keras.layers.ReLU and _has_settings(layer):
         why, remedy = reasons.RELU_WITH_SETTINGS
         return unsupported(layer, why, remedy)

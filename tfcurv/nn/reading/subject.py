@@ -52,7 +52,7 @@ def read_subject(
     guard: str | None = None,
     rigor: str = "verified",
     assume: Mapping[str, graph.Assumption] | None = None,
-    as_graph: bool = False,
+    as_graph: bool | None = False,
 ) -> Subject:
     """Returns what a model computes, with what a run needs to know of it.
 
@@ -62,7 +62,7 @@ def read_subject(
         rigor: See `network_from_model`.
         assume: See `network_from_model`.
         as_graph: Whether as a `networks.GraphNetwork`, for methods that need
-            no chain.
+            no chain; None for a chain if there is one.
 
     Raises:
         UnsupportedModelError: The model cannot be certified.
@@ -81,8 +81,9 @@ def read_subject(
             input_shape=(model.input_dim,),
             is_scaled=False,
         )
-    read = adapter.read_as_graph if as_graph else adapter.read_network
-    network, found = read(model, guard=guard, rigor=rigor, assume=assume)
+    network, found = adapter.read(
+        model, guard=guard, rigor=rigor, assume=assume, as_graph=as_graph
+    )
     return Subject(
         model=model,
         network=network,

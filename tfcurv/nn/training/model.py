@@ -13,9 +13,12 @@ from tfcurv.nn.training import usage
 from tfcurv.nn.training.attack import CurvatureAttack
 from tfcurv.nn.training.example_losses import reduce_as_compiled
 from tfcurv.nn.training.regularizer import CurvatureRegularizer
+from tfcurv.nn.training.regularizer import penalties
 from tfcurv.nn.training.strength import Clock
 from tfcurv.nn.training.strength import Strength
 from tfcurv.nn.training.trained_graph import TrainedGraph
+from tfcurv.nn.training.worst_case import WorstCase
+from tfcurv.nn.training.worst_case import mixed_loss
 
 # Key under which a model's config holds what Keras' own config does not.
 _EXTRAS = "tfcurv"
@@ -44,6 +47,7 @@ class _CurvatureTraining(_KerasModel):
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self._adversary: CurvatureAttack | None = None
+        self._worst_case: Any = None  # A WorstCase, or None.
         self._regularizers: tuple[CurvatureRegularizer, ...] = ()
         self._power_iterations = 1
         self._loss_weights: Any = None
@@ -54,6 +58,11 @@ class _CurvatureTraining(_KerasModel):
     def adversary(self) -> CurvatureAttack | None:
         """The adversary given to `compile`."""
         return self._adversary
+
+    @property
+    def worst_case(self) -> WorstCase | None:
+        """That of `compile`."""
+        return self._worst_case
 
     @property
     def curvature_regularizers(self) -> tuple[CurvatureRegularizer, ...]:
@@ -75,10 +84,12 @@ class _CurvatureTraining(_KerasModel):
 
     @property
     def strengths(self) -> tuple[Strength, ...]:
-        """The numbers that a `WarmUp` raises: gammas and epsilon."""
+        """The numbers that a `WarmUp` raises: gammas, epsilons, a weight."""
         found = [each.gamma for each in self._regularizers]
         if self._adversary is not None:
             found.append(self._adversary.epsilon)
+        if self._worst_case is not None:
+            found += [self._worst_case.epsilon, self._worst_case.weight]
         return tuple(found)
 
     def add_loss(self, loss: Any) -> None:
@@ -100,15 +111,17 @@ class _CurvatureTraining(_KerasModel):
         self,
         *args: Any,
         adversary: CurvatureAttack | None = None,
+        worst_case: WorstCase | None = None,
         power_iterations: int = 1,
         **kwargs: Any,
     ) -> None:
-        """Compiles as Keras does; `adversary` attacks each training batch.
+        """Compiles as Keras does, for robust or for certified training.
 
         Args:
             *args: As `keras.Model.compile`.
-            adversary: Attack on the inputs of every training step; None for
-                plain training.
+            adversary: Attack on the inputs of every training step; or None.
+            worst_case: Whose loss, of the worst logits near each example, is
+                a part of the loss, in training and in evaluation; or None.
             power_iterations: Steps of power iteration a training batch, for
                 the spectral norms that penalty and adversary see. More see
                 more of a deep network's curvature; benchmarks/README.md has
@@ -116,35 +129,34 @@ class _CurvatureTraining(_KerasModel):
             **kwargs: As `keras.Model.compile`.
 
         Raises:
-            TypeError: `adversary` is no `CurvatureAttack`.
+            TypeError: `adversary` is no `CurvatureAttack`, or `worst_case` no
+                `WorstCase`.
             ValueError: `power_iterations` is not positive.
         """
-        if not (adversary is None or isinstance(adversary, CurvatureAttack)):
-            raise TypeError(
-                "The adversary must be a tfcurv.CurvatureAttack. "
-                f"Received: adversary={adversary!r}."
-            )
-        if power_iterations < 1:
-            raise ValueError(
-                "A training batch needs a step of power iteration. "
-                f"Received: power_iterations={power_iterations!r}. "
-                "Allowed: 1, 2, ..."
-            )
+        usage.check_compiled(adversary, worst_case, power_iterations)
         super().compile(*args, **kwargs)
         given = inspect.signature(super().compile).bind(*args, **kwargs)
         self._loss_weights = given.arguments.get("loss_weights")
-        self._adversary = adversary
+        self._adversary, self._worst_case = adversary, worst_case
         self._power_iterations = int(power_iterations)
         with self.distribute_strategy.scope():
-            # Every replica counts for itself.
-            self._clock = Clock()
+            self._clock = Clock()  # Every replica counts for itself.
+            if worst_case is not None:
+                self._verified = keras.metrics.Mean(name="verified_estimate")
         self._follow_clock()
         self._trained_graph = None
 
+    @property
+    def metrics(self) -> list[keras.Metric]:
+        """Keras' own; of a worst case, the share that it leaves right."""
+        found = super().metrics
+        if self._worst_case is not None:
+            return found
+        return [m for m in found if m is not getattr(self, "_verified", None)]
+
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """Trains as Keras does; however it ends, no warm-up outlives it."""
-        # An adversary may have been in another model's training since.
-        self._follow_clock()
+        self._follow_clock()  # An adversary may have been elsewhere since.
         try:
             return super().fit(*args, **kwargs)
         finally:
@@ -175,8 +187,7 @@ class _CurvatureTraining(_KerasModel):
     def train_step(self, data: Any) -> dict[str, Any]:
         """Attacks the batch if there is an adversary, then trains on it.
 
-        The attack is on the model in inference mode, as it is deployed; the
-        loss is that of training mode, as in Keras.
+        Attacked is inference, as deployed; trained training mode, as in Keras.
         """
         x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
         if self._adversary is not None:
@@ -189,6 +200,9 @@ class _CurvatureTraining(_KerasModel):
             labels = self._labels(y, self.output_shape[-1])
             x = self._adversary.perturb(self, graph, x, labels)
         logs = super().train_step((x, y, weight))
+        if self._worst_case is not None:
+            logs["epsilon"] = tf.convert_to_tensor(self._worst_case.epsilon)
+            logs["weight"] = tf.convert_to_tensor(self._worst_case.weight)
         if self._clock is not None:
             self._clock.tick()
         return logs
@@ -202,24 +216,44 @@ class _CurvatureTraining(_KerasModel):
         training: bool = True,
     ) -> Any:
         """Returns Keras' loss plus the curvature penalties, reduced alike."""
-        loss = super().compute_loss(x, y, y_pred, sample_weight, training)
+        if self._regularizers or self._worst_case is not None:
+            usage.check_labelled(self, y)
+        if self._worst_case is None:
+            loss = super().compute_loss(x, y, y_pred, sample_weight, training)
+        else:
+            loss = self._mixed(x, y, y_pred, sample_weight, training)
         if not self._regularizers:
             return loss
         graph, labels = self._read_graph(), self._labels(y, y_pred.shape[-1])
-        penalties = tf.add_n(
-            [
-                regularizer.per_example(
-                    graph, labels, y_pred, converged=not training
-                )
-                for regularizer in self._regularizers
-            ]
+        values = penalties(
+            self._regularizers, graph, labels, y_pred, converged=not training
         )
         penalty = reduce_as_compiled(
-            penalties, self.loss, y, y_pred, sample_weight, self._loss_weights
+            values, self.loss, y, y_pred, sample_weight, self._loss_weights
         )
         if loss.dtype.size < penalty.dtype.size:
             return tf.cast(loss, penalty.dtype) + penalty
         return loss + tf.cast(penalty, loss.dtype)
+
+    def _mixed(self, x, y, y_pred, sample_weight, training) -> Any:
+        """Returns a mean of Keras' loss and that of the worst logits."""
+        usage.check_attacked(self, x)
+        keras_loss = super().compute_loss
+        found = mixed_loss(
+            self._worst_case,
+            self._read_graph(),
+            lambda y_pred: keras_loss(x, y, y_pred, sample_weight, training),
+            x,
+            self._labels(y, y_pred.shape[-1]),
+            y_pred,
+            is_deployed=not training or not usage.has_training_mode(self),
+        )
+        shares = tf.cast(found.counted, tf.float32)
+        if sample_weight is not None:
+            given = tf.cast(keras.tree.flatten(sample_weight)[0], shares.dtype)
+            shares *= tf.reshape(given, [-1])
+        self._verified.update_state(found.verified, shares)
+        return found.loss
 
     def _labels(self, y: Any, num_classes: int) -> tf.Tensor:
         usage.check_labelled(self, y)
@@ -251,6 +285,7 @@ class _CurvatureTraining(_KerasModel):
         extras = {
             "curvature_regularizers": list(self._regularizers),
             "adversary": self._adversary,
+            "worst_case": self._worst_case,
             "power_iterations": self._power_iterations,
         }
         config[_EXTRAS] = keras.saving.serialize_keras_object(extras)
@@ -270,7 +305,7 @@ class _CurvatureTraining(_KerasModel):
             )
             model.curvature_regularizers = extras["curvature_regularizers"]
             model._adversary = extras["adversary"]
-            # Models of older versions have none.
+            model._worst_case = extras.get("worst_case")
             model._power_iterations = extras.get("power_iterations", 1)
         return model
 
@@ -280,15 +315,24 @@ class _CurvatureTraining(_KerasModel):
         self.compile(
             **config,
             adversary=self._adversary,
+            worst_case=self._worst_case,
             power_iterations=self._power_iterations,
         )
         if getattr(self, "optimizer", None) is not None and self.built:
             self.optimizer.build(self.trainable_variables)
 
-    def _needs_graph(self) -> bool:
+    def _needs_curvature(self) -> bool:
         adversary = self._adversary
         attacks = adversary is not None and adversary.needs_curvature
         return bool(self._regularizers) or attacks
+
+    def _needs_graph(self) -> bool:
+        return self._needs_curvature() or self._worst_case is not None
+
+    def _new_graph(self) -> TrainedGraph:
+        curved, worst = self._needs_curvature(), self._worst_case
+        tracked = curved or (worst is not None and worst.needs_norms)
+        return TrainedGraph(self, needs_norms=tracked, with_kinks=not curved)
 
     def _follow_clock(self) -> None:
         if self._clock is not None:
@@ -307,7 +351,7 @@ class _CurvatureTraining(_KerasModel):
         known = self._trained_graph
         if not self._needs_graph():
             return
-        self._trained_graph = TrainedGraph(self)
+        self._trained_graph = self._new_graph()
         if known is None or not known.reads_as(self._trained_graph):
             self._trace_again()
 
@@ -315,7 +359,7 @@ class _CurvatureTraining(_KerasModel):
         if self._trained_graph is None:
             # Reads the values of weights, which a graph in the making hides.
             with tf.init_scope():
-                self._trained_graph = TrainedGraph(self)
+                self._trained_graph = self._new_graph()
         return self._trained_graph
 
 

@@ -1,5 +1,6 @@
 """The curvature penalty that `model.add_loss` takes."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -98,3 +99,28 @@ class CurvatureRegularizer:
     def from_config(cls, config: dict[str, Any]) -> "CurvatureRegularizer":
         """Returns a regularizer with these arguments."""
         return cls(**config)
+
+
+def penalties(
+    regularizers: Sequence[CurvatureRegularizer],
+    graph: TrainedGraph,
+    labels: tf.Tensor,
+    y_pred: tf.Tensor,
+    *,
+    converged: bool,
+) -> tf.Tensor:
+    """Returns the sum of some penalties, `[batch]`.
+
+    Args:
+        regularizers: At least one.
+        graph: The model's layers.
+        labels: `[batch]` int32.
+        y_pred: `[batch, classes]` logits.
+        converged: As `TrainedGraph.curvature_estimate`.
+    """
+    return tf.add_n(
+        [
+            each.per_example(graph, labels, y_pred, converged=converged)
+            for each in regularizers
+        ]
+    )

@@ -1,4 +1,4 @@
-"""What curvature-based training needs to know of a Keras model."""
+"""What certified training needs to know of a Keras model."""
 
 import functools
 import math
@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfcurv import bounds
 from tfcurv import errors
+from tfcurv import networks
 from tfcurv.networks import Kind
 from tfcurv.networks import Node
 from tfcurv.nn import layers as tfcurv_layers
@@ -17,17 +18,25 @@ from tfcurv.nn.reading import graph
 # Up to this many classes there are no more pairs than rows in a batch of 64.
 _FEW_CLASSES = 11
 
-_CONVOLUTIONS = (
+# `type is`, not isinstance: a subclass may compute something else.
+_TRACKED = (
+    tfcurv_layers.Dense,
     tfcurv_layers.Conv1D,
     tfcurv_layers.Conv2D,
     tfcurv_layers.DepthwiseConv2D,
 )
-# `type is`, not isinstance: a subclass may compute something else.
-_TRACKED = (tfcurv_layers.Dense, *_CONVOLUTIONS)
+
+# What has one kernel and a bias, and no tracker.
+_UNTRACKED = (
+    keras.layers.Dense,
+    keras.layers.Conv1D,
+    keras.layers.Conv2D,
+    keras.layers.DepthwiseConv2D,
+)
 
 
 class TrainedGraph:
-    """The steps of a model, with its layers' trackers.
+    """The steps of a model, with its layers' weights and trackers.
 
     What the model computes in inference, as it is certified: a batch
     normalization counts with its moving statistics, also while the loss is
@@ -36,29 +45,48 @@ class TrainedGraph:
     it is far from that of the network in training mode.
     """
 
-    def __init__(self, model: keras.Model):
+    def __init__(
+        self,
+        model: keras.Model,
+        *,
+        needs_norms: bool = True,
+        with_kinks: bool = False,
+    ):
         """Reads the model.
+
+        Args:
+            model: The model.
+            needs_norms: Whether layers that are trained must carry trackers.
+            with_kinks: Whether it may have maxima, and activations without a
+                bounded curvature.
 
         Raises:
             UnsupportedModelError: As `read_graph`; also if a layer is to be
                 trained that carries no tracker, or in half precision.
         """
         _check_precision(model)
-        found = graph.read_graph(model, in_training=True)
+        found = graph.read_graph(model, in_training=True, with_kinks=with_kinks)
+        self.graph = found.graph
         self._nodes, self._layers = found.nodes, found.layers
+        self._needs_norms = needs_norms
         self._tracked: list[keras.layers.Layer] = []
         for node, layer in zip(self._nodes, self._layers):
             if node.kind is Kind.LINEAR:
                 self._check(layer)
         # The powers of norms in K leave the range of half precision.
         is_double = model.compute_dtype == "float64"
-        self._dtype = tf.float64 if is_double else tf.float32
+        self.dtype = tf.float64 if is_double else tf.float32
 
     def _check(self, layer) -> None:
         if type(layer) in _TRACKED:
             self._tracked.append(layer)
-        elif _is_trained(layer) and not _is_normalization(layer):
-            allowed = [f"tfcurv.layers.{kind.__name__}" for kind in _TRACKED]
+            return
+        if not _is_trained(layer) or _is_normalization(layer):
+            return
+        if self._needs_norms or type(layer) not in _UNTRACKED:
+            kinds = _TRACKED if self._needs_norms else (*_TRACKED, *_UNTRACKED)
+            names = {kind.__name__ for kind in kinds}
+            allowed = [f"tfcurv.layers.{name}" for name in sorted(names)]
             raise errors.UnsupportedLayerError(
                 "Curvature-based training needs layers that track their "
                 f"spectral norm. Received: layer {layer.name!r} of type "
@@ -78,7 +106,7 @@ class TrainedGraph:
         Those that are not trained must be the same too: of them the graph
         holds values, as of a scale or the kernel of a frozen layer.
         """
-        return self._dtype == other._dtype and self._facts == other._facts
+        return self.dtype == other.dtype and self._facts == other._facts
 
     @functools.cached_property
     def _facts(self) -> list[tuple]:
@@ -97,6 +125,48 @@ class TrainedGraph:
             layer.spectral_norm.step(
                 layer.kernel, power_iterations=power_iterations
             )
+
+    def linear_map(
+        self, position: int, *, converged: bool = False
+    ) -> networks.TrainedMap:
+        """Returns the map of a LINEAR node, with the weights of its layer.
+
+        Args:
+            position: Of the node.
+            converged: As `curvature_estimate`.
+        """
+        node, layer = self._nodes[position], self._layers[position]
+        linear = node.step.map
+        if _is_normalization(layer):
+            scale, _ = _normalization(layer)
+            scale = tf.cast(scale, self.dtype)
+            return networks.trained(linear, scale, tf.reduce_max(tf.abs(scale)))
+        if type(layer) in _TRACKED:
+            kernel = tf.cast(layer.kernel, self.dtype)
+            tracker = layer.spectral_norm
+            norm = (tracker.converged if converged else tracker)(kernel)
+            return networks.trained(linear, kernel, norm)
+        if type(layer) in _UNTRACKED and _is_trained(layer):
+            kernel = tf.cast(layer.kernel, self.dtype)
+            infinite = tf.constant(math.inf, self.dtype)
+            return networks.trained(linear, kernel, infinite)
+        return networks.FixedMap(linear)
+
+    def bias(self, position: int) -> tf.Tensor:
+        """Returns what a LINEAR node adds, `[size]` or fewer, to broadcast."""
+        node, layer = self._nodes[position], self._layers[position]
+        if _is_normalization(layer):
+            _, shift = _normalization(layer)
+            axis = [1] * len(node.shape)
+            axis[(layer.axis % (len(node.shape) + 1)) - 1] = -1
+            whole = tf.reshape(tf.cast(shift, self.dtype), axis)
+        elif type(layer) in (*_TRACKED, *_UNTRACKED) and _is_trained(layer):
+            if layer.bias is None:
+                return tf.zeros([node.size], self.dtype)
+            whole = tf.cast(layer.bias, self.dtype)
+        else:
+            return tf.constant(node.step.bias, self.dtype)
+        return tf.reshape(tf.broadcast_to(whole, node.shape), [-1])
 
     def curvature_estimate(
         self, y: tf.Tensor, t: tf.Tensor, *, converged: bool = False
@@ -130,39 +200,27 @@ class TrainedGraph:
 
     def _estimate(self, y, t, converged: bool) -> tf.Tensor:
         classes = math.prod(self._nodes[-1].shape)
-        rows = tf.one_hot(y, classes, dtype=self._dtype)
-        rows -= tf.one_hot(t, classes, dtype=self._dtype)
+        rows = tf.one_hot(y, classes, dtype=self.dtype)
+        rows -= tf.one_hot(t, classes, dtype=self.dtype)
         steps = [
             bounds.TrainedStep(
-                self._operation(node, layer, converged), node.sources
+                self._operation(position, node, converged), node.sources
             )
-            for node, layer in zip(self._nodes, self._layers)
+            for position, node in enumerate(self._nodes)
         ]
         return bounds.theorem4_estimate(steps, rows)
 
-    def _operation(self, node: Node, layer, converged: bool):
+    def _operation(self, position: int, node: Node, converged: bool):
         if node.kind is Kind.INPUT:
             return None
         if node.kind is Kind.ACTIVATION:
             return node.activation
-        shapes = tuple(self._nodes[source].shape for source in node.sources)
         if node.kind is Kind.ADD:
             return bounds.TrainedAdd()
         if node.kind is Kind.CONCATENATE:
+            shapes = tuple(self.graph.shapes(node.sources))
             return bounds.TrainedConcatenate(shapes, node.axis)
-        return self._map(node, layer, shapes[0], converged)
-
-    def _map(self, node: Node, layer, shape, converged: bool):
-        if _is_normalization(layer):
-            return _normalization(layer, shape)
-        if type(layer) not in _TRACKED and node.step is not None:
-            return bounds.FixedMap(node.step.map)
-        kernel = tf.cast(layer.kernel, self._dtype)
-        tracker = layer.spectral_norm
-        norm = (tracker.converged if converged else tracker)(kernel)
-        if type(layer) in _CONVOLUTIONS:
-            return _TrainedConvolution(layer, kernel, norm, shape)
-        return bounds.TrainedDense(kernel, norm, math.prod(shape[:-1]))
+        return self.linear_map(position, converged=converged)
 
 
 def _is_trained(layer) -> bool:
@@ -201,44 +259,18 @@ def _constants(node: Node, layer) -> tuple:
     return tuple(found.numpy().ravel())
 
 
-def _normalization(layer, shape) -> bounds.TrainedDiagonal:
-    """Returns x -> gamma / sqrt(variance + epsilon) x, of inference."""
+def _normalization(layer) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns gamma / sqrt(variance + epsilon) and the shift of inference."""
     variance = _at_least_single(layer.moving_variance)
     scale = tf.math.rsqrt(variance + layer.epsilon)
     if layer.scale:
         scale *= _at_least_single(layer.gamma)
-    # The axis counts the batch.
-    rank = len(shape) + 1
-    spread = np.ones(rank, np.int64)
-    spread[layer.axis] = -1
-    return bounds.TrainedDiagonal(tf.reshape(scale, spread[1:]), shape)
+    shift = -scale * _at_least_single(layer.moving_mean)
+    if layer.center:
+        shift += _at_least_single(layer.beta)
+    return scale, shift
 
 
 def _at_least_single(variable) -> tf.Tensor:
     value = tf.convert_to_tensor(variable)
     return value if value.dtype == tf.float64 else tf.cast(value, tf.float32)
-
-
-class _TrainedConvolution(bounds.TrainedMap):
-    """A convolution in training."""
-
-    def __init__(self, layer, kernel, norm, shape):
-        self._convolve = layer.spectral_norm.convolution
-        self._kernel = kernel
-        self._norm = norm
-        self._shape = shape
-        self._outputs = layer.compute_output_shape((None, *shape))[1:]
-
-    def norm(self, dtype):
-        return tf.cast(self._norm, dtype)
-
-    def transpose(self, v):
-        return self._adjoint(v, self._kernel)
-
-    def absolute_transpose(self, v):
-        return self._adjoint(v, tf.abs(self._kernel))
-
-    def _adjoint(self, v, kernel):
-        samples = tf.reshape(v, [-1, *self._outputs])
-        found = self._convolve.adjoint(samples, kernel, self._shape)
-        return tf.reshape(found, [-1, math.prod(self._shape)])

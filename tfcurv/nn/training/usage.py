@@ -1,10 +1,45 @@
 """Whether a model and its data can be trained in tfcurv's ways."""
 
+import inspect
 from typing import Any
 
 import keras
 
 from tfcurv import errors
+from tfcurv.nn.training.attack import CurvatureAttack
+from tfcurv.nn.training.worst_case import WorstCase
+
+
+def check_compiled(
+    adversary: Any, worst_case: Any, power_iterations: Any
+) -> None:
+    """Refuses what `compile` cannot train with.
+
+    Args:
+        adversary: That of `compile`.
+        worst_case: That of `compile`.
+        power_iterations: That of `compile`.
+
+    Raises:
+        TypeError: One of the first two is of another type.
+        ValueError: `power_iterations` is not positive.
+    """
+    if not (adversary is None or isinstance(adversary, CurvatureAttack)):
+        raise TypeError(
+            "The adversary must be a tfcurv.CurvatureAttack. "
+            f"Received: adversary={adversary!r}."
+        )
+    if not (worst_case is None or isinstance(worst_case, WorstCase)):
+        raise TypeError(
+            "The worst case must be a tfcurv.WorstCase. "
+            f"Received: worst_case={worst_case!r}."
+        )
+    if power_iterations < 1:
+        raise ValueError(
+            "A training batch needs a step of power iteration. "
+            f"Received: power_iterations={power_iterations!r}. "
+            "Allowed: 1, 2, ..."
+        )
 
 
 def check_attacked(model: keras.Model, x: Any) -> None:
@@ -36,13 +71,13 @@ def check_attacked(model: keras.Model, x: Any) -> None:
             "tfcurv.Model(input, logits) with the adversary, and other "
             "outputs by another model on the same layers."
         )
-    if outputs is not None and not isinstance(model.output_shape, tuple):
+    given = model.compute_output_spec(keras.KerasTensor(x.shape, x.dtype))
+    if isinstance(given, dict):
         raise errors.UnsupportedModelError(
             "An adversary lowers the margin between logits that are the "
             f"output of a model. Received: model={model.name!r} with its "
-            f"output in a {type(model.output_shape).__name__}. Remedy: build "
-            "it as tfcurv.Model(image, logits), with logits in no dict or "
-            "list."
+            "output in a dict. Remedy: build it as tfcurv.Model(image, "
+            "logits), with logits in no dict."
         )
 
 
@@ -62,6 +97,19 @@ def check_labelled(model: keras.Model, y: Any) -> None:
             f"label with others. Received: no labels for {model.name!r}. "
             "Remedy: fit(x, y), or a dataset of pairs (x, y)."
         )
+
+
+def has_training_mode(model: keras.Model) -> bool:
+    """Returns whether some layer may do otherwise in training than after it.
+
+    Args:
+        model: The model that is trained.
+    """
+    return any(
+        "training" in inspect.signature(layer.call).parameters
+        for layer in model._flatten_layers(include_self=False)
+        if not isinstance(layer, keras.Model)
+    )
 
 
 def check_warmed_up(model: keras.Model) -> None:

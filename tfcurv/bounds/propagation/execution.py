@@ -2,10 +2,9 @@
 
 A deployed network rounds. For every x with ||x - x0|| <= r the executed
 logits lie within a bound of the exact ones, which is derived here stage by
-stage. Of each stage's output a(x), as computed â(x),
-
-    |a_j(x) - a_j(x0)| <= deviation_j,   ||a(x) - a(x0)|| <= reach,
-    |â_j(x) - a_j(x)|  <= error_j,       ||â(x) - a(x)||  <= error_norm.
+stage. Of each stage's output a(x), as computed â(x), two differences have a
+ball and a box: a(x) - a(x0), by how much it has moved, and â(x) - a(x), what
+is lost. Both go through linear maps by the same rule, see `ball_box`.
 
 A sum of n products and a bias, added in any order, with or without fused
 operations: each partial sum is a sum over a subset of the terms t, so its
@@ -22,17 +21,22 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tfcurv import networks
 from tfcurv import numerics
-from tfcurv import solvers
+from tfcurv.bounds.propagation.ball_box import BallBox
+from tfcurv.bounds.propagation.ball_box import Centre
+from tfcurv.bounds.propagation.ball_box import through_activation
+from tfcurv.bounds.propagation.ball_box import through_linear
+from tfcurv.networks import Activation
+from tfcurv.networks import Affine
 from tfcurv.networks.functions.smooth import EVALUATION_ROUNDOFFS
-from tfcurv.networks.functions.smooth import Activation
-from tfcurv.networks.maps.affine import Affine
 
 _DTYPE = tf.float32
 _ROUNDOFF = numerics.unit_roundoff(_DTYPE)
 
 # Everything here is evaluated in float64, whose errors obey the same
-# recursion as float32's with a roundoff 2**29 times smaller.
+# recursion as float32's with a roundoff 2**29 times smaller. So the centres
+# count as exact: what has moved is only used where what is lost is added.
 _INFLATION = numerics.CHAIN_INFLATION
 
 # Above this a partial sum might overflow; below that one, flush to zero.
@@ -59,16 +63,36 @@ class _Spread(NamedTuple):
     """What is known of a stage's output over the ball; see the module.
 
     Attributes:
-        deviation: `[batch, n]`.
-        reach: `[batch]`.
-        error: `[batch, n]`.
-        error_norm: `[batch]`.
+        moved: Of a(x) - a(x0).
+        lost: Of â(x) - a(x).
     """
 
-    deviation: tf.Tensor
-    reach: tf.Tensor
-    error: tf.Tensor
-    error_norm: tf.Tensor
+    moved: BallBox
+    lost: BallBox
+
+    @property
+    def sizes(self) -> tf.Tensor:
+        """`[batch, n]` bounds on |â(x) - a(x0)|."""
+        return self.moved.farthest + self.lost.farthest
+
+    @property
+    def size(self) -> tf.Tensor:
+        """`[batch, 1]` bounds on ||â(x) - a(x0)||."""
+        return (self.moved.radius + self.lost.radius)[:, tf.newaxis]
+
+    def through(self, linear: networks.TrainedMap, local) -> "_Spread":
+        """Returns it behind a map that is computed with errors of its own."""
+        moved, lost = (through_linear({0: linear}, {0: each}) for each in self)
+        return _Spread(moved, _widened(lost, local))
+
+
+def _widened(region: BallBox, local: tf.Tensor) -> BallBox:
+    """Returns a region with more errors, `[batch, n]`, added to it."""
+    return BallBox(
+        region.radius + tf.norm(local, axis=-1),
+        region.lower - local,
+        region.upper + local,
+    )
 
 
 class Execution:
@@ -123,13 +147,11 @@ class Execution:
 
     def _before_logits(self, trace, radius) -> _Spread:
         # The executed network may have to round its input, too.
-        size = tf.abs(trace[0][0]) + radius[:, tf.newaxis]
-        error = _ROUNDOFF * size + _SMALLEST
+        reach = tf.zeros_like(trace[0][0]) + radius[:, tf.newaxis]
+        error = _ROUNDOFF * (tf.abs(trace[0][0]) + reach) + _SMALLEST
         spread = _Spread(
-            tf.zeros_like(size) + radius[:, tf.newaxis],
-            radius,
-            error,
-            tf.norm(error, axis=-1),
+            BallBox(radius, -reach, reach),
+            BallBox(tf.norm(error, axis=-1), -error, error),
         )
         for stage, seen in zip(self._stages[:-1], trace):
             spread = stage.advance(seen, spread)
@@ -150,29 +172,26 @@ class _DenseStage:
     """A product with a kernel, plus a bias."""
 
     def __init__(self, affine: Affine):
-        kernel = affine.kernel
-        self._kernel = tf.constant(kernel)
-        self._size = tf.constant(np.abs(kernel))
+        self._map = networks.ProvedMap(affine.linear)
         self._bias = tf.constant(affine.bias)
-        self._columns = tf.constant(np.linalg.norm(kernel, axis=0))
-        self._rows = tf.constant(kernel.T)
-        self._norm = solvers.spectral_norm_upper_bound(kernel)
-        self._inputs = kernel.shape[0]
+        self._columns = self._map.column_norms(numerics.PROOF_DTYPE)
+        self._rows = tf.constant(affine.kernel.T)
+        self._inputs = affine.linear.inputs
 
     def value(self, a):
         # Subtracted: see Network.
-        return a @ self._kernel - (-self._bias)
+        return self._map.apply(a) - (-self._bias)
 
     def look(self, a):
         """Returns a, M at the centre, and ||a||."""
-        terms = tf.abs(a) @ self._size + tf.abs(self._bias)
+        terms = self._map.absolute(tf.abs(a)) + tf.abs(self._bias)
         largest = 0.5 * (terms + tf.abs(self.value(a)))
         return a, largest, tf.norm(a, axis=-1)
 
-    def _local(self, seen, spread):
+    def _local(self, seen, spread: _Spread):
         """Bounds the error of the sums, of inputs as computed."""
         _, largest, size = seen
-        moved = (spread.reach + spread.error_norm)[:, tf.newaxis]
+        moved = spread.size
         largest = largest + self._columns * moved
         size = size[:, tf.newaxis] + moved
         count = 2.0 * self._inputs + 2.0
@@ -182,21 +201,15 @@ class _DenseStage:
         return _if(2.0 * largest <= _LARGEST, local)
 
     def advance(self, seen, spread: _Spread) -> _Spread:
-        local = self._local(seen, spread)
-        carried = self._columns * spread.error_norm[:, tf.newaxis]
-        norm = self._norm * spread.error_norm + tf.norm(local, axis=-1)
-        return _Spread(
-            self._columns * spread.reach[:, tf.newaxis],
-            self._norm * spread.reach,
-            carried + local,
-            norm,
-        )
+        # Of the balls alone: boxes would cost two products each.
+        balls = _Spread(*(BallBox(region.radius) for region in spread))
+        return balls.through(self._map, self._local(seen, spread))
 
     def pair_error(self, seen, spread: _Spread, y, t):
-        local = self._local(seen, spread)
+        local, lost = self._local(seen, spread), spread.lost
         weights = tf.abs(tf.gather(self._rows, y) - tf.gather(self._rows, t))
-        by_unit = tf.reduce_sum(weights * spread.error, axis=-1)
-        by_norm = tf.norm(weights, axis=-1) * spread.error_norm
+        by_unit = tf.reduce_sum(weights * lost.farthest, axis=-1)
+        by_norm = tf.norm(weights, axis=-1) * lost.radius
         return (
             tf.minimum(by_unit, by_norm)
             + tf.gather(local, y, batch_dims=1)
@@ -208,30 +221,26 @@ class _ScalingStage:
     """A product with a diagonal matrix, plus an offset."""
 
     def __init__(self, scaling: Scaling):
-        self._scale = tf.constant(scaling.scale)
+        scale = scaling.scale
+        diagonal = networks.Diagonal(scale=scale, input_shape=scale.shape)
+        self._map = networks.ProvedMap(diagonal)
         self._offset = tf.constant(scaling.offset)
-        self._size = tf.abs(self._scale)
-        self._peak = float(np.max(np.abs(scaling.scale), initial=0.0))
+        self._size = tf.constant(np.abs(scale))
 
     def value(self, a):
-        return a * self._scale + self._offset
+        return self._map.apply(a) + self._offset
 
     def look(self, a):
         return (a,)
 
     def advance(self, seen, spread: _Spread) -> _Spread:
         (a,) = seen
-        size = tf.abs(a) + spread.deviation + spread.error
+        size = tf.abs(a) + spread.sizes
         largest = self._size * size + tf.abs(self._offset)
         local = numerics.gamma(_SCALING_OPERATIONS, _DTYPE) * largest
         local += _SCALING_OPERATIONS * _SMALLEST * (1.0 + self._size + size)
         local = _if(largest <= _LARGEST, local)
-        return _Spread(
-            self._size * spread.deviation,
-            self._peak * spread.reach,
-            self._size * spread.error + local,
-            self._peak * spread.error_norm + tf.norm(local, axis=-1),
-        )
+        return spread.through(self._map, local)
 
 
 class _ActivationStage:
@@ -244,23 +253,24 @@ class _ActivationStage:
         return self._fn.value(a)
 
     def look(self, a):
-        return (a,)
+        return Centre(a), Centre(self.value(a))
 
     def advance(self, seen, spread: _Spread) -> _Spread:
-        (z,) = seen
-        width = (spread.deviation + spread.error) * _INFLATION
-        low, high = self._fn.slope_range_on(z - width, z + width)
-        slope = tf.maximum(tf.abs(low), tf.abs(high))
-        steepest = tf.reduce_max(slope, axis=-1)
-        size = 1.0 + tf.abs(z) + width
+        before, after = seen
+        moved, lost = spread
+        z, fn = before.value, self._fn
+        low = z + (moved.lower - lost.farthest) * _INFLATION
+        high = z + (moved.upper + lost.farthest) * _INFLATION
+        slope = tf.maximum(*map(tf.abs, fn.slope_range_on(low, high)))
+        carried = slope * lost.farthest
+        radius = lost.radius * tf.reduce_max(slope, axis=-1)
+        size = 1.0 + tf.abs(z) + spread.sizes * _INFLATION
         local = EVALUATION_ROUNDOFFS * _ROUNDOFF * size
-        if self._fn.is_linear:
+        if fn.is_linear:
             local = tf.zeros_like(z)
         return _Spread(
-            slope * spread.deviation,
-            steepest * spread.reach,
-            slope * spread.error + local,
-            steepest * spread.error_norm + tf.norm(local, axis=-1),
+            through_activation(fn, before, after, moved),
+            _widened(BallBox(radius, -carried, carried), local),
         )
 
 

@@ -1,0 +1,141 @@
+"""What is measured on a trained network for the tables of [LLP20].
+
+See `measurements` for the form, and `paper_bcp` for the source.
+"""
+
+import numpy as np
+
+from tfcurv import data
+from tfcurv import runs
+from tfcurv import training
+
+_RULES = ("bcp", "lipschitz", "ibp")
+
+# Curves and means settle before.
+_CURVE_IMAGES = 1000
+_TIGHTNESS_IMAGES = 200
+
+# Digits of what is only drawn.
+_DRAWN = 6
+
+
+def by_rules(
+    model, split: data.Split, epsilon: float, verbose: int = 1
+) -> dict[str, float]:
+    """Certifies at epsilon by ball and box, by the ball and by the box alone.
+
+    `attacked` is what the adversarial examples of all three runs leave.
+    """
+    images = split.images, split.labels
+    found, survived = {}, None
+    for method in _RULES:
+        result = runs.certify(
+            model,
+            images,
+            method=method,
+            epsilons=(epsilon,),
+            radii=False,
+            verbose=verbose,
+        )
+        found[method] = result.certified_accuracy(epsilon)
+        alive = result.correct & (result.upper_bounds > epsilon)
+        survived = alive if survived is None else survived & alive
+    return {
+        "images": result.num_images,
+        "clean": result.clean_accuracy,
+        "attacked": float(np.mean(survived)),
+        **found,
+    }
+
+
+def radius_curve(
+    model, split: data.Split, epsilon: float, verbose: int = 1
+) -> dict[str, list]:
+    """Certifies the first images by ball and box: what a curve is drawn from.
+
+    Radii and distances of adversarial examples, each in rising order; None
+    where no example was found.
+    """
+    images = split.images, split.labels
+    result = runs.certify(
+        model,
+        images,
+        method="bcp",
+        epsilons=(epsilon,),
+        limit=_CURVE_IMAGES,
+        verbose=verbose,
+    )
+    curve = result.curve()
+    attacked = np.sort(curve.attacked)
+    return {
+        # Outward, so that neither side gains by what is cut off.
+        "certified": _floored(np.sort(curve.certified)).tolist(),
+        "attacked": [
+            None if np.isinf(value) else value
+            for value in (-_floored(-attacked)).tolist()
+        ],
+    }
+
+
+def _floored(values: np.ndarray) -> np.ndarray:
+    return np.floor(values * 10.0**_DRAWN) / 10.0**_DRAWN
+
+
+def tightness(
+    model, split: data.Split, epsilon: float, verbose: int = 1
+) -> dict[str, float]:
+    """Compares how far logits can rise over others, by rule.
+
+    The mean over pairs of classes that [LLP20] calls tightness, by ball and
+    box and by the box alone, relative to that of the ball alone; means and
+    two percentiles over the first images.
+    """
+    del verbose  # It is over in a minute.
+    images = split.images[:_TIGHTNESS_IMAGES]
+    rises = training.mean_translations(model, images, epsilon)
+    found = {"images": len(images)}
+    for name in ("bcp", "ibp"):
+        ratios = rises[name] / rises["lmt"]
+        found[name] = float(np.mean(ratios))
+        found[f"{name}, least"] = float(np.percentile(ratios, 5))
+        found[f"{name}, most"] = float(np.percentile(ratios, 95))
+    return found
+
+
+def plane(
+    model, split: data.Split, epsilon: float, verbose: int = 1
+) -> dict[str, object]:
+    """Finds where the logits of label and runner-up can be, of one image.
+
+    The first image that is right: nothing is chosen by what comes out.
+    """
+    del verbose
+    logits = model.predict(split.images[:_CURVE_IMAGES], verbose=0)
+    labels = split.labels[: len(logits)]
+    (right,) = np.nonzero(np.argmax(logits, axis=-1) == labels)
+    index = int(right[0])
+    label = int(labels[index])
+    rival = int(np.argsort(logits[index])[-2])
+    outlines = training.logit_plane(
+        model, split.images[index], label, rival, epsilon
+    )
+    centre = logits[index][[label, rival]].astype(np.float64)
+    return {
+        "image": index,
+        "label": label,
+        "rival": rival,
+        "centre": centre.tolist(),
+        "outlines": {
+            name: np.round(centre + corners, _DRAWN).tolist()
+            for name, corners in outlines.items()
+        },
+    }
+
+
+#: Merged into `measurements.PARTS`.
+PARTS = {
+    "rules": by_rules,
+    "curve": radius_curve,
+    "tightness": tightness,
+    "plane": plane,
+}

@@ -1,0 +1,275 @@
+"""Tests of tfcurv.nn.training.worst_case: certified training."""
+
+import functools
+import os
+
+from absl.testing import absltest
+from absl.testing import parameterized
+import keras
+import numpy as np
+import tensorflow as tf
+
+import tfcurv
+from tfcurv import errors
+from tfcurv.nn.training.trained_graph import TrainedGraph
+
+_L, _T = keras.layers, tfcurv.layers
+_RANDOM = np.random.default_rng(0)
+_X = _RANDOM.uniform(size=(24, 6, 6, 1)).astype(np.float32)
+_UPPER, _LOWER = (
+    _X[:, rows].mean(axis=(1, 2, 3)) for rows in ([0, 1, 2], [3, 4, 5])
+)
+_Y = (_UPPER > _LOWER).astype(np.int32)
+_METHODS = ("bcp", "ibp", "lipschitz")
+
+
+def _loss():
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+def _model(*layers, shape=(6, 6, 1)):
+    keras.utils.set_random_seed(1)
+    layers = layers or (
+        _T.Conv2D(3, 3, padding="same", activation="relu"),
+        _L.MaxPooling2D(2),
+        _L.Flatten(),
+        _T.Dense(6, activation="relu"),
+        _T.Dense(3),
+    )
+    return tfcurv.Sequential([keras.Input(shape), *layers])
+
+
+def _compiled(model, **settings):
+    settings = {
+        "optimizer": keras.optimizers.SGD(0.0),
+        "loss": _loss(),
+        "worst_case": tfcurv.WorstCase(0.2),
+        "run_eagerly": True,
+    } | settings
+    model.compile(**settings)
+    return model
+
+
+@functools.cache
+def _read(with_norm=True):
+    model = _model()
+    if with_norm:
+        for _ in range(60):
+            for layer in model.layers:
+                if hasattr(layer, "spectral_norm"):
+                    layer.spectral_norm.step(layer.kernel)
+    return model, TrainedGraph(model, with_kinks=True)
+
+
+def _worst(model, graph, epsilon, **settings):
+    case = tfcurv.WorstCase(epsilon, **settings)
+    return [each.numpy() for each in case.logits(graph, _X, tf.constant(_Y))]
+
+
+class LogitsTest(parameterized.TestCase):
+    @parameterized.product(method=_METHODS, norm=("l2", "linf"))
+    def test_no_input_nearby_has_worse_ones(self, method, norm):
+        model, graph = _read()
+        epsilon = 0.3
+        clean, worst = _worst(model, graph, epsilon, method=method, norm=norm)
+        np.testing.assert_allclose(clean, model(_X), atol=1e-5)
+        own = np.arange(len(_X)), _Y
+        np.testing.assert_allclose(worst[own], clean[own], atol=1e-6)
+        random = np.random.default_rng(1)
+        for _ in range(60):
+            noise = random.normal(size=_X.shape)
+            if norm == "linf":
+                noise = np.clip(4.0 * noise, -1.0, 1.0)
+            else:
+                size = np.sum(noise**2, axis=(1, 2, 3), keepdims=True)
+                noise /= np.sqrt(size)
+            moved = model(_X + epsilon * noise).numpy()
+            margins = moved - moved[own][:, np.newaxis]
+            bound = worst - worst[own][:, np.newaxis]
+            self.assertTrue(np.all(margins <= bound + 1e-4))
+
+    def test_of_a_linear_model_are_known(self):
+        model = _model(_L.Flatten(), _T.Dense(3))
+        graph = TrainedGraph(model)
+        kernel = model.layers[-1].kernel.numpy()
+        apart = kernel[:, np.newaxis] - kernel[:, :, np.newaxis]
+        for norm, dual in (("l2", 2), ("linf", 1)):
+            clean, worst = _worst(model, graph, 0.5, norm=norm)
+            size = np.linalg.norm(apart, dual, axis=0)
+            exact = clean + 0.5 * size[_Y]
+            np.testing.assert_allclose(worst, exact, rtol=1e-4, atol=1e-4)
+
+    def test_ball_and_box_are_better_than_either(self):
+        model, graph = _read()
+        both, box, ball = (
+            _worst(model, graph, 0.3, method=method)[1] for method in _METHODS
+        )
+        self.assertTrue(np.all(both <= box + 1e-4))
+        self.assertTrue(np.all(both <= ball + 1e-4))
+        self.assertLess(both.mean(), min(box.mean(), ball.mean()))
+
+    def test_a_domain_makes_them_better(self):
+        model, graph = _read()
+        every, inside = (
+            _worst(model, graph, 0.5, norm="linf", domain=domain)[1]
+            for domain in (None, (0.0, 1.0))
+        )
+        self.assertTrue(np.all(inside <= every + 1e-5))
+        self.assertLess(inside.mean(), every.mean())
+
+    def test_of_no_example_are_none(self):
+        _, graph = _read()
+        case = tfcurv.WorstCase(0.1)
+        found = case.logits(graph, _X[:0], tf.constant(_Y[:0]))
+        for each in found:
+            self.assertEqual(each.shape, (0, 3))
+
+
+class LossTest(parameterized.TestCase):
+    @parameterized.parameters(0.0, 0.25, 1.0)
+    def test_is_the_mean_that_it_says(self, weight):
+        model = _compiled(
+            _model(), worst_case=tfcurv.WorstCase(0.3, weight=weight)
+        )
+        model.update_spectral_norms()
+        found = model.evaluate(_X, _Y, batch_size=24, verbose=0)[0]
+        graph = TrainedGraph(model, with_kinks=True)
+        clean, worst = model.worst_case.logits(graph, _X, tf.constant(_Y))
+        parts = [float(_loss()(_Y, each)) for each in (clean, worst)]
+        expected = (1.0 - weight) * parts[0] + weight * parts[1]
+        self.assertAlmostEqual(found, expected, places=5)
+
+    def test_examples_without_weight_might_as_well_be_absent(self):
+        model = _compiled(_model())
+        model.update_spectral_norms()
+        counts = np.arange(24) % 3 > 0
+        loss = keras.losses.SparseCategoricalCrossentropy(
+            from_logits=True, reduction="sum"
+        )
+        _compiled(model, loss=loss)
+        some = model.evaluate(
+            _X, _Y, sample_weight=counts.astype(float), batch_size=24, verbose=0
+        )[0]
+        few = model.evaluate(_X[counts], _Y[counts], batch_size=24, verbose=0)
+        # Keras divides the sum by the batches, of which there is one each.
+        self.assertAlmostEqual(some, few[0], places=3)
+
+    def test_dropout_leaves_the_clean_loss_to_keras(self):
+        layers = _L.Flatten(), _L.Dropout(0.9), _T.Dense(3)
+        model = _compiled(
+            _model(*layers), worst_case=tfcurv.WorstCase(0.1, weight=0.0)
+        )
+        losses = {model.train_on_batch(_X, _Y)[0] for _ in range(4)}
+        self.assertGreater(len(losses), 1)
+
+    def test_of_a_normalization_takes_its_moving_statistics(self):
+        model = _model(
+            _T.Conv2D(3, 3, use_bias=False),
+            _L.BatchNormalization(
+                moving_mean_initializer="random_normal",
+                moving_variance_initializer=keras.initializers.Constant(0.3),
+                beta_initializer="random_normal",
+            ),
+            _L.ReLU(),
+            _L.Flatten(),
+            _T.Dense(3),
+        )
+        clean, _ = _worst(model, TrainedGraph(model, with_kinks=True), 0.0)
+        np.testing.assert_allclose(clean, model(_X), atol=1e-5)
+
+
+class TrainingTest(parameterized.TestCase):
+    def _trained(self, worst_case):
+        model = _model(
+            _L.Flatten(), _T.Dense(16, activation="relu"), _T.Dense(2)
+        )
+        _compiled(
+            model,
+            optimizer=keras.optimizers.Adam(0.02),
+            worst_case=worst_case,
+            run_eagerly=False,
+            jit_compile=False,
+        )
+        warm = [tfcurv.WarmUp(10, start=1.0)] if worst_case else []
+        history = model.fit(
+            _X, _Y, batch_size=24, epochs=40, verbose=0, callbacks=warm
+        )
+        return model, history.history
+
+    def test_raises_what_can_be_proved(self):
+        plain, _ = self._trained(None)
+        robust, history = self._trained(tfcurv.WorstCase(0.3))
+        self.assertEqual(history["epsilon"][0], 0.0)
+        self.assertAlmostEqual(history["epsilon"][-1], 0.3, places=6)
+        self.assertEqual(history["weight"][-1], 1.0)
+        shares = [
+            tfcurv.certify(
+                model, (_X, _Y), method="bcp", epsilons=(0.3,), verbose=0
+            ).certified_accuracy(0.3)
+            for model in (plain, robust)
+        ]
+        self.assertGreater(shares[1], shares[0])
+        # An estimate, of norms from below, of the weights before the step.
+        self.assertAlmostEqual(
+            history["verified_estimate"][-1], shares[1], delta=0.15
+        )
+
+    def test_is_saved_and_loaded(self):
+        model = _compiled(
+            _model(),
+            worst_case=tfcurv.WorstCase(
+                0.2, method="ibp", norm="linf", domain=(0.0, 1.0), weight=0.5
+            ),
+        )
+        path = os.path.join(self.create_tempdir().full_path, "model.keras")
+        model.save(path)
+        loaded = keras.models.load_model(path)
+        self.assertEqual(
+            loaded.worst_case.get_config(), model.worst_case.get_config()
+        )
+        self.assertAlmostEqual(
+            loaded.evaluate(_X, _Y, verbose=0)[0],
+            model.evaluate(_X, _Y, verbose=0)[0],
+            places=5,
+        )
+
+    def test_a_compilation_without_forgets_it(self):
+        model = _compiled(_model())
+        self.assertLen(model.evaluate(_X, _Y, verbose=0), 2)
+        _compiled(model, worst_case=None)
+        self.assertIsInstance(model.evaluate(_X, _Y, verbose=0), float)
+        self.assertIsNone(model.worst_case)
+
+
+class RefusalTest(parameterized.TestCase):
+    @parameterized.parameters(
+        ({"epsilon": -1.0}, "epsilon=-1.0"),
+        ({"epsilon": 0.1, "weight": 1.5}, "weight=1.5"),
+        ({"epsilon": 0.1, "method": "crown"}, "method='crown'.*Allowed"),
+        ({"epsilon": 0.1, "norm": "l1"}, "norm='l1'"),
+        ({"epsilon": 0.1, "rounds": 0}, "rounds=0"),
+        ({"epsilon": 0.1, "domain": (1.0, 0.0)}, "domain=.*Allowed"),
+    )
+    def test_of_settings_names_them(self, settings, message):
+        with self.assertRaisesRegex(ValueError, message):
+            tfcurv.WorstCase(**settings)
+
+    def test_of_another_object_names_it(self):
+        with self.assertRaisesRegex(TypeError, "worst_case=0.3"):
+            _compiled(_model(), worst_case=0.3)
+
+    def test_boxes_alone_need_no_tracker(self):
+        layers = _L.Flatten(), _L.Dense(4, "relu"), _L.Dense(3)
+        model = _compiled(
+            _model(*layers), worst_case=tfcurv.WorstCase(0.1, method="ibp")
+        )
+        self.assertTrue(np.isfinite(model.train_on_batch(_X, _Y)[0]))
+        _compiled(model, worst_case=tfcurv.WorstCase(0.1))
+        with self.assertRaisesRegex(
+            errors.UnsupportedLayerError, "track.*tfcurv.layers.Dense"
+        ):
+            model.train_on_batch(_X, _Y)
+
+
+if __name__ == "__main__":
+    absltest.main()

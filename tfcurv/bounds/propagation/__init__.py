@@ -1,0 +1,1 @@
+"""What is known of a network's values where its input may move."""

@@ -1,0 +1,1 @@
+"""The methods that carry balls and boxes through a network."""

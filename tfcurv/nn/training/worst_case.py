@@ -1,0 +1,256 @@
+"""Certified training: the loss of the worst logits near each example."""
+
+import collections
+from collections.abc import Callable
+from collections.abc import Mapping
+from typing import Any
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfcurv import certificates
+from tfcurv import networks
+from tfcurv.bounds.propagation import ball_box
+from tfcurv.bounds.propagation import margins
+from tfcurv.networks import Kind
+from tfcurv.nn.training import targets
+from tfcurv.nn.training.strength import Strength
+from tfcurv.nn.training.trained_graph import TrainedGraph
+
+#: What is carried through the network, by the name of the method.
+RULES: Mapping[str, ball_box.Rules] = {
+    "bcp": ball_box.Rules(careful=False),
+    "ibp": ball_box.Rules(ball=False, careful=False),
+    "lipschitz": ball_box.Rules(box=False, careful=False),
+}
+
+_NORMS = ("l2", "linf")
+
+
+@keras.saving.register_keras_serializable(package="tfcurv")
+class WorstCase:
+    """Trains on the worst logits of all inputs within epsilon.
+
+    The loss of each example is
+
+        (1 - weight) loss(z) + weight loss(worst z),
+
+    with worst z the logits of the example, the others raised as far above the
+    label's as a bound says that they can come:
+
+        worst z_t = z_t + max { (w_t - w_y) . d : d in the region },  t != y,
+
+    the region of the last features' deviations d being a ball and a box
+    ("bcp", [LLP20]), a box ("ibp", [GDS18]) or a ball ("lipschitz": Lipschitz-
+    margin training, [TSS18]); see `tfcurv.bounds.propagation`. Norms are those
+    that the layers' trackers estimate, so that the layers are `tfcurv.layers`;
+    "ibp" needs no tracker. Nothing of it is a proof: `tfcurv.certify` has its
+    own norms.
+
+        model.compile("adam", loss, worst_case=tfcurv.WorstCase(epsilon=1.58))
+
+    Both epsilon and weight begin at 0 with a `WarmUp` callback.
+
+    Sources: [LLP20] Lee, Lee and Park, "Lipschitz-Certifiable Training with a
+    Tight Outer Bound", NeurIPS 2020. [GDS18] Gowal et al., "On the
+    Effectiveness of Interval Bound Propagation for Training Verifiably Robust
+    Models", 2018. [TSS18] Tsuzuku, Sato and Sugiyama, "Lipschitz-Margin
+    Training", NeurIPS 2018.
+
+    Attributes:
+        epsilon: Distance in force, a variable; see `Strength`.
+        weight: Of the worst case's loss in force, a variable.
+    """
+
+    def __init__(
+        self,
+        epsilon: float,
+        *,
+        method: str = "bcp",
+        norm: str = "l2",
+        domain: tuple[float, float] | None = None,
+        weight: float = 1.0,
+        rounds: int = 6,
+    ):
+        """Stores the settings.
+
+        Args:
+            epsilon: Distance, in units of the model's input, non-negative.
+            method: "bcp", "ibp" or "lipschitz".
+            norm: "l2" or "linf".
+            domain: Interval that every entry of an input lies in, to which
+                the first box is cut; None for all inputs.
+            weight: Of the loss of the worst case, in [0, 1].
+            rounds: Of the search for the worst logits; see
+                `worst_translation`.
+
+        Raises:
+            ValueError: A number is out of range, or a name unknown.
+        """
+        if not 0.0 <= epsilon < float("inf") or not 0.0 <= weight <= 1.0:
+            raise ValueError(
+                "The distance must be non-negative and finite, the weight in "
+                f"[0, 1]. Received: epsilon={epsilon!r}, weight={weight!r}."
+            )
+        if method not in RULES or norm not in _NORMS or rounds < 1:
+            raise ValueError(
+                "Unknown method or norm, or no round. Received: "
+                f"method={method!r}, norm={norm!r}, rounds={rounds!r}. "
+                f"Allowed: method {tuple(RULES)}, norm {_NORMS}, rounds >= 1."
+            )
+        threat = certificates.Threat(norm=norm, domain=domain)
+        self.epsilon = Strength(epsilon, name="epsilon")
+        self.weight = Strength(weight, name="weight")
+        self.method, self.norm = method, norm
+        self.domain = threat.domain
+        self._rounds = rounds
+
+    @property
+    def needs_norms(self) -> bool:
+        """Whether trained layers must carry trackers."""
+        return RULES[self.method].ball
+
+    def logits(
+        self, graph: TrainedGraph, x: tf.Tensor, y: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns logits of inference `[batch, classes]`, and the worst ones.
+
+        Args:
+            graph: The model's layers.
+            x: `[batch, ...]` inputs.
+            y: `[batch]` int32 labels, each a class.
+        """
+        count = tf.shape(x)[0]
+        # TensorFlow's convolutions fail on the empty batch of a replica.
+        extra = tf.cast(count == 0, tf.int32)
+        x = tf.reshape(tf.cast(x, graph.dtype), [count, graph.graph.input_dim])
+        x, y = tf.pad(x, [[0, extra], [0, 0]]), tf.pad(y, [[0, extra]])
+        clean, worst = self._logits(graph, x, y)
+        return clean[:count], worst[:count]
+
+    def _logits(self, graph, x, y) -> tuple[tf.Tensor, tf.Tensor]:
+        epsilon = tf.fill([tf.shape(x)[0]], tf.cast(self.epsilon, x.dtype))
+        start = margins.start_region(x, epsilon, self.norm, self.domain)
+        values, steps = _passed(graph, x)
+        centres = {i: ball_box.Centre(value) for i, value in enumerate(values)}
+        last = steps[-1]
+        if last.terms is None:
+            # An activation of the logits: nothing is linear behind it.
+            same = networks.Identity(input_shape=last.node.shape)
+            terms = {last.position: networks.FixedMap(same)}
+        else:
+            steps, terms = steps[:-1], last.terms
+        known = ball_box.propagate(
+            graph.graph, steps, centres, start, RULES[self.method]
+        )
+        rises = margins.worst_rises(
+            terms, known, y, graph.graph.num_classes, rounds=self._rounds
+        )
+        own = tf.one_hot(y, rises.shape[-1], dtype=rises.dtype)
+        return values[-1], values[-1] + (1.0 - own) * rises
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments, the numbers as they are now."""
+        return {
+            "epsilon": self.epsilon.settled,
+            "method": self.method,
+            "norm": self.norm,
+            "domain": self.domain,
+            "weight": self.weight.settled,
+            "rounds": self._rounds,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "WorstCase":
+        """Returns one with these arguments."""
+        return cls(**config)
+
+
+class Mixed(NamedTuple):
+    """The loss of a batch, and what was seen on the way.
+
+    Attributes:
+        loss: As Keras reduces it.
+        verified: `[batch]` whether the label stays the largest, by the bound;
+            no proof.
+        counted: `[batch]` whether the example has a class.
+    """
+
+    loss: tf.Tensor
+    verified: tf.Tensor
+    counted: tf.Tensor
+
+
+def mixed_loss(
+    worst_case: WorstCase,
+    graph: TrainedGraph,
+    loss_of: Callable[[tf.Tensor], tf.Tensor],
+    x: tf.Tensor,
+    labels: tf.Tensor,
+    y_pred: tf.Tensor,
+    *,
+    is_deployed: bool,
+) -> Mixed:
+    """Returns a mean of Keras' loss and that of the worst logits.
+
+    Args:
+        worst_case: The objective.
+        graph: The model's layers.
+        loss_of: The compiled loss at some logits.
+        x: `[batch, ...]` inputs.
+        labels: `[batch]` int32; an example whose label is `targets.NO_CLASS`
+            counts as the loss counts it.
+        y_pred: `[batch, classes]` what the model said.
+        is_deployed: Whether it said what it says in inference.
+    """
+    counted = labels != targets.NO_CLASS
+    labels = tf.where(counted, labels, 0)
+    clean, worst = worst_case.logits(graph, x, labels)
+    if is_deployed:
+        # The same numbers, whose gradient is wanted anyway.
+        y_pred = tf.cast(clean, y_pred.dtype)
+    loss = loss_of(y_pred)
+    weight = tf.cast(worst_case.weight, loss.dtype)
+    mixed = (1.0 - weight) * loss
+    mixed += weight * loss_of(tf.cast(worst, y_pred.dtype))
+    return Mixed(mixed, _verified(worst, labels), counted)
+
+
+def _verified(worst_logits: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+    """Returns `[batch]` whether the label's logit is the largest; no proof."""
+    own = tf.gather(worst_logits, y, batch_dims=1)[:, tf.newaxis]
+    is_rival = tf.one_hot(y, worst_logits.shape[-1]) < 0.5
+    return tf.reduce_all((own > worst_logits) | ~is_rival, axis=-1)
+
+
+def _passed(graph: TrainedGraph, x: tf.Tensor):
+    """Returns the values of all nodes, and the steps that lead to them."""
+    values, steps = [x], []
+    for position, node in enumerate(graph.graph.nodes[1:], 1):
+        sources = [values[source] for source in node.sources]
+        terms = None
+        if node.kind is Kind.LINEAR:
+            linear = graph.linear_map(position)
+            terms = {node.sources[0]: linear}
+            value = linear.apply(sources[0]) + graph.bias(position)
+        elif node.kind is Kind.ADD:
+            terms = {
+                source: _times(count, node)
+                for source, count in collections.Counter(node.sources).items()
+            }
+            value = tf.add_n(sources)
+        else:
+            value = networks.function_of(graph.graph, node, sources)
+        values.append(value)
+        steps.append(ball_box.Step(node, position, terms))
+    return values, steps
+
+
+def _times(count: int, node: networks.Node) -> networks.TrainedMap:
+    """Returns the map of a source that a sum reads so many times."""
+    scale = np.asarray(float(count))
+    return networks.FixedMap(
+        networks.Diagonal(scale=scale, input_shape=node.shape)
+    )

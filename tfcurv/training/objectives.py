@@ -1,0 +1,72 @@
+"""What a training can aim at, and which certificate belongs to it."""
+
+from collections.abc import Mapping
+import types
+from typing import NamedTuple
+
+import keras
+
+from tfcurv import certificates
+from tfcurv.nn.reading.subject import read_subject
+
+
+class Objective(NamedTuple):
+    """What a network is trained for.
+
+    Attributes:
+        worst_case: Method of `tfcurv.WorstCase`; None for a training without.
+        method: Of certification, see `tfcurv.certify`.
+        text: What it is, for people.
+    """
+
+    worst_case: str | None
+    method: str
+    text: str
+
+
+#: By the name that `tfcurv train --objective` takes.
+OBJECTIVES: Mapping[str, Objective] = types.MappingProxyType(
+    {
+        "crt": Objective(
+            None, certificates.AUTO, "curvature-based robust training"
+        ),
+        "bcp": Objective("bcp", "bcp", "box constraint propagation"),
+        "ibp": Objective("ibp", "ibp", "interval bound propagation"),
+        "lmt": Objective("lipschitz", "lipschitz", "Lipschitz-margin training"),
+        "plain": Objective(None, certificates.AUTO, "plain training"),
+    }
+)
+
+
+def check_objective(name: str) -> str:
+    """Returns the name of an objective.
+
+    Raises:
+        ValueError: There is none of this name.
+    """
+    if name not in OBJECTIVES:
+        raise ValueError(
+            f"Unknown objective. Received: objective={name!r}. Allowed: "
+            f"{tuple(OBJECTIVES)}."
+        )
+    return name
+
+
+def check_certifiable(
+    model: keras.Model, method: str, norm: str = "l2"
+) -> None:
+    """Raises, before hours of training, what certification would raise.
+
+    Args:
+        model: The network that is to be trained.
+        method: See `tfcurv.certify`.
+        norm: In which the radii are to be.
+
+    Raises:
+        UnsupportedModelError: The method cannot certify such a network.
+        ValueError: No method has this name.
+    """
+    threat = certificates.Threat(norm=norm)
+    as_graph = certificates.needs_graph(method, threat)
+    subject = read_subject(model, as_graph=as_graph)
+    certificates.choose(method, subject.network, threat)
