@@ -251,19 +251,40 @@ class SharpnessTest(parameterized.TestCase):
         lower, _ = self._bent(0.0, 1.0, 0.0)
         self.assertGreater(lower, -1e-9)
 
-    def test_what_is_no_number_bounds_nothing(self):
+    @parameterized.parameters(1.0, 0.0)
+    def test_what_is_no_number_bounds_nothing(self, epsilon):
+        # At 0, times an infinite norm, it is NaN.
         build = random_graphs.Builder((2,))
         kernel = np.array([[np.inf, 1.0], [0.0, 1.0]])
         value = build.linear(0, networks.Dense(kernel=kernel))
         build.activate(value, networks.RELU)
         graph = networks.Graph(nodes=tuple(build.nodes))
         x = tf.zeros([1, 2], tf.float64)
-        start = margins.start_region(x, tf.ones([1], tf.float64), "l2")
+        size = tf.constant([epsilon], tf.float64)
+        start = ball_box.BallBox(size, *(sign * size[None] for sign in (-1, 1)))
+        start = start._replace(
+            lower=tf.repeat(start.lower, 2, 1),
+            upper=tf.repeat(start.upper, 2, 1),
+        )
         with np.errstate(all="ignore"):
             region = _regions(graph, x, start, ball_box.Rules())[1]
+            ball = _regions(graph, x, start, ball_box.Rules(box=False))[1]
         self.assertEqual(float(region.upper[0, 0]), np.inf)
         self.assertEqual(float(region.lower[0, 0]), -np.inf)
         self.assertEqual(float(region.radius[0]), np.inf)
+        self.assertEqual(float(ball.radius[0]), np.inf)
+
+
+class JoinTest(parameterized.TestCase):
+    def test_of_a_value_with_itself_is_the_root_of_two_times_its_ball(self):
+        build = random_graphs.Builder((2,))
+        build.join(0, 0)
+        graph = networks.Graph(nodes=tuple(build.nodes))
+        x = tf.zeros([1, 2], tf.float64)
+        start = ball_box.BallBox(tf.ones([1], tf.float64))
+        rules = ball_box.Rules(box=False)
+        region = _regions(graph, x, start, rules)[1]
+        self.assertGreaterEqual(float(region.radius[0]), 2.0**0.5)
 
 
 class StartTest(parameterized.TestCase):
@@ -299,6 +320,15 @@ class StartTest(parameterized.TestCase):
 
 
 class ErrorsTest(parameterized.TestCase):
+    def test_in_norm_hold_what_stored_weights_miss(self):
+        build = random_graphs.Builder((1,))
+        build.linear(0, networks.Dense(kernel=np.ones((1, 1))), 2**40)
+        graph = networks.Graph(nodes=tuple(build.nodes))
+        values = networks.values_of(graph, tf.constant([[1e6]], tf.float64))
+        errors = networks.norm_errors(graph, values)
+        least = 1e6 * 2**40 * 2.0**-53
+        self.assertGreaterEqual(float(errors[1][0]), least)
+
     @parameterized.named_parameters(*[(n, n, make) for n, make in _GRAPHS])
     def test_in_norm_are_those_of_exact_arithmetic(self, name, make):
         del name
