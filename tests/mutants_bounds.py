@@ -297,7 +297,7 @@ MUTANTS = (
         file="tfcurv/bounds/propagation/ball_box.py",
         old="radius = length(radii) * _INFLATION",
         new="radius = tf.reduce_max(radii, axis=-1)",
-        tests=("tests/bounds/propagation/ball_box_test.py::SoundnessTest",),
+        tests=("tests/bounds/propagation/ball_box_test.py::JoinTest",),
     ),
     Mutant(
         name="unknown_region_is_a_point",
