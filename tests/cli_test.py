@@ -135,7 +135,7 @@ class CommandsTest(parameterized.TestCase):
             )
         self.assertEqual((status, err), (0, ""))
         self.assertNotIn("note", out)
-        self.assertEqual(certify.call_args.kwargs["method"], "bcp")
+        self.assertEqual(certify.call_args.kwargs.get("method"), "bcp")
         self.assertEqual(certify.call_args.kwargs["norm"], "l2")
         self.assertEqual(
             sorted(path.name for path in output.iterdir()),
