@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfcurv import data
 from tfcurv import nn
+from tfcurv.nn.training import building
 from tfcurv.training.architectures import architecture_layers
 from tfcurv.training.backup import Backup
 from tfcurv.training.config import TrainConfig
@@ -175,6 +176,9 @@ def train(
     dataset = _batches(train_split, config)
     steps = int(dataset.cardinality())
     compile_model(model, config, steps, adversary)
+    building.build_metrics(
+        model, validation_split.images[:1], validation_split.labels[:1]
+    )
     kept = None
     if backup is not None:
         kept = Backup(backup, config.settling_epochs, _judged_by(config))

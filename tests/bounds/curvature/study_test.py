@@ -1,5 +1,6 @@
 """Tests of tfcurv.bounds.curvature.study against dense Hessians."""
 
+import functools
 import math
 from unittest import mock
 
@@ -31,6 +32,11 @@ def _probe(network, x=_POINTS, y=_Y, t=_T, **settings):
         probe = bounds.CurvatureProbe(network, **settings)
         found = probe(tf.constant(x), *classes)
     return bounds.AttainedCurvature(*(field.numpy() for field in found))
+
+
+@functools.cache
+def _probed(depth, name):
+    return _probe(_network(depth, name))
 
 
 def _passed(network, x=_POINTS, y=_Y, t=_T):
@@ -112,7 +118,7 @@ class ProbeTest(parameterized.TestCase):
     @parameterized.product(name=oracles.NAMES, depth=(1, 2, 3, 4))
     def test_finds_the_ends_of_the_dense_spectrum(self, name, depth):
         network = _network(depth, name)
-        found = _probe(network)
+        found = _probed(depth, name)
         matrices = bounds.hessian(network, tf.constant(_POINTS), _Y, _T)
         truth = np.linalg.eigvalsh(matrices)
         np.testing.assert_allclose(
@@ -125,7 +131,7 @@ class ProbeTest(parameterized.TestCase):
     @parameterized.product(name=("softplus", "tanh"), depth=(2, 3, 4))
     def test_finds_the_ends_layer_by_layer(self, name, depth):
         network = _network(depth, name)
-        found = _probe(network)
+        found = _probed(depth, name)
         forward, densities, _ = _passed(network)
         for sign, estimate in (
             (1.0, found.layer_convexity_estimate),
@@ -141,9 +147,8 @@ class ProbeTest(parameterized.TestCase):
 
     @parameterized.product(name=oracles.NAMES, depth=(2, 3, 4))
     def test_few_steps_stay_below_the_truth(self, name, depth):
-        network = _network(depth, name)
-        fewer, all_steps = _probe(network, num_steps=2), _probe(network)
-        for low, high in zip(fewer, all_steps):
+        fewer = _probe(_network(depth, name), num_steps=2)
+        for low, high in zip(fewer, _probed(depth, name)):
             self.assertTrue(np.all(low <= high + 1e-13))
 
     def test_the_other_order_of_the_classes_is_the_other_side(self):

@@ -15,7 +15,7 @@ from untraced import untraced
 
 _Reason = certificates.Reason
 _GLOBAL = certificates.ReluSearchOptions(balls=0)
-_HARD = certificates.ReluSearchOptions(steps=60, balls=5, ball_steps=20)
+_HARD = certificates.ReluSearchOptions(steps=40, balls=4, ball_steps=10)
 
 
 def _network(first, first_bias, last, last_bias):
@@ -125,7 +125,7 @@ class SoundnessTest(parameterized.TestCase):
     @parameterized.product(d=(2, 3), seed=(0, 1, 2))
     def test_never_exceeds_the_distance_found_pattern_by_pattern(self, d, seed):
         network = _random(d, 6, seed=seed)
-        x = _points(d, 8, seed)
+        x = _points(d, 6, seed)
         y = _predict(network, x)
         distance = _distances(network, x, y)
         for found in (
@@ -140,7 +140,7 @@ class SoundnessTest(parameterized.TestCase):
     @parameterized.product(d=(1, 3), n=(1, 40), seed=(3, 4), how=(None, _HARD))
     def test_never_exceeds_what_dense_rays_meet(self, d, n, seed, how):
         network = _random(d, n, seed=seed)
-        x = _points(d, 6, seed)
+        x = _points(d, 4, seed)
         y = _predict(network, x)
         met = _first_crossings(network, x, y, 4 if d == 1 else 300)
         found = _certify(network, x, how=how)
@@ -265,7 +265,7 @@ class SharpnessTest(parameterized.TestCase):
 
     def test_balls_help_where_units_are_few(self):
         network = _random(2, 12)
-        x = _points(2, 20)
+        x = _points(2, 12)
         everywhere = _certify(network, x, how=_GLOBAL).radius
         inside = _certify(network, x).radius
         self.assertGreater(np.mean(inside), 1.005 * np.mean(everywhere))

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfcurv.nn.training import building
 from tfcurv.nn.training import rebuilding
 from tfcurv.nn.training import targets
 from tfcurv.nn.training import usage
@@ -22,7 +23,6 @@ from tfcurv.nn.training.worst_case import mixed_loss
 
 # Key under which a model's config holds what Keras' own config does not.
 _EXTRAS = "tfcurv"
-
 
 if TYPE_CHECKING:
     from keras import Model as _KerasModel
@@ -167,6 +167,7 @@ class _CurvatureTraining(_KerasModel):
     def make_train_function(self, force: bool = False) -> None:
         """Makes the function that trains on batches, anew if it is stale."""
         self._read_again()
+        building.build_optimizer(self)
         super().make_train_function(force)
 
     def make_test_function(self, force: bool = False) -> None:
@@ -318,8 +319,7 @@ class _CurvatureTraining(_KerasModel):
             worst_case=self._worst_case,
             power_iterations=self._power_iterations,
         )
-        if getattr(self, "optimizer", None) is not None and self.built:
-            self.optimizer.build(self.trainable_variables)
+        building.build_optimizer(self)
 
     def _needs_curvature(self) -> bool:
         adversary = self._adversary
