@@ -57,6 +57,7 @@ from tfcurv.networks.maps.linear_map import Identity as Identity
 from tfcurv.networks.maps.linear_map import LinearMap as LinearMap
 from tfcurv.networks.maps.linear_map import Weighted as Weighted
 from tfcurv.networks.maps.pooling import AveragePooling as AveragePooling
+from tfcurv.networks.maps.trained import Chained as Chained
 from tfcurv.networks.maps.trained import FixedMap as FixedMap
 from tfcurv.networks.maps.trained import ProvedMap as ProvedMap
 from tfcurv.networks.maps.trained import TrainedMap as TrainedMap

@@ -39,6 +39,7 @@ _ACTIVATIONS = (
     ("named", lambda: _L.Activation("leaky_relu"), "leaky_relu"),
     ("named_relu6", lambda: _L.Activation("relu6"), "relu6"),
     ("tensorflow", lambda: _L.Activation(tf.nn.leaky_relu), "leaky_relu"),
+    ("layer_in_layer", lambda: _L.Activation(_L.ReLU(0.7)), "relu"),
     ("elu", lambda: _L.ELU(0.1), "elu"),
     ("selu", lambda: _L.Activation("selu"), "selu"),
     ("hard_tanh", lambda: _L.Activation("hard_tanh"), "hard_tanh"),
@@ -176,6 +177,14 @@ class RefusalTest(parameterized.TestCase):
             errors.UnsupportedLayerError, "jumps.*'bad'"
         ):
             adapter.read_checked(model)
+
+    def test_of_a_layer_in_place_of_a_function(self):
+        inner = _L.ELU(0.5, name="inner")
+        model = oracle.sequential(_L.Dense(4, activation=inner), _L.Dense(2))
+        (problem,) = tfcurv.check(model, method="curvature")
+        self.assertIn("alpha=0.5", problem.reason)
+        self.assertEqual(problem.layer, "inner")
+        adapter.read_checked(model)
 
     @parameterized.parameters("PReLU", "AdaptiveMaxPooling1D")
     def test_of_what_no_method_takes_promises_nothing(self, name):

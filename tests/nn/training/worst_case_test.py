@@ -117,6 +117,28 @@ class LogitsTest(parameterized.TestCase):
         self.assertTrue(np.all(inside <= every + 1e-5))
         self.assertLess(inside.mean(), every.mean())
 
+    @parameterized.named_parameters(
+        ("a_layer", []),
+        ("flatten", [_L.Flatten()]),
+        ("scaling", [_L.Rescaling(4.0), _L.Flatten()]),
+        ("pooling", [_L.AveragePooling2D(2), _L.Flatten()]),
+    )
+    def test_of_boxes_are_those_that_are_proved(self, first):
+        layers = _L.Dense(8, "relu"), _L.Flatten(), _L.Dense(2)
+        model = _model(*first, *layers)
+        y = np.argmax(model(_X), axis=-1).astype(np.int32)
+        graph = TrainedGraph(model, needs_norms=False, with_kinks=True)
+        radius = tfcurv.certify(
+            model, (_X, y), method="ibp", verbose=0
+        ).radius
+        for index, (x, r) in enumerate(zip(_X, radius)):
+            for share, is_verified in ((0.98, True), (1.02, False)):
+                case = tfcurv.WorstCase(share * r, method="ibp")
+                label = tf.constant(y[index : index + 1])
+                _, (worst,) = case.logits(graph, x[np.newaxis], label)
+                found = np.argmax(worst) == y[index]
+                self.assertEqual(found, is_verified)
+
     def test_of_no_example_are_none(self):
         _, graph = _read()
         case = tfcurv.WorstCase(0.1)

@@ -225,8 +225,7 @@ def half_widths(radius: tf.Tensor, norms: tf.Tensor) -> tf.Tensor:
     Returns:
         `[..., n]`, to be rounded up; 0 for a column that is, in any ball.
     """
-    reach = radius[..., tf.newaxis] * norms
-    return tf.where(norms > 0.0, reach, tf.zeros_like(reach))
+    return tf.math.multiply_no_nan(radius[..., tf.newaxis], norms)
 
 
 def _tidy(region: BallBox, rules: Rules) -> BallBox:

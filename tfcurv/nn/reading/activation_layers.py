@@ -32,6 +32,14 @@ _NAMES = {
 }
 _ROOMS = {"tf": tf, "keras.ops": keras.ops}
 
+#: Layers that are activations, also in place of a function.
+LAYERS = (
+    keras.layers.ELU,
+    keras.layers.LeakyReLU,
+    keras.layers.ReLU,
+    keras.layers.Softmax,
+)
+
 
 def read_activation(layer) -> networks.Activation | None:
     """Returns what a layer applies to each element; None if nothing.
@@ -57,10 +65,23 @@ def read_activation(layer) -> networks.Activation | None:
     if kind is keras.layers.ELU:
         return _read_elu(layer)
     fn = layer.activation
+    if type(fn) in LAYERS:
+        # Dense(8, activation=ELU()), as some write it.
+        return read_activation(fn)
     for known, activation in _functions():
         if fn is known:
             return activation
     raise refusals.unknown_activation(layer, str(name_of(layer)), _reason(fn))
+
+
+def applied_by(layer):
+    """Returns the layer that is a layer's activation, if one is; else itself.
+
+    Args:
+        layer: A layer or an operation.
+    """
+    fn = getattr(layer, "activation", None)
+    return fn if type(fn) in LAYERS else layer
 
 
 @functools.cache

@@ -173,6 +173,7 @@ def refuse_kinks(
     """
     for place, (node, layer) in enumerate(zip(survey.nodes, survey.layers)):
         fn = getattr(node, "activation", None)
+        layer = activation_layers.applied_by(layer)
         if node.kind is Kind.MAXIMUM or _stands_behind_refused(node, layer):
             survey.refuse(refusals.unknown(layer, 1), place)
         elif fn is networks.RELU and relu is not None:

@@ -246,7 +246,8 @@ def _constant(call: Call, value: Any, shape: _Shape) -> tuple[np.ndarray, bool]:
         raise refusals.unsupported(
             call.operation,
             f"its constant is of the dtype {array.dtype}",
-            "use real numbers",
+            "use real numbers, and 2.0**70 in place of 2**70: whole numbers "
+            "have 64 bits",
         )
     if not np.all(np.isfinite(array)):
         raise refusals.not_finite(call.operation)

@@ -6,8 +6,12 @@ from typing import Any
 import keras
 
 from tfcurv import errors
+from tfcurv.nn import layers as tfcurv_layers
 from tfcurv.nn.training.attack import CurvatureAttack
 from tfcurv.nn.training.worst_case import WorstCase
+
+# They are told whether they train for the sake of quantized ones.
+_DENSE = (keras.layers.Dense, tfcurv_layers.Dense)
 
 
 def check_compiled(
@@ -108,7 +112,7 @@ def has_training_mode(model: keras.Model) -> bool:
     return any(
         "training" in inspect.signature(layer.call).parameters
         for layer in model._flatten_layers(include_self=False)
-        if not isinstance(layer, keras.Model)
+        if not isinstance(layer, keras.Model) and type(layer) not in _DENSE
     )
 
 

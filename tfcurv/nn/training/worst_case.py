@@ -133,7 +133,9 @@ class WorstCase:
     def _logits(self, graph, x, y) -> tuple[tf.Tensor, tf.Tensor]:
         epsilon = tf.fill([tf.shape(x)[0]], tf.cast(self.epsilon, x.dtype))
         start = margins.start_region(x, epsilon, self.norm, self.domain)
-        values, steps = _passed(graph, x)
+        rules = RULES[self.method]
+        # Where balls end at the first linear step, that is all of the first.
+        values, steps = _passed(graph, x, whole_first=not rules.ball)
         centres = {i: ball_box.Centre(value) for i, value in enumerate(values)}
         last = steps[-1]
         if last.terms is None:
@@ -142,9 +144,7 @@ class WorstCase:
             terms = {last.position: networks.FixedMap(same)}
         else:
             steps, terms = steps[:-1], last.terms
-        known = ball_box.propagate(
-            graph.graph, steps, centres, start, RULES[self.method]
-        )
+        known = ball_box.propagate(graph.graph, steps, centres, start, rules)
         rises = margins.worst_rises(
             terms, known, y, graph.graph.num_classes, rounds=self._rounds
         )
@@ -225,16 +225,29 @@ def _verified(worst_logits: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
     return tf.reduce_all((own > worst_logits) | ~is_rival, axis=-1)
 
 
-def _passed(graph: TrainedGraph, x: tf.Tensor):
-    """Returns the values of all nodes, and the steps that lead to them."""
+def _passed(graph: TrainedGraph, x: tf.Tensor, *, whole_first: bool):
+    """Returns the values of all nodes, and the steps that lead to them.
+
+    Args:
+        graph: The model's layers.
+        x: `[batch, dim]` inputs.
+        whole_first: Whether what training does not change before the first
+            layer, such as `Flatten` and `Rescaling`, is one step with it.
+    """
     values, steps = [x], []
+    # By position, the maps of the input to it, where all are fixed.
+    fixed: dict[int, list[networks.TrainedMap]] = {0: []}
     for position, node in enumerate(graph.graph.nodes[1:], 1):
         sources = [values[source] for source in node.sources]
         terms = None
         if node.kind is Kind.LINEAR:
-            linear = graph.linear_map(position)
-            terms = {node.sources[0]: linear}
+            linear, source = graph.linear_map(position), node.sources[0]
+            terms = {source: linear}
             value = linear.apply(sources[0]) + graph.bias(position)
+            if whole_first and fixed.get(source):
+                terms = {0: networks.Chained([*fixed[source], linear])}
+            if source in fixed and isinstance(linear, networks.FixedMap):
+                fixed[position] = [*fixed[source], linear]
         elif node.kind is Kind.ADD:
             terms = {
                 source: _times(count, node)
