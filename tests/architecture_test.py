@@ -168,7 +168,8 @@ def _texts() -> Iterator[tuple[pathlib.Path, str]]:
             for folder in ("tfcurv", "examples", "benchmarks", "tests", "docs")
         ),
     ):
-        if path.is_file() and path.suffix != ".pyc":
+        # In a second working tree .git is a file that names the first.
+        if path.is_file() and path.suffix != ".pyc" and path.name != ".git":
             try:
                 yield path, path.read_text(encoding="utf-8")
             except UnicodeDecodeError:  # An image or an archive.

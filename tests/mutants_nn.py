@@ -307,6 +307,17 @@ MUTANTS = (
         tests=("tests/nn/reading/training_mode_test.py::DeployedModelTest",),
     ),
     Mutant(
+        name="worst_case_forgets_the_ball",
+        fault="Boxes that begin behind a Flatten, not in the ball before it.",
+        file="tfcurv/nn/training/worst_case.py",
+        old="whole_first=not rules.ball",
+        new="whole_first=False",
+        tests=(
+            "tests/nn/training/worst_case_test.py::LogitsTest::"
+            "test_of_boxes_are_those_that_are_proved_flatten",
+        ),
+    ),
+    Mutant(
         name="worst_case_weighs_the_rest",
         fault="The weights of clean and worst loss exchanged.",
         file="tfcurv/nn/training/worst_case.py",

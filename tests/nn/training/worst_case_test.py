@@ -126,16 +126,15 @@ class LogitsTest(parameterized.TestCase):
     def test_of_boxes_are_those_that_are_proved(self, first):
         layers = _L.Dense(8, "relu"), _L.Flatten(), _L.Dense(2)
         model = _model(*first, *layers)
-        y = np.argmax(model(_X), axis=-1).astype(np.int32)
+        x = _X[:6]
+        y = np.argmax(model(x), axis=-1).astype(np.int32)
         graph = TrainedGraph(model, needs_norms=False, with_kinks=True)
-        radius = tfcurv.certify(
-            model, (_X, y), method="ibp", verbose=0
-        ).radius
-        for index, (x, r) in enumerate(zip(_X, radius)):
+        radii = tfcurv.certify(model, (x, y), method="ibp", verbose=0).radii
+        for index, r in enumerate(radii):
             for share, is_verified in ((0.98, True), (1.02, False)):
                 case = tfcurv.WorstCase(share * r, method="ibp")
                 label = tf.constant(y[index : index + 1])
-                _, (worst,) = case.logits(graph, x[np.newaxis], label)
+                _, (worst,) = case.logits(graph, x[index : index + 1], label)
                 found = np.argmax(worst) == y[index]
                 self.assertEqual(found, is_verified)
 
