@@ -57,6 +57,16 @@ class FalsifierTest(parameterized.TestCase):
             margin = exact_margin(network, attempt.point[i], int(y[i]))
             self.assertLessEqual(margin, 0)
 
+    @parameterized.parameters(1e3, 1e150, 1e300, np.inf)
+    def test_finds_what_is_false_by_far(self, radius):
+        # Beyond the reach of the numbers there are no classes to be found.
+        network = network_of([(1e170 * np.eye(2), np.zeros(2))])
+        x = np.array([[1.0, 0.25], [0.0, 2.0]])
+        y = np.array([0, 1])
+        attempt = _attack(network, x, y, np.full(2, radius), 1 - y)
+        self.assertTrue(np.all(attempt.found))
+        self.assertTrue(np.all(attempt.distance < 1e14))
+
     def test_the_walk_alone_finds_them_too(self):
         network, x, y, found, rows = _case(rows=60)
         radius = 1.3 * found.upper_bound[rows]
@@ -104,12 +114,14 @@ class FalsifierTest(parameterized.TestCase):
         attempt = _attack(
             network, x, y, found.radius[rows], found.target[rows], **options
         )
+        look = 1 + 26  # A slope, and a verdict for every length.
         descents = 3 * 2 * 3 * 2  # Losses, restarts, steps, slope and verdict.
         # The classes of the batch, the end of the ray, then halvings of it.
         start = 1 + 1 + 4
         walk = 2 * (1 + 1 + 4 + 1)  # Steps: slope, boundary, verdict.
         self.assertEqual(
-            attempt.num_evaluations, len(x) * (descents + start + walk)
+            attempt.num_evaluations,
+            len(x) * (look + descents + start + walk),
         )
 
     def test_a_batch_of_one_class_has_no_walk(self):

@@ -1,8 +1,9 @@
 """Attacks on certified points, from inside their radii.
 
 They share nothing with the certifier but the network: projected gradient
-steps on several losses from several starts, and a walk along the decision
-boundary that begins at another image. What they find is counted only where
+steps on several losses from several starts, a look along the first gradient at
+every scale of lengths, and a walk along the decision boundary that begins at
+another image. What they find is counted only where
 the network is wrong beyond doubt and the distance, rounded up, is less than
 the radius. That they find nothing proves nothing; that they find something
 proves a certificate false.
@@ -22,6 +23,11 @@ from tfcurv.certificates.margins import safe_ball
 
 # Points are kept this far inside a radius, relative to it.
 _INSIDE = 1.0 - 1e-9
+
+# Lengths of the look: the radius, at most so many times the point's own length,
+# and each time so much less. A radius that is false by far reaches to where
+# nothing is computed any more.
+_FARTHEST, _SCALES, _SHARE = 1e12, 26, 0.1
 
 _LOSSES = _MARGIN, _DECIDING_MARGIN, _CROSS_ENTROPY = range(3)
 
@@ -120,6 +126,7 @@ class Falsifier:
             tf.zeros([], tf.int64),
         )
         ball, restarts = _Ball(x, y, radius, target), self._options.restarts
+        state = self._look(ball, state)
 
         # One loop, so that a step is traced once and not for every start.
         def descend(run, state):
@@ -137,6 +144,27 @@ class Falsifier:
             (tf.constant(0), state),
         )
         return self._walk(ball, state)
+
+    def _look(self, ball, state: Attempt) -> Attempt:
+        """Judges points down the slope at the centre, from afar to near."""
+        slope = _slope(
+            self._network, ball, ball.centre, tf.constant(_DECIDING_MARGIN)
+        )
+        way = self._threat.unit(slope)
+        longest = _FARTHEST * (1.0 + tf.norm(ball.centre, axis=-1))
+        length = tf.minimum(ball.radius, longest)
+
+        def advance(index, length, state):
+            point = ball.centre - length[:, tf.newaxis] * way
+            state = self._judge(ball, self._into(ball, point), state)
+            return index + 1, _SHARE * length, state
+
+        _, _, state = tf.while_loop(
+            lambda index, *_: index < _SCALES,
+            advance,
+            (0, length, _count(ball, state, 1)),
+        )
+        return state
 
     def _random_start(self, ball, loss, restart) -> tf.Tensor:
         seed = tf.stack([self._options.seed, loss * 1000 + restart])

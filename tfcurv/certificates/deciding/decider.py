@@ -67,7 +67,7 @@ class Standing:
         """`[batch]` whether radius and upper bound meet."""
         radius = self.radius
         with np.errstate(invalid="ignore"):  # Both may be infinite.
-            gap = self.upper_bound - radius
+            gap = np.abs(self.upper_bound - radius)
         return self.certified & (gap <= EXACTNESS_TOLERANCE * radius)
 
     def asked(self, options: CertifierOptions) -> np.ndarray:
