@@ -4,6 +4,62 @@ from mutant import Mutant
 
 MUTANTS = (
     Mutant(
+        name="lines_taken_for_the_other_sign",
+        fault="Of a negative weight the line below.",
+        file="tfcurv/bounds/propagation/backward_lines.py",
+        old="is_low = weights >= 0.0",
+        new="is_low = weights < 0.0",
+        tests=(
+            "tests/bounds/propagation/backward_lines_test.py::SoundnessTest",
+        ),
+    ),
+    Mutant(
+        name="offsets_of_lines_forgotten",
+        fault="Lines through the centre, without offsets.",
+        file="tfcurv/bounds/propagation/backward_lines.py",
+        old="self._sum += tf.reduce_sum(terms, axis=-1)",
+        new="self._sum += 0.0 * tf.reduce_sum(terms, axis=-1)",
+        tests=(
+            "tests/bounds/propagation/backward_lines_test.py::SoundnessTest",
+        ),
+    ),
+    Mutant(
+        name="upper_ends_from_lower_rows",
+        fault="The first half of the rows taken for upper ends.",
+        file="tfcurv/bounds/propagation/backward_lines.py",
+        old="tf.tensor_scatter_nd_min(high, pairs, -found[count:])",
+        new="tf.tensor_scatter_nd_min(high, pairs, -found[:count])",
+        tests=(
+            "tests/bounds/propagation/backward_lines_test.py::SoundnessTest",
+        ),
+    ),
+    Mutant(
+        name="a_rival_of_a_maximum_overlooked",
+        fault="Of a window its largest member alone.",
+        file="tfcurv/bounds/propagation/backward_lines.py",
+        old="rival = tf.maximum(rival, low)",
+        new="rival = low",
+        tests=(
+            "tests/bounds/propagation/backward_lines_test.py::SoundnessTest",
+        ),
+    ),
+    Mutant(
+        name="overlapping_windows_taken_as_apart",
+        fault="Rivals looked for where windows share members.",
+        file="tfcurv/bounds/propagation/backward_lines.py",
+        old="if windows.overlap > 1:",
+        new="if windows.overlap > 9:",
+        tests=("tests/bounds/propagation/backward_lines_test.py::HostileTest",),
+    ),
+    Mutant(
+        name="rounding_of_lines_not_counted",
+        fault="Sums taken as exact.",
+        file="tfcurv/bounds/propagation/backward_lines.py",
+        old="return found - lost - numerics.gamma(16) * (size + lost)",
+        new="return found + lost",
+        tests=("tests/bounds/propagation/backward_lines_test.py::HostileTest",),
+    ),
+    Mutant(
         name="wrong_sign_of_s",
         fault="The signed form with the wrong sign of s''.",
         file="tfcurv/bounds/curvature/densities.py",
@@ -338,7 +394,7 @@ MUTANTS = (
         name="columns_taken_as_exact",
         fault="Differences of columns without the error of stored weights.",
         file="tfcurv/bounds/propagation/margins.py",
-        old="parts.append(rise + missed * _reach(region)[:, tf.newaxis])",
+        old="parts.append(rise + missed * farthest_of(region)[:, tf.newaxis])",
         new="parts.append(rise)",
         tests=("tests/certificates/interval/regions_test.py",),
     ),

@@ -4,6 +4,38 @@ from mutant import Mutant
 
 MUTANTS = (
     Mutant(
+        name="lines_held_at_the_ends_alone",
+        fault="The curve between the ends left out.",
+        file="tfcurv/networks/functions/relaxations.py",
+        old="            found.append(most)\n",
+        new="",
+        tests=("tests/networks/functions/relaxations_test.py::LinesTest",),
+    ),
+    Mutant(
+        name="lines_past_a_kink",
+        fault="The kinks left out.",
+        file="tfcurv/networks/functions/relaxations.py",
+        old="*(_clip(b, low, high) for b in self._fn.bends)]\n",
+        new="]\n",
+        tests=("tests/networks/functions/relaxations_test.py::LinesTest",),
+    ),
+    Mutant(
+        name="a_centre_taken_as_exact",
+        fault="Lines around the computed centre.",
+        file="tfcurv/networks/functions/relaxations.py",
+        old="found = 4.0 * unit * steep * size + steep * error",
+        new="found = 4.0 * unit * steep * size",
+        tests=("tests/networks/functions/relaxations_test.py::LinesTest",),
+    ),
+    Mutant(
+        name="bends_the_other_way",
+        fault="Convex taken for concave.",
+        file="tfcurv/networks/functions/relaxations.py",
+        old="return Piece(start, end, int(np.sign(second - first)))",
+        new="return Piece(start, end, int(np.sign(first - second)))",
+        tests=("tests/networks/functions/relaxations_test.py",),
+    ),
+    Mutant(
         name="overlaps_forgotten",
         fault="Max pooling taken for 1-Lipschitz where windows overlap.",
         file="tfcurv/networks/functions/maximum.py",

@@ -10,6 +10,7 @@ from tfcurv.certificates.deciding.contract import Method
 from tfcurv.certificates.deciding.contract import Threat
 from tfcurv.certificates.interval.method import BoxConstraintMethod
 from tfcurv.certificates.interval.method import IntervalMethod
+from tfcurv.certificates.linear.method import LinearMethod
 from tfcurv.certificates.lipschitz.method import LipschitzMethod
 from tfcurv.certificates.quadratic.method import QuadraticMethod
 
@@ -23,6 +24,7 @@ METHODS: dict[str, type[Method]] = {
         CurvatureMethod,
         QuadraticMethod,
         BoxConstraintMethod,
+        LinearMethod,
         LipschitzMethod,
         IntervalMethod,
     )

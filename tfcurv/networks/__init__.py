@@ -30,6 +30,8 @@ from tfcurv.networks.functions.kinked import (
 )
 from tfcurv.networks.functions.kinked import scaled_elu as scaled_elu
 from tfcurv.networks.functions.maximum import MaxPooling as MaxPooling
+from tfcurv.networks.functions.relaxations import Lines as Lines
+from tfcurv.networks.functions.relaxations import lines as lines
 from tfcurv.networks.functions.side_by_side import Block as Block
 from tfcurv.networks.functions.side_by_side import Blocks as Blocks
 from tfcurv.networks.functions.smooth import ACTIVATIONS as ACTIVATIONS

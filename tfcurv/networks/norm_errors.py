@@ -56,7 +56,8 @@ def _error(node: Node, errors, sizes) -> tf.Tensor:
     if node.kind is Kind.ACTIVATION:
         slope = node.activation.slope_range.magnitude
         own = EVALUATION_ROUNDOFFS * _UNIT * max(1.0, slope)
-        return slope * total + own * (math.sqrt(node.size) + sizes[0])
+        floor = node.activation.error_floor * math.sqrt(node.size)
+        return slope * total + own * (floor + sizes[0])
     if node.kind is Kind.MAXIMUM:
         return node.windows.lipschitz_upper_bound * total
     if node.kind is Kind.ADD:

@@ -28,6 +28,7 @@ much its products err, relative, and the centres how far they are from exact.
 Bound", NeurIPS 2020.
 """
 
+from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -108,12 +109,17 @@ class Rules(NamedTuple):
     careful: bool = True
 
 
+#: What else may be known of a linear step's value; see `propagate`.
+Refinement = Callable[[Step, BallBox, Mapping[int, BallBox]], BallBox]
+
+
 def propagate(
     graph: networks.Graph,
     steps: Sequence[Step],
     centres: Mapping[int, Centre],
     start: BallBox,
     rules: Rules = Rules(),
+    refine: Refinement | None = None,
 ) -> dict[int, BallBox]:
     """Returns what is known of each step's value.
 
@@ -124,6 +130,8 @@ def propagate(
             give.
         start: Of the input, a ball and a box.
         rules: What is carried.
+        refine: Given a linear step, its region and those before it, returns a
+            better one.
 
     Returns:
         By position, the input's 0 among them.
@@ -132,6 +140,8 @@ def propagate(
     for step in steps:
         if step.terms is not None:
             region = through_linear(step.terms, found, rules)
+            if refine is not None:
+                region = _tidy(refine(step, region, found), rules)
         else:
             region = _function(graph, step, centres, found, rules)
         found[step.position] = region

@@ -42,7 +42,7 @@ def worst_rises(
         rise = worst_translation(c, region, rounds=rounds)
         missed = errors + tf.gather(errors, y)[:, tf.newaxis]
         missed += _rounded(columns, y)
-        parts.append(rise + missed * _reach(region)[:, tf.newaxis])
+        parts.append(rise + missed * farthest_of(region)[:, tf.newaxis])
     return parts[0] if len(parts) == 1 else tf.add_n(parts)
 
 
@@ -55,7 +55,7 @@ def _rounded(columns, y) -> tf.Tensor:
     return numerics.gamma(2) * both + numerics.NORM_FLOOR
 
 
-def _reach(region: BallBox) -> tf.Tensor:
+def farthest_of(region: BallBox) -> tf.Tensor:
     """Returns `[batch]` the largest length of a deviation."""
     # Infinite where it is not a number: a proof of nothing.
     if region.lower is None:

@@ -36,6 +36,7 @@ class BoxConstraintMethod(Method):
     )
     needs_graph = True
     rules = Rules()
+    regions = GraphRegions
 
     @classmethod
     def refusal(
@@ -90,7 +91,7 @@ class BoxConstraintMethod(Method):
         return self._regions(proves=True)
 
     def _regions(self, *, proves: bool) -> GraphRegions:
-        return GraphRegions(
+        return self.regions(
             self.network.graph,
             self.rules,
             self.threat.norm,

@@ -53,6 +53,7 @@ class GraphRegions:
         self._graph, self._rules = graph, rules
         self._norm, self._domain, self._rigor = norm, domain, rigor
         self._parts = networks.affine_parts(graph)
+        self._affine: dict[int, dict[int, networks.TrainedMap]] = {}
         self._dtype = numerics.SEARCH_DTYPE
         if proves:
             self._dtype = numerics.PROOF_DTYPE
@@ -116,6 +117,11 @@ class GraphRegions:
         return self._maps(len(self._graph.nodes) - 1)
 
     def _maps(self, position: int) -> dict[int, networks.TrainedMap]:
+        if position not in self._affine:
+            self._affine[position] = self._new_maps(position)
+        return self._affine[position]
+
+    def _new_maps(self, position: int) -> dict[int, networks.TrainedMap]:
         terms, roundings = self._parts[position]
         if not self.proves:
             return {a: networks.FixedMap(m) for a, m in terms.items()}
@@ -128,6 +134,15 @@ class GraphRegions:
         with tf.device("CPU:0" if self.proves else None):
             return self._lower_bounds(x, y, epsilon)
 
+    def _rises(self, centres, start: ball_box.BallBox, y) -> tf.Tensor:
+        """Bounds how far the others can rise over the label's logit."""
+        known = ball_box.propagate(
+            self._graph, self._steps, centres, start, self._rules
+        )
+        return margins.worst_rises(
+            self._last, known, y, self._graph.num_classes
+        )
+
     def _lower_bounds(self, x, y, epsilon) -> tf.Tensor:
         values = networks.values_of(self._graph, x)
         errors: list[Any] = [None] * len(values)
@@ -138,13 +153,7 @@ class GraphRegions:
             for position, (value, error) in enumerate(zip(values, errors))
         }
         start = margins.start_region(x, epsilon, self._norm, self._domain)
-        known = ball_box.propagate(
-            self._graph, self._steps, centres, start, self._rules
-        )
-        logits = values[-1]
-        rises = margins.worst_rises(
-            self._last, known, y, self._graph.num_classes
-        )
+        logits, rises = values[-1], self._rises(centres, start, y)
         own = tf.gather(logits, y, batch_dims=1)[:, tf.newaxis]
         margin = own - logits - rises
         if self.proves:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tfcurv import errors
+from tfcurv import numerics
 from tfcurv.networks.functions.intervals import Interval
 from tfcurv.networks.functions.smooth import Activation
 
@@ -46,6 +47,12 @@ class Kinked(Activation):
     def is_kinked(self) -> bool:
         """It is."""
         return True
+
+    @property
+    def bends(self) -> tuple[float, ...]:
+        """Points between which it is convex or concave, rising."""
+        kinks = [kink.at for kink in self.kinks]
+        return tuple(sorted({*self.slope_critical, *kinks}))
 
     @functools.cached_property
     def slope_range(self) -> Interval:
@@ -111,6 +118,16 @@ class PiecewiseLinear(Kinked):
             (self.max_value, math.inf, 0.0),
         )
         return pieces[: 2 if math.isinf(self.max_value) else 3]
+
+    @property
+    def error_floor(self) -> float:
+        """What is linear but for kinks errs by its products alone."""
+        return numerics.PRODUCT_UNDERFLOW
+
+    @property
+    def bends(self) -> tuple[float, ...]:
+        """Where the pieces meet."""
+        return tuple(start for start, _, _ in self._pieces[1:])
 
     @functools.cached_property
     def slope_range(self) -> Interval:

@@ -62,6 +62,16 @@ class Activation:
         """Whether it does nothing; not what its name says, but what it is."""
         return self.value is tf.identity
 
+    @property
+    def error_floor(self) -> float:
+        """What stands for 1 in the error E u (1 + |z|) of its values."""
+        return 1.0
+
+    @property
+    def bends(self) -> tuple[float, ...]:
+        """Points between which s is convex or concave, rising."""
+        return self.slope_critical
+
     @functools.cached_property
     def slope_range(self) -> Interval:
         """Encloses s' over the real line, rounded outward."""

@@ -79,6 +79,14 @@ class TrainedMap(abc.ABC):
         found = self.transpose(tf.eye(outputs, dtype=dtype))
         return found, tf.zeros([outputs], dtype)
 
+    def transpose_error(self, length: tf.Tensor) -> tf.Tensor:
+        """Bounds how far v K^T may be off, in length.
+
+        Args:
+            length: `[batch]` of the rows v.
+        """
+        return tf.zeros_like(length)
+
     def peak(self, v: tf.Tensor) -> tf.Tensor:
         """Returns the largest entries of v |K|^T, `[batch]`."""
         return tf.reduce_max(self.absolute_transpose(v), axis=-1)
@@ -254,6 +262,16 @@ class ProvedMap(FixedMap):
         with tf.init_scope():
             vanished = numerics.NORM_FLOOR * self._growth
         return self.transpose(unit), errors + vanished
+
+    def transpose_error(self, length: tf.Tensor) -> tf.Tensor:
+        """Bounds how far `transpose` may be from v K^T of the exact map."""
+        count = self.linear.transposed_terms + self.roundings + 2
+        with tf.init_scope():
+            size = self.linear.absolute_norm_upper_bound
+            vanished = numerics.NORM_FLOOR * self._growth
+        factor = numerics.gamma(count) * size + self.error
+        length = length * numerics.STEP_INFLATION + numerics.NORM_FLOOR
+        return factor * length * numerics.STEP_INFLATION + vanished
 
     def box(
         self,

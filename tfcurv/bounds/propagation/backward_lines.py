@@ -1,0 +1,386 @@
+r"""Linear bounds, from a value of a network back to its input: CROWN.
+
+A sum w . v of a node's deviations v = v(x) - v(x0) is bounded from below by
+linear functions of what came before, node by node, until only the input is
+left [ZWC18]. Of what a step reads, with d its deviations,
+
+* linear, v = d K: w . v = (w K^T) . d, exactly;
+* activation, a d + b <= s(z0 + d) - s(z0) <= A d + B entry by entry (see
+  `networks.functions.relaxations`): w . v >= w+ . (a d + b) + w- . (A d + B);
+* maximum over a window, around the member j that is largest at x0: at least
+  d_j, and at most a line in d_j: the chord of max(z_j, U), where no other
+  member exceeds U in the region;
+* join: w is cut.
+
+At the input, w . d >= - max { -w . d : d in the region }. So that what is
+known of the interval of every activation decides how good the bound is; and
+that is found by the same pass, for each entry, where balls and boxes leave
+lines apart.
+
+Rounding: each step holds for the weights as computed; a product w K^T is off
+by a vector that is bounded in length, and what it multiplies is no longer than
+the radius that is known of d. These products are summed up and taken off.
+
+[ZWC18]: Zhang et al., "Efficient Neural Network Robustness Certification with
+General Activation Functions", NeurIPS 2018.
+"""
+
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+import functools
+from typing import Any
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from tfcurv import networks
+from tfcurv import numerics
+from tfcurv.bounds.propagation import ball_box
+from tfcurv.bounds.propagation.ball_box import BallBox
+from tfcurv.bounds.propagation.ball_box import Centre
+from tfcurv.bounds.propagation.margins import farthest_of
+from tfcurv.bounds.propagation.worst_translation import worst_translation
+from tfcurv.networks import Kind
+from tfcurv.networks import Lines
+
+# Rows at a time: so many numbers of the largest node.
+_NUMBERS = 2**23
+
+# Room between lines, beside the size of their interval, that is none.
+_NARROW = 1e-9
+
+
+class Rows(NamedTuple):
+    """Sums of a node's deviations to bound, each at one of the points.
+
+    Attributes:
+        point: `[rows]` int32 which point.
+        weights: `[rows, n]` of the sums.
+    """
+
+    point: tf.Tensor
+    weights: tf.Tensor
+
+
+class Around(NamedTuple):
+    """What is known of a network around some points.
+
+    Attributes:
+        centres: By position, what a node gives at the points.
+        known: By position, the region of its deviations.
+        lines: By position of an activation or a maximum, lines around it.
+        start: Where inputs are: the region at which sums of them end.
+    """
+
+    centres: Mapping[int, Centre]
+    known: Mapping[int, BallBox]
+    lines: dict[int, Lines]
+    start: BallBox
+
+
+class BackwardLines:
+    """Bounds sums of deviations of a graph's values."""
+
+    def __init__(
+        self,
+        graph: networks.Graph,
+        maps: Callable[[int], Mapping[int, networks.TrainedMap]],
+    ):
+        """Keeps what it is given.
+
+        Args:
+            graph: The graph.
+            maps: By position of a node, its value as linear maps of atoms:
+                the input, activations, maxima and joins.
+        """
+        self._graph, self._maps = graph, maps
+        self._largest = max(node.size for node in graph.nodes)
+
+    def lower_bounds(
+        self,
+        position: int,
+        count: tf.Tensor,
+        rows: Callable[[tf.Tensor], Rows],
+        around: Around,
+    ) -> tf.Tensor:
+        """Returns lower bounds on sums over all inputs of a region.
+
+        Args:
+            position: Of the node whose deviations are summed.
+            count: `[]` int32 how many sums.
+            rows: Gives those of some numbers, `[rows]` int32.
+            around: What is known; lines are added to it as they are needed.
+
+        Returns:
+            `[count]`; NaN or minus infinity where nothing is known.
+        """
+        for atom in self._before(position):
+            self._line(atom, around)
+        dtype = around.centres[0].value.dtype
+        size = tf.minimum(count, max(1, _NUMBERS // self._largest))
+        size = tf.maximum(size, 1)
+
+        def bound(chunk):
+            last = tf.maximum(count - 1, 0)
+            each = tf.minimum(chunk * size + tf.range(size), last)
+            return self._bound(position, rows(each), around)
+
+        chunks = tf.map_fn(
+            bound,
+            tf.range((count + size - 1) // size),
+            fn_output_signature=tf.TensorSpec([None], dtype),
+            parallel_iterations=1,
+        )
+        return tf.reshape(chunks, [-1])[:count]
+
+    def refined(
+        self, position: int, region: BallBox, around: Around
+    ) -> BallBox:
+        """Returns what is known of a node's deviations, and what lines add.
+
+        Of the entries at which an activation bends, or any that a maximum
+        reads.
+
+        Args:
+            position: Of the node, a linear one.
+            region: What is known of it.
+            around: What is known of the nodes before.
+        """
+        if region.lower is None or not self._before(position):
+            # Of linear maps of the input all is known.
+            return region
+        asked = self._bent(position, region, around)
+        if asked is None:
+            return region
+        # The first of all, too, so that there is always something to do.
+        some = tf.cast(tf.where(asked), tf.int32)
+        pairs = tf.concat([tf.zeros([1, 2], tf.int32), some], axis=0)
+        low, high = region.lower, region.upper
+        count = tf.shape(pairs)[0]
+
+        def rows(numbers):
+            # The first half are lower ends, the second are upper ones.
+            pair = tf.gather(pairs, numbers % count)
+            point, entry = tf.unstack(pair, axis=-1)
+            sign = tf.where(numbers < count, 1.0, -1.0)
+            unit = tf.one_hot(entry, low.shape[-1], dtype=low.dtype)
+            return Rows(point, unit * tf.cast(sign, low.dtype)[:, tf.newaxis])
+
+        found = self.lower_bounds(position, 2 * count, rows, around)
+        found = tf.minimum(_or(found, -float("inf")), 0.0)
+        low = tf.tensor_scatter_nd_max(low, pairs, found[:count])
+        high = tf.tensor_scatter_nd_min(high, pairs, -found[count:])
+        return BallBox(region.radius, low, high)
+
+    def _bent(self, position: int, region: BallBox, around: Around):
+        """Returns `[batch, n]` which entries matter; None where none does."""
+        found = None
+        for reader, node in enumerate(self._graph.nodes):
+            if position not in node.sources:
+                continue
+            if node.kind is Kind.MAXIMUM:
+                asked = tf.ones_like(region.lower, tf.bool)
+            elif node.kind is Kind.ACTIVATION:
+                before = around.centres[position]
+                asked = _bends(node.activation, before, region)
+            else:
+                continue
+            found = asked if found is None else found | asked
+        return found
+
+    def _before(self, position: int) -> list[int]:
+        """Returns the atoms, without the input, that a node is computed of."""
+        found: set[int] = set()
+        waiting = list(self._maps(position))
+        while waiting:
+            atom = waiting.pop()
+            if atom and atom not in found:
+                found.add(atom)
+                for source in self._graph.nodes[atom].sources:
+                    waiting += self._maps(source)
+        return sorted(found)
+
+    def _line(self, atom: int, around: Around) -> None:
+        node = self._graph.nodes[atom]
+        if node.kind is not Kind.CONCATENATE and atom not in around.lines:
+            region = around.known[node.sources[0]]
+            around.lines[atom] = self._relaxed(atom, region, around)
+
+    def _relaxed(self, atom: int, region: BallBox, around: Around) -> Lines:
+        node = self._graph.nodes[atom]
+        before = around.centres[node.sources[0]]
+        values = ball_box.enclosed(before, region)
+        error = None
+        if before.error is not None:
+            error = before.error[:, tf.newaxis]
+        if node.kind is Kind.MAXIMUM:
+            after = around.centres[atom].value
+            return _maximum(node.windows, before.value, after, values, error)
+        if error is None:
+            error = tf.zeros_like(before.value[:, :1])
+        find = _lines_of(node.activation, before.value.dtype)
+        return Lines(*find(before.value, *values, error))
+
+    def _bound(self, position: int, rows: Rows, around: Around) -> tf.Tensor:
+        """Returns lower bounds on a few sums."""
+        walk = _Walk(self._graph, self._maps, rows.point, around)
+        walk.push(position, rows.weights)
+        for atom in reversed(self._before(position)):
+            walk.step(atom)
+        return walk.end()
+
+
+def _bends(fn: networks.Activation, before: Centre, region: BallBox):
+    """Returns `[batch, n]` where a chord and a tangent are apart.
+
+    By more than rounding: by the range of slopes times the width.
+    """
+    low, high = ball_box.enclosed(before, region)
+    slopes = fn.slope_range_on(low, high)
+    room = (slopes.upper - slopes.lower) * (high - low)
+    # NaN is unknown, not narrow.
+    return ~(room <= _NARROW * (1.0 + tf.abs(low) + tf.abs(high)))
+
+
+@functools.cache
+def _lines_of(fn: networks.Activation, dtype: tf.DType):
+    """Returns `networks.lines` of one activation, traced once."""
+    rows = tf.TensorSpec([None, None], dtype)
+    error = tf.TensorSpec([None, 1], dtype)
+    proves = dtype == numerics.PROOF_DTYPE
+
+    def found(centre, low, high, error):
+        values = networks.Interval(low, high)
+        return networks.lines(fn, centre, values, error if proves else None)
+
+    return tf.function(found, input_signature=[rows, rows, rows, error])
+
+
+def _or(x: tf.Tensor, value: float) -> tf.Tensor:
+    return tf.where(tf.math.is_nan(x), tf.constant(value, x.dtype), x)
+
+
+def _maximum(windows, before, after, values, error) -> Lines:
+    """Returns lines around maxima, in the member largest at the centre."""
+    one = tf.ones_like(after)
+    top = windows.apply(values.upper)
+    lost = 0.0
+    if error is not None:
+        size = tf.abs(after) + tf.abs(top) + 1.0
+        lost = 2.0 * error + 16.0 * numerics.gamma(1) * size
+    if windows.overlap > 1:
+        # A member of one window is another's rival: a constant above.
+        return Lines(one, -lost * one, 0.0 * one, top - after + lost)
+    least = tf.constant(-float("inf"), after.dtype)
+    own = windows.pull_back(before, after, one) > 0.0
+    rival = windows.apply(tf.where(own, least, values.upper))
+    low = windows.apply(tf.where(own, values.lower, least))
+    high = windows.apply(tf.where(own, values.upper, least))
+    rival = tf.maximum(rival, low)
+    slope = tf.maximum(high - rival, 0.0) / tf.maximum(high - low, 1e-300)
+    slope = tf.where(high > low, tf.minimum(slope, 1.0), one)
+    ends = (rival - slope * low, tf.maximum(high, rival) - slope * high)
+    above = tf.maximum(*ends) - (after - slope * after)
+    if error is not None:
+        size = tf.abs(low) + tf.abs(high) + tf.abs(rival) + tf.abs(after)
+        lost += 16.0 * numerics.gamma(1) * size
+    return Lines(one, -lost * one, slope, above + lost)
+
+
+class _Walk:
+    """One pass back through a graph, for some sums."""
+
+    def __init__(self, graph, maps, point, around: Around):
+        self._graph, self._maps = graph, maps
+        self._point, self._around = point, around
+        self._weights: dict[int, tf.Tensor] = {}
+        zero = tf.gather(around.centres[0].value[:, 0], point) * 0.0
+        self._sum, self._lost = zero, zero
+        self._proves = around.centres[0].error is not None
+
+    def push(self, position: int, weights: tf.Tensor) -> None:
+        """Moves weights of a node's deviations to the atoms before it."""
+        size = ball_box.length(weights) if self._proves else None
+        for atom, linear in self._maps(position).items():
+            part = linear.transpose(weights)
+            if self._proves:
+                self._lose(linear.transpose_error(size), atom)
+            if atom in self._weights:
+                part += self._weights[atom]
+                if self._proves:
+                    self._lose(numerics.gamma(2) * ball_box.length(part), atom)
+            self._weights[atom] = part
+
+    def step(self, atom: int) -> None:
+        """Replaces an atom by what it reads."""
+        node = self._graph.nodes[atom]
+        if atom not in self._weights:
+            return
+        weights = self._weights.pop(atom)
+        if node.kind is Kind.CONCATENATE:
+            for source, part in zip(node.sources, self._cut(node, weights)):
+                self.push(source, part)
+            return
+        (source,) = node.sources
+        weights = self._bend(self._around.lines[atom], weights, source)
+        if node.kind is Kind.MAXIMUM:
+            centre = self._around.centres
+            before, after = (
+                tf.gather(centre[i].value, self._point) for i in (source, atom)
+            )
+            weights = node.windows.pull_back(before, after, weights)
+        self.push(source, weights)
+
+    def _bend(self, lines: Lines, weights, source: int) -> tf.Tensor:
+        """Takes the line that holds for the sign of each weight."""
+        low_slope, low, high_slope, high = (
+            tf.gather(each, self._point) for each in lines
+        )
+        is_low = weights >= 0.0
+        bent = weights * tf.where(is_low, low_slope, high_slope)
+        terms = weights * tf.where(is_low, low, high)
+        self._sum += tf.reduce_sum(terms, axis=-1)
+        if self._proves:
+            count = numerics.gamma(weights.shape[-1] + 8)
+            size = tf.reduce_sum(tf.abs(terms), axis=-1)
+            self._lost += count * size + numerics.SUM_UNDERFLOW
+            length = ball_box.length(bent) + numerics.NORM_FLOOR
+            self._lose(numerics.gamma(4) * length, source)
+        return bent
+
+    def _lose(self, length: tf.Tensor, position: int) -> None:
+        """Counts an error of weights, of a length, on what they multiply."""
+        reach = farthest_of(self._around.known[position])
+        reach = tf.gather(reach, self._point)
+        self._lost += tf.math.multiply_no_nan(length, reach)
+
+    def _cut(self, node, weights) -> Sequence[tf.Tensor]:
+        shapes = self._graph.shapes(node.sources)
+        whole = tf.reshape(weights, [-1, *node.shape])
+        parts = tf.split(
+            whole, [s[node.axis] for s in shapes], axis=node.axis + 1
+        )
+        sizes = [node.size for node in map(self._node, node.sources)]
+        return [tf.reshape(p, [-1, size]) for p, size in zip(parts, sizes)]
+
+    def _node(self, position: int):
+        return self._graph.nodes[position]
+
+    def end(self) -> tf.Tensor:
+        """Returns the bounds, when only the input is left."""
+        found = self._sum
+        weights: Any = self._weights.get(0)
+        if weights is not None:
+            start = BallBox(
+                *(
+                    None if end is None else tf.gather(end, self._point)
+                    for end in self._around.start
+                )
+            )
+            found -= worst_translation(-weights[:, tf.newaxis], start)[:, 0]
+        if not self._proves:
+            return found
+        size = tf.abs(self._sum) + tf.abs(found)
+        lost = self._lost * numerics.STEP_INFLATION
+        return found - lost - numerics.gamma(16) * (size + lost)

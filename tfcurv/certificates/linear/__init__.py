@@ -1,0 +1,1 @@
+"""Radii by linear bounds, from the logits back to the input."""
