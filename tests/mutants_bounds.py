@@ -53,7 +53,7 @@ MUTANTS = (
     ),
     Mutant(
         name="rounding_of_lines_not_counted",
-        fault="Sums taken as exact.",
+        fault="Products and sums of the way back taken as exact.",
         file="tfcurv/bounds/propagation/backward_lines.py",
         old="return found - lost - numerics.gamma(16) * (size + lost)",
         new="return found + lost",

@@ -13,7 +13,7 @@ MUTANTS = (
     ),
     Mutant(
         name="lines_past_a_kink",
-        fault="The kinks left out.",
+        fault="Lines that look past the kinks of the curve.",
         file="tfcurv/networks/functions/relaxations.py",
         old="*(_clip(b, low, high) for b in self._fn.bends)]\n",
         new="]\n",

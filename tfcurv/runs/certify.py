@@ -72,9 +72,10 @@ def certify(
             name of a data set (its test split, pixels in [0, 1]).
         method: How to prove: "curvature" for bounds on the Hessian,
             "quadratic" for quadratic minorants of two-layer ReLU networks,
-            "bcp" for a ball and a box propagated side by side, "lipschitz"
-            for global Lipschitz constants, "ibp" for boxes alone; "auto" takes
-            the first of these that can do the model and the threat.
+            "bcp" for a ball and a box propagated side by side, "crown" for
+            linear bounds backward through the network, "lipschitz" for global
+            Lipschitz constants, "ibp" for boxes alone; "auto" takes the first
+            of these that can do the model and the threat.
         norm: In which the distance is measured, "l2" or "linf".
         domain: Interval that every entry of an input lies in, such as (0, 1):
             nothing is then said of inputs outside of it. None for all inputs.
