@@ -359,8 +359,8 @@ MUTANTS = (
         name="unknown_region_is_a_point",
         fault="What is not a number taken for no deviation.",
         file="tfcurv/bounds/propagation/ball_box.py",
-        old='radius = _where_nan(radius, float("inf"))',
-        new="radius = _where_nan(radius, 0.0)",
+        old='radius = where_nan(radius, float("inf"))',
+        new="radius = where_nan(radius, 0.0)",
         tests=("tests/bounds/propagation/ball_box_test.py::SharpnessTest",),
     ),
     Mutant(
@@ -370,8 +370,8 @@ MUTANTS = (
             "published code has it."
         ),
         file="tfcurv/bounds/propagation/worst_translation.py",
-        old='tf.constant(float("inf"), x.dtype), x)',
-        new="tf.constant(0.0, x.dtype), x)",
+        old='where_nan(each, float("inf"))',
+        new="where_nan(each, 0.0)",
         tests=("tests/bounds/propagation/worst_translation_test.py",),
     ),
     Mutant(

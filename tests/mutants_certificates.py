@@ -4,6 +4,14 @@ from mutant import Mutant
 
 MUTANTS = (
     Mutant(
+        name="unknown_lines_rise_by_nothing",
+        fault="NaN of the way back taken for margins that stay as they are.",
+        file="tfcurv/certificates/linear/lines.py",
+        old='ball_box.where_nan(rises, float("inf"))',
+        new="ball_box.where_nan(rises, 0.0)",
+        tests=("tests/bounds/propagation/backward_lines_test.py::HostileTest",),
+    ),
+    Mutant(
         name="ball_left_behind",
         fault=("A radius beyond the ball in which the curvature was bounded."),
         file="tfcurv/certificates/curvature/near_each_image.py",

@@ -152,7 +152,7 @@ class LipschitzTest(absltest.TestCase):
         model = keras.Model(x, last(value))
         last.set_weights([np.array([[0.0, 1e10]]), np.array([1.0, 0.0])])
         data = np.zeros((1, 1), np.float32), np.zeros(1, np.int32)
-        for method in ("bcp", "lipschitz"):
+        for method in ("bcp", "crown", "ibp", "lipschitz"):
             found = tfcurv.certify(model, data, method=method, verbose=0)
             self.assertLessEqual(found.radii[0], 1.0 + 1e-6)
 

@@ -65,6 +65,7 @@ def _share(trained, method, epsilon, test):
 
 class WorstCaseTest(parameterized.TestCase):
     @parameterized.named_parameters(
+        ("bcp", "bcp", "bcp", {"epsilon": 0.3}),
         ("lmt", "lmt", "lipschitz", {"epsilon": 0.3}),
         ("ibp", "ibp", "ibp", {"epsilon": 0.1, "convolutions": ((8, 4, 2),)}),
     )

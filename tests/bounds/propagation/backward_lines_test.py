@@ -323,6 +323,15 @@ class HostileTest(parameterized.TestCase):
         self.assertLessEqual(margins(x, y, np.array([1.0]))[0, 1], 0.0)
         self.assertGreater(margins(x, y, np.array([0.98]))[0, 1], 0.0)
 
+    @parameterized.parameters("relu", "tanh", "pooled")
+    def test_a_region_without_end_proves_nothing(self, name):
+        graph, margins = _margins(name)
+        x, y = _points(graph)
+        other = np.arange(graph.num_classes) != y[:, np.newaxis]
+        for epsilon in (1e200, np.inf):
+            found = margins(x, y, np.full(len(x), epsilon))
+            self.assertFalse(np.any(found[other] > 0.0))
+
     def test_what_is_unknown_at_the_centre_proves_nothing(self):
         graph, margins = _margins("relu")
         x, y = _points(graph)

@@ -173,6 +173,7 @@ class LayerTest(parameterized.TestCase):
         ("relu", "relu", "relu"),
         ("celu", "celu", "celu"),
         ("soft_shrink", "soft_shrink", "soft_shrink"),
+        ("layer", _L.LeakyReLU(), "LeakyReLU"),
         ("function", _twice, "_twice"),
         ("lambda", lambda x: x, "<lambda>"),
     )

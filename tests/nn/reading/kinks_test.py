@@ -179,11 +179,12 @@ class RefusalTest(parameterized.TestCase):
             adapter.read_checked(model)
 
     def test_of_a_layer_in_place_of_a_function(self):
-        inner = _L.ELU(0.5, name="inner")
-        model = oracle.sequential(_L.Dense(4, activation=inner), _L.Dense(2))
+        bad = _L.Dense(4, activation=_L.ELU(0.5), name="bad")
+        model = oracle.sequential(bad, _L.Dense(2))
         (problem,) = tfcurv.check(model, method="curvature")
         self.assertIn("alpha=0.5", problem.reason)
-        self.assertEqual(problem.layer, "inner")
+        # The one that the model lists.
+        self.assertEqual(problem.layer, "bad")
         adapter.read_checked(model)
 
     @parameterized.parameters("PReLU", "AdaptiveMaxPooling1D")

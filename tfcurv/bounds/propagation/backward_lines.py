@@ -29,6 +29,7 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 import functools
+import math
 from typing import Any
 from typing import NamedTuple
 
@@ -74,7 +75,7 @@ class Around(NamedTuple):
     """
 
     centres: Mapping[int, Centre]
-    known: Mapping[int, BallBox]
+    known: dict[int, BallBox]
     lines: dict[int, Lines]
     start: BallBox
 
@@ -168,7 +169,7 @@ class BackwardLines:
             return Rows(point, unit * tf.cast(sign, low.dtype)[:, tf.newaxis])
 
         found = self.lower_bounds(position, 2 * count, rows, around)
-        found = tf.minimum(_or(found, -float("inf")), 0.0)
+        found = tf.minimum(ball_box.where_nan(found, -float("inf")), 0.0)
         low = tf.tensor_scatter_nd_max(low, pairs, found[:count])
         high = tf.tensor_scatter_nd_min(high, pairs, -found[count:])
         return BallBox(region.radius, low, high)
@@ -252,13 +253,11 @@ def _lines_of(fn: networks.Activation, dtype: tf.DType):
 
     def found(centre, low, high, error):
         values = networks.Interval(low, high)
-        return networks.lines(fn, centre, values, error if proves else None)
+        # A function does not take over where its caller computes.
+        with tf.device("CPU:0" if proves else None):
+            return networks.lines(fn, centre, values, error if proves else None)
 
     return tf.function(found, input_signature=[rows, rows, rows, error])
-
-
-def _or(x: tf.Tensor, value: float) -> tf.Tensor:
-    return tf.where(tf.math.is_nan(x), tf.constant(value, x.dtype), x)
 
 
 def _maximum(windows, before, after, values, error) -> Lines:
@@ -325,12 +324,21 @@ class _Walk:
         (source,) = node.sources
         weights = self._bend(self._around.lines[atom], weights, source)
         if node.kind is Kind.MAXIMUM:
-            centre = self._around.centres
-            before, after = (
-                tf.gather(centre[i].value, self._point) for i in (source, atom)
-            )
-            weights = node.windows.pull_back(before, after, weights)
+            weights = self._pull_back(node.windows, weights, source, atom)
         self.push(source, weights)
+
+    def _pull_back(self, windows, weights, source: int, atom: int) -> tf.Tensor:
+        """Moves weights of maxima to the members that lead at the centre."""
+        centre = self._around.centres
+        before, after = (
+            tf.gather(centre[i].value, self._point) for i in (source, atom)
+        )
+        if self._proves and windows.overlap > 1:
+            # A member may lead so many windows, whose weights are added.
+            added = numerics.gamma(windows.overlap)
+            added *= windows.lipschitz_upper_bound * numerics.STEP_INFLATION
+            self._lose(added * ball_box.length(weights), source)
+        return windows.pull_back(before, after, weights)
 
     def _bend(self, lines: Lines, weights, source: int) -> tf.Tensor:
         """Takes the line that holds for the sign of each weight."""
@@ -342,7 +350,9 @@ class _Walk:
         terms = weights * tf.where(is_low, low, high)
         self._sum += tf.reduce_sum(terms, axis=-1)
         if self._proves:
-            count = numerics.gamma(weights.shape[-1] + 8)
+            # Of this sum, and of adding it to those of all nodes behind.
+            terms_added = weights.shape[-1] + len(self._graph.nodes)
+            count = numerics.gamma(terms_added + 8)
             size = tf.reduce_sum(tf.abs(terms), axis=-1)
             self._lost += count * size + numerics.SUM_UNDERFLOW
             length = ball_box.length(bent) + numerics.NORM_FLOOR
@@ -361,11 +371,10 @@ class _Walk:
         parts = tf.split(
             whole, [s[node.axis] for s in shapes], axis=node.axis + 1
         )
-        sizes = [node.size for node in map(self._node, node.sources)]
-        return [tf.reshape(p, [-1, size]) for p, size in zip(parts, sizes)]
-
-    def _node(self, position: int):
-        return self._graph.nodes[position]
+        return [
+            tf.reshape(part, [-1, math.prod(shape)])
+            for part, shape in zip(parts, shapes)
+        ]
 
     def end(self) -> tf.Tensor:
         """Returns the bounds, when only the input is left."""

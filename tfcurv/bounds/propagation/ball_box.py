@@ -247,7 +247,7 @@ def _known(region: BallBox) -> BallBox:
     """Returns the region with nothing in the place of NaN."""
     radius, lower, upper = region
     if radius is not None:
-        radius = _where_nan(radius, float("inf"))
+        radius = where_nan(radius, float("inf"))
     if lower is None:
         return BallBox(radius)
     return BallBox(radius, *_known_ends(lower, upper))
@@ -255,11 +255,12 @@ def _known(region: BallBox) -> BallBox:
 
 def _known_ends(lower: tf.Tensor, upper: tf.Tensor) -> networks.Interval:
     return networks.Interval(
-        _where_nan(lower, -float("inf")), _where_nan(upper, float("inf"))
+        where_nan(lower, -float("inf")), where_nan(upper, float("inf"))
     )
 
 
-def _where_nan(x: tf.Tensor, value: float) -> tf.Tensor:
+def where_nan(x: tf.Tensor, value: float) -> tf.Tensor:
+    """Returns x, and another value in the place of NaN."""
     return tf.where(tf.math.is_nan(x), tf.constant(value, x.dtype), x)
 
 

@@ -29,6 +29,7 @@ import tensorflow as tf
 from tfcurv import numerics
 from tfcurv.bounds.propagation.ball_box import BallBox
 from tfcurv.bounds.propagation.ball_box import length
+from tfcurv.bounds.propagation.ball_box import where_nan
 
 #: Rounds that are enough nearly always: 2.2 on average, 5 at most, were seen.
 ROUNDS = 12
@@ -65,8 +66,11 @@ def worst_translation(
     by_both = _dual(c, low, high, rho, multiplier)
     by_ball = _by_ball(c, rho)
     # A minimum of NaN is NaN, and what is not known is infinite.
-    found = tf.minimum(_or_infinite(by_box * _up(c)), _or_infinite(by_ball))
-    return tf.minimum(found, _or_infinite(by_both))
+    by_box, by_ball, by_both = (
+        where_nan(each, float("inf"))
+        for each in (by_box * _up(c), by_ball, by_both)
+    )
+    return tf.minimum(tf.minimum(by_box, by_ball), by_both)
 
 
 def _by_ball(c, rho) -> tf.Tensor:
@@ -136,7 +140,3 @@ def _lost(region: BallBox) -> tf.Tensor:
     most = tf.reduce_max(region.farthest, axis=-1, keepdims=True)
     count = numerics.gamma(region.lower.shape[-1] + 16)
     return count * most + numerics.NORM_FLOOR
-
-
-def _or_infinite(x: tf.Tensor) -> tf.Tensor:
-    return tf.where(tf.math.is_nan(x), tf.constant(float("inf"), x.dtype), x)

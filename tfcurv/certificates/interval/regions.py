@@ -136,9 +136,20 @@ class GraphRegions:
 
     def _rises(self, centres, start: ball_box.BallBox, y) -> tf.Tensor:
         """Bounds how far the others can rise over the label's logit."""
-        known = ball_box.propagate(
-            self._graph, self._steps, centres, start, self._rules
+        return self._rises_in(self._known(centres, start), y)
+
+    def _known(
+        self,
+        centres,
+        start: ball_box.BallBox,
+        refine: ball_box.Refinement | None = None,
+    ) -> dict[int, ball_box.BallBox]:
+        """Returns what is known of each node; see `propagate`."""
+        return ball_box.propagate(
+            self._graph, self._steps, centres, start, self._rules, refine
         )
+
+    def _rises_in(self, known, y) -> tf.Tensor:
         return margins.worst_rises(
             self._last, known, y, self._graph.num_classes
         )

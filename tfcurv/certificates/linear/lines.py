@@ -1,12 +1,10 @@
 """Margins in a neighbourhood, by linear bounds: compiled, in two dtypes."""
 
 import functools
-from typing import Any
 
 import tensorflow as tf
 
 from tfcurv.bounds.propagation import ball_box
-from tfcurv.bounds.propagation import margins
 from tfcurv.bounds.propagation.backward_lines import Around
 from tfcurv.bounds.propagation.backward_lines import BackwardLines
 from tfcurv.bounds.propagation.backward_lines import Rows
@@ -26,24 +24,20 @@ class GraphLines(GraphRegions):
 
     def _rises(self, centres, start: ball_box.BallBox, y) -> tf.Tensor:
         around = Around(centres, {}, {}, self._ends(start))
-        known: Any = around.known
 
         def refine(step, region, found):
-            known.update(found)
+            around.known.update(found)
             return self._backward.refined(step.position, region, around)
 
-        known.update(
-            ball_box.propagate(
-                self._graph, self._steps, centres, start, self._rules, refine
+        around.known.update(self._known(centres, start, refine))
+        by_regions = self._rises_in(around.known, y)
+        by_lines = -self._falls(around, y)
+        return tf.minimum(
+            *(
+                ball_box.where_nan(rises, float("inf"))
+                for rises in (by_regions, by_lines)
             )
         )
-        rises = margins.worst_rises(
-            self._last, known, y, self._graph.num_classes
-        )
-        by_lines = -self._falls(around, y)
-        by_lines = tf.where(tf.math.is_nan(by_lines), rises, by_lines)
-        rises = tf.where(tf.math.is_nan(rises), by_lines, rises)
-        return tf.minimum(rises, by_lines)
 
     def _ends(self, start: ball_box.BallBox) -> ball_box.BallBox:
         """Returns where sums of the input end: what does not cut is left."""

@@ -173,14 +173,14 @@ def refuse_kinks(
     """
     for place, (node, layer) in enumerate(zip(survey.nodes, survey.layers)):
         fn = getattr(node, "activation", None)
-        layer = activation_layers.applied_by(layer)
         if node.kind is Kind.MAXIMUM or _stands_behind_refused(node, layer):
             survey.refuse(refusals.unknown(layer, 1), place)
         elif fn is networks.RELU and relu is not None:
             # Last: it depends on the rest whether it may stand.
             survey.refuse(refusals.unknown_activation(layer, "relu", relu))
         elif fn is not None and fn.is_kinked and fn is not networks.RELU:
-            survey.refuse(refusals.kinked(layer, fn.name), place)
+            applied = activation_layers.applied_by(layer)
+            survey.refuse(refusals.kinked(layer, fn.name, applied), place)
 
 
 def _stands_behind_refused(node: Node | Refused, layer) -> bool:

@@ -154,22 +154,24 @@ def unknown_activation(
     )
 
 
-def kinked(layer, name: str) -> errors.UnsupportedModelError:
+def kinked(layer, name: str, applied) -> errors.UnsupportedModelError:
     """Returns the error about an activation with kinks, where these matter.
 
     Args:
-        layer: The layer that it belongs to.
-        name: What it is called.
+        layer: The layer that it belongs to, which a model lists.
+        name: What the function is called.
+        applied: The layer that is its activation; else the same.
     """
     if type(layer) is keras.layers.LeakyReLU:
         return unknown(layer, 1)
-    if type(layer) is keras.layers.ELU:
-        why = f"alpha={layer.alpha!r} puts a kink at zero"
+    if type(applied) is keras.layers.ELU:
+        why = f"alpha={applied.alpha!r} puts a kink at zero"
         return unsupported(layer, why, f"use alpha=1; {reasons.NO_CURVATURE}")
-    if type(layer) is keras.layers.ReLU and _has_settings(layer):
+    if type(applied) is keras.layers.ReLU and _has_settings(applied):
         why, remedy = reasons.RELU_WITH_SETTINGS
         return unsupported(layer, why, remedy)
-    return unknown_activation(layer, name, reasons.FUNCTIONS[name])
+    shown = name if applied is layer else type(applied).__name__
+    return unknown_activation(layer, shown, reasons.FUNCTIONS[name])
 
 
 def _has_settings(layer: keras.layers.ReLU) -> bool:
