@@ -408,7 +408,7 @@ MUTANTS = (
     Mutant(
         name="found_taken_as_proved",
         fault="A radius that was only searched for.",
-        file="tfcurv/certificates/interval/bisection.py",
+        file="tfcurv/certificates/interval/largest_radii.py",
         old="held = rivals[rows] & (margins > 0.0)",
         new="held = rivals[rows] & (margins > -np.inf)",
         tests=("tests/certificates/interval/method_test.py::HostileTest",),

@@ -12,6 +12,8 @@ from unittest import mock
 from tfcurv import certificates
 from tfcurv.certificates.curvature import method as curvature
 from tfcurv.certificates.deciding import decider as deciding
+from tfcurv.certificates.interval import method as interval
+from tfcurv.certificates.linear import method as linear
 
 # Where each class is looked up, and what of it is compiled.
 _COMPILED = (
@@ -19,10 +21,12 @@ _COMPILED = (
     (curvature, "CurvatureProofs", ("first", "search")),
     (curvature, "LocalStage", ("find", "prove")),
     (certificates, "Falsifier", ("attack",)),
+    (interval.BoxConstraintMethod, "regions", ("margins",)),
+    (linear.LinearMethod, "regions", ("margins",)),
 )
 
 
-def _plain(kind, names):
+def plain(kind, names):
     """Returns a class that calls what the given one compiles."""
 
     class Plain(kind):
@@ -42,6 +46,6 @@ def untraced() -> Iterator[None]:
     """Certifies and falsifies without a trace what is certified in here."""
     with contextlib.ExitStack() as patches:
         for module, name, parts in _COMPILED:
-            stand_in = _plain(getattr(module, name), parts)
+            stand_in = plain(getattr(module, name), parts)
             patches.enter_context(mock.patch.object(module, name, stand_in))
         yield

@@ -13,6 +13,12 @@ from tfcurv import networks
 from tfcurv.bounds.propagation.ball_box import Rules
 from tfcurv.certificates.interval.regions import GraphRegions
 from tfcurv.certificates.linear.lines import GraphLines
+from untraced import plain
+
+# Of each, one or two calls.
+_Lines, _Regions = (
+    plain(kind, ("margins",)) for kind in (GraphLines, GraphRegions)
+)
 
 _THREATS = {
     "l2": ("l2", None),
@@ -51,7 +57,7 @@ _GRAPHS = {
 
 
 @functools.cache
-def _margins(name, threat="l2", kind=GraphLines, proves=True):
+def _margins(name, threat="l2", kind=_Lines, proves=True):
     graph = _GRAPHS[name]()
     return graph, kind(graph, Rules(), *_THREATS[threat], proves=proves).margins
 
@@ -135,7 +141,7 @@ class SoundnessTest(parameterized.TestCase):
     @parameterized.parameters("relu", "pooled", "plain")
     def test_proves_no_less_than_balls_and_boxes(self, name):
         graph, by_lines = _margins(name)
-        by_regions = _margins(name, kind=GraphRegions)[1]
+        by_regions = _margins(name, kind=_Regions)[1]
         x, y = _points(graph)
         gains = []
         for epsilon in (0.05, 0.3):
@@ -147,7 +153,7 @@ class SoundnessTest(parameterized.TestCase):
 
     def test_float32_is_near_what_is_proved(self):
         graph, proved = _margins("relu")
-        searched = _margins("relu", proves=False)[1]
+        searched = _margins("relu", kind=GraphLines, proves=False)[1]
         x, y = _points(graph)
         size = np.full(len(x), 0.1)
         np.testing.assert_allclose(
@@ -162,9 +168,7 @@ class ExactTest(parameterized.TestCase):
         build.dense(build.dense(0, 7), 3)
         graph = build.graph()
         x, y = _points(graph)
-        found = GraphLines(graph, Rules(), norm).margins(
-            x, y, np.full(len(x), 0.7)
-        )
+        found = _Lines(graph, Rules(), norm).margins(x, y, np.full(len(x), 0.7))
         first, second = (node.step.map.kernel for node in graph.nodes[1:])
         columns = (first @ second).T
         apart = columns[y][:, np.newaxis] - columns
@@ -256,7 +260,7 @@ class HostileTest(parameterized.TestCase):
         graph = networks.Graph(nodes=tuple(nodes))
         x = np.random.default_rng(0).normal(size=(4, graph.input_dim))
         with np.errstate(all="ignore"):
-            found = GraphLines(graph, Rules()).margins(
+            found = _Lines(graph, Rules()).margins(
                 x, np.zeros(4, np.int32), np.full(4, 0.1)
             )
         self.assertFalse(np.any(found[:, 1:] > 0.0))
@@ -276,7 +280,7 @@ class HostileTest(parameterized.TestCase):
                     map=networks.Dense(kernel=kernel), bias=np.zeros(2)
                 )
             )
-        margins = GraphLines(build.graph(), Rules(), "linf").margins
+        margins = _Lines(build.graph(), Rules(), "linf").margins
         x, y = np.array([[5.0, 1.0, 0.0]]), np.zeros(1, np.int32)
         # At (2, 4, 0) it is 2 - 4.
         self.assertLessEqual(margins(x, y, np.array([3.0]))[0, 1], -2.0)
@@ -296,7 +300,7 @@ class HostileTest(parameterized.TestCase):
                 node = build.nodes[position]
                 step = node.step._replace(bias=bias)
                 build.nodes[position] = node._replace(step=step)
-            found = GraphLines(build.graph(), Rules()).margins(
+            found = _Lines(build.graph(), Rules()).margins(
                 np.zeros((1, 1)), np.zeros(1, np.int32), np.ones(1)
             )[0, 1]
             self.assertLessEqual(found, 9 - abs(slope))
@@ -319,7 +323,7 @@ class HostileTest(parameterized.TestCase):
         dense(value, [0.5, 0.0])
         graph = build.graph()
         x, y = np.array([[1.0]]), np.zeros(1, np.int32)
-        margins = GraphLines(graph, Rules()).margins
+        margins = _Lines(graph, Rules()).margins
         self.assertLessEqual(margins(x, y, np.array([1.0]))[0, 1], 0.0)
         self.assertGreater(margins(x, y, np.array([0.98]))[0, 1], 0.0)
 

@@ -13,7 +13,7 @@ from tfcurv.certificates.deciding.contract import Curvature
 from tfcurv.certificates.deciding.contract import Grounds
 from tfcurv.certificates.deciding.contract import Method
 from tfcurv.certificates.deciding.contract import Threat
-from tfcurv.certificates.interval.bisection import largest_radii
+from tfcurv.certificates.interval.largest_radii import largest_radii
 from tfcurv.certificates.interval.regions import GraphRegions
 
 
@@ -21,7 +21,7 @@ class BoxConstraintMethod(Method):
     """Proves radii by a ball and a box, propagated side by side [LLP20].
 
     For any graph, l2 and linf, all inputs or those of a domain. A radius is
-    found by bisection in float32, with nothing proved, and proved in float64;
+    searched for in float32, with nothing proved, and proved in float64;
     see `tfcurv.bounds.propagation.ball_box` for the formulas.
 
     [LLP20]: Lee, Lee and Park, "Lipschitz-Certifiable Training with a Tight
@@ -58,7 +58,7 @@ class BoxConstraintMethod(Method):
     def first_radii(
         self, x: np.ndarray, y: np.ndarray, rivals: np.ndarray
     ) -> np.ndarray:
-        """Returns what bisection has found and float64 has proved."""
+        """Returns what a search has found and float64 has proved."""
         return largest_radii(
             self._searching.margins,
             self._proving.margins,

@@ -60,8 +60,8 @@ class GraphRegions:
         points = tf.TensorSpec([None, graph.input_dim], self._dtype)
         labels = tf.TensorSpec([None], tf.int32)
         radii = tf.TensorSpec([None], self._dtype)
-        self._compiled = tf.function(
-            self._margins,
+        self._margins = tf.function(
+            self._margins_batch,
             input_signature=[points, labels, radii],
             autograph=False,
         )
@@ -81,8 +81,10 @@ class GraphRegions:
             known. What t = y has says nothing.
         """
         dtype = self._dtype.as_numpy_dtype
-        found = self._compiled(
-            x.astype(dtype), np.asarray(y, np.int32), epsilon.astype(dtype)
+        found = self._margins(
+            tf.constant(x.astype(dtype)),
+            tf.constant(np.asarray(y, np.int32)),
+            tf.constant(epsilon.astype(dtype)),
         )
         return found.numpy().astype(np.float64)
 
@@ -130,7 +132,7 @@ class GraphRegions:
             for atom, linear in terms.items()
         }
 
-    def _margins(self, x, y, epsilon) -> tf.Tensor:
+    def _margins_batch(self, x, y, epsilon) -> tf.Tensor:
         with tf.device("CPU:0" if self.proves else None):
             return self._lower_bounds(x, y, epsilon)
 
