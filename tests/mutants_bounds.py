@@ -4,11 +4,27 @@ from mutant import Mutant
 
 MUTANTS = (
     Mutant(
+        name="lines_of_another_point",
+        fault="Windows of all points given the lines of the first.",
+        file="tfcurv/bounds/propagation/backward_walk.py",
+        old="tf.gather(tf.concat(table, axis=-1), first + numbers)",
+        new="tf.gather(tf.concat(table, axis=-1), 0 * first + numbers)",
+        tests=("tests/bounds/propagation/backward_lines_test.py::WindowTest",),
+    ),
+    Mutant(
+        name="a_join_of_windows_loses_one",
+        fault="Of two ways back to a layer the last alone.",
+        file="tfcurv/bounds/propagation/backward_walk.py",
+        old="part += self._rows(self._weights[atom], atom)",
+        new="part += 0.0 * self._rows(self._weights[atom], atom)",
+        tests=("tests/bounds/propagation/backward_lines_test.py::WindowTest",),
+    ),
+    Mutant(
         name="lines_taken_for_the_other_sign",
         fault="Of a negative weight the line below.",
-        file="tfcurv/bounds/propagation/backward_lines.py",
-        old="is_low = weights >= 0.0",
-        new="is_low = weights < 0.0",
+        file="tfcurv/bounds/propagation/backward_walk.py",
+        old="is_low = numbers >= 0.0",
+        new="is_low = numbers < 0.0",
         tests=(
             "tests/bounds/propagation/backward_lines_test.py::SoundnessTest",
         ),
@@ -16,7 +32,7 @@ MUTANTS = (
     Mutant(
         name="offsets_of_lines_forgotten",
         fault="Lines through the centre, without offsets.",
-        file="tfcurv/bounds/propagation/backward_lines.py",
+        file="tfcurv/bounds/propagation/backward_walk.py",
         old="self._sum += tf.reduce_sum(terms, axis=-1)",
         new="self._sum += 0.0 * tf.reduce_sum(terms, axis=-1)",
         tests=(
@@ -54,7 +70,7 @@ MUTANTS = (
     Mutant(
         name="rounding_of_lines_not_counted",
         fault="Products and sums of the way back taken as exact.",
-        file="tfcurv/bounds/propagation/backward_lines.py",
+        file="tfcurv/bounds/propagation/backward_walk.py",
         old="return found - lost - numerics.gamma(16) * (size + lost)",
         new="return found + lost",
         tests=("tests/bounds/propagation/backward_lines_test.py::HostileTest",),

@@ -4,6 +4,38 @@ from mutant import Mutant
 
 MUTANTS = (
     Mutant(
+        name="unproved_said_to_be_proved",
+        fault="Images that nothing is proved of counted as a method's.",
+        file="tfcurv/certificates/deciding/decider.py",
+        old="np.where(proved, method, np.int32(NO_METHOD))",
+        new="method",
+        tests=("tests/runs/methods_test.py::NewMethodTest",),
+    ),
+    Mutant(
+        name="another_method_takes_all_credit",
+        fault="Radii said to be proved by the method that was asked last.",
+        file="tfcurv/certificates/deciding/decider.py",
+        old="np.where(is_more, method, self.method[rows])",
+        new="np.where(is_more | True, method, self.method[rows])",
+        tests=("tests/certificates/portfolio_test.py::PortfolioTest",),
+    ),
+    Mutant(
+        name="the_last_method_is_believed",
+        fault="Smaller radii, and NaN, taken from another method.",
+        file="tfcurv/certificates/deciding/decider.py",
+        old="np.where(is_more, radii, self.radii[rows])",
+        new="radii",
+        tests=("tests/certificates/portfolio_test.py::PortfolioTest",),
+    ),
+    Mutant(
+        name="a_search_believes_its_upper_end",
+        fault="The radius at which a margin was lost taken for proved.",
+        file="tfcurv/certificates/interval/largest_radii.py",
+        old="held = rivals[rows] & (margins > 0.0)",
+        new="held = rivals[rows]",
+        tests=("tests/certificates/interval/method_test.py::HostileTest",),
+    ),
+    Mutant(
         name="unknown_lines_rise_by_nothing",
         fault="NaN of the way back taken for margins that stay as they are.",
         file="tfcurv/certificates/linear/lines.py",
@@ -148,8 +180,8 @@ MUTANTS = (
         name="tie_won",
         fault="A tie counted as a win: a radius of zero that certifies.",
         file="tfcurv/certificates/deciding/decider.py",
-        old="certified &= np.all(radii > 0.0, axis=-1)",
-        new="certified &= np.all(radii >= 0.0, axis=-1)",
+        old="return self.right & np.all(self.radii > 0.0, axis=-1)",
+        new="return self.right & np.all(self.radii >= 0.0, axis=-1)",
         tests=("tests/certificates/curvature/method_test.py::ReasonTest",),
     ),
     Mutant(

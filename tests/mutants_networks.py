@@ -4,6 +4,30 @@ from mutant import Mutant
 
 MUTANTS = (
     Mutant(
+        name="places_of_another_shape",
+        fault="Windows read in a shape that a lost reshape had changed.",
+        file="tfcurv/networks/maps/trained.py",
+        old="if shapes != (before, after):",
+        new="if len(before) != 3 or len(after) != 3:",
+        tests=("tests/bounds/propagation/backward_lines_test.py::WindowTest",),
+    ),
+    Mutant(
+        name="windows_go_on_beyond_the_border",
+        fault="Weights of zeros that pad a layer taken for values of it.",
+        file="tfcurv/networks/maps/windows.py",
+        old="return cut(Window(origin, found), linear.input_shape)",
+        new="return Window(origin, found)",
+        tests=("tests/networks/maps/windows_test.py",),
+    ),
+    Mutant(
+        name="windows_do_not_know_of_padding",
+        fault="The zeros before a layer forgotten in where a window is.",
+        file="tfcurv/networks/maps/windows.py",
+        old="origin = window.origin * steps - before",
+        new="origin = window.origin * steps",
+        tests=("tests/networks/maps/windows_test.py",),
+    ),
+    Mutant(
         name="lines_held_at_the_ends_alone",
         fault="The curve between the ends left out.",
         file="tfcurv/networks/functions/relaxations.py",
@@ -28,11 +52,19 @@ MUTANTS = (
         tests=("tests/networks/functions/relaxations_test.py::LinesTest",),
     ),
     Mutant(
+        name="slopes_far_out_are_those_near_zero",
+        fault="Whether a curve bends judged near zero.",
+        file="tfcurv/networks/functions/relaxations.py",
+        old="fn.end_slopes(start, end)",
+        new="fn.end_slopes(*np.clip((start, end), -3.0, 3.0))",
+        tests=("tests/networks/functions/relaxations_test.py::PiecesTest",),
+    ),
+    Mutant(
         name="bends_the_other_way",
         fault="Convex taken for concave.",
         file="tfcurv/networks/functions/relaxations.py",
-        old="return Piece(start, end, int(np.sign(second - first)))",
-        new="return Piece(start, end, int(np.sign(first - second)))",
+        old="return Piece(start, end, int(np.sign(last - first)))",
+        new="return Piece(start, end, int(np.sign(first - last)))",
         tests=("tests/networks/functions/relaxations_test.py",),
     ),
     Mutant(
@@ -245,7 +277,7 @@ MUTANTS = (
             "A box that rounding does not widen, nor weights that are not "
             "exact."
         ),
-        file="tfcurv/networks/maps/trained.py",
+        file="tfcurv/networks/maps/proved.py",
         old="lost = numerics.gamma(self.linear.terms + self.roundings + 2)",
         new="lost = 0.0",
         tests=("tests/bounds/propagation/ball_box_test.py::SharpnessTest",),
@@ -253,7 +285,7 @@ MUTANTS = (
     Mutant(
         name="norm_of_stored_weights",
         fault="The norm of the stored map taken for that of the exact one.",
-        file="tfcurv/networks/maps/trained.py",
+        file="tfcurv/networks/maps/proved.py",
         old="        if self.roundings:\n",
         new="        if False:\n",
         tests=("tests/bounds/propagation/ball_box_test.py::SharpnessTest",),
@@ -263,7 +295,7 @@ MUTANTS = (
         fault=(
             "Column norms of the stored map taken for those of the exact one."
         ),
-        file="tfcurv/networks/maps/trained.py",
+        file="tfcurv/networks/maps/proved.py",
         old="more = numerics.gamma(self.roundings)",
         new="more = 0.0",
         tests=("tests/bounds/propagation/ball_box_test.py::SharpnessTest",),
@@ -271,7 +303,7 @@ MUTANTS = (
     Mutant(
         name="columns_of_stored_weights",
         fault="Columns of the stored map taken for those of the exact one.",
-        file="tfcurv/networks/maps/trained.py",
+        file="tfcurv/networks/maps/proved.py",
         old="errors = numerics.gamma(count) * sizes + self.error",
         new="errors = 0.0 * sizes",
         tests=("tests/bounds/propagation/ball_box_test.py::SharpnessTest",),
@@ -311,7 +343,7 @@ MUTANTS = (
         fault=(
             "The norms of stored columns taken for those of the exact ones."
         ),
-        file="tfcurv/networks/maps/trained.py",
+        file="tfcurv/networks/maps/proved.py",
         old="round_up(norms + (more + self.error), 4)",
         new="round_up(norms + more, 4)",
         tests=("tests/bounds/propagation/chain_test.py",),
@@ -322,7 +354,7 @@ MUTANTS = (
             "What the error of a kernel adds to intervals left out, entry "
             "by entry."
         ),
-        file="tfcurv/networks/maps/trained.py",
+        file="tfcurv/networks/maps/proved.py",
         old="return self.error * length",
         new="return 0.0 * length",
         tests=("tests/bounds/propagation/chain_test.py",),
@@ -330,7 +362,7 @@ MUTANTS = (
     Mutant(
         name="map_error_dropped",
         fault="The norm of a stored map taken for that of the exact one.",
-        file="tfcurv/networks/maps/trained.py",
+        file="tfcurv/networks/maps/proved.py",
         old="round_up(norm + self.error, 1)",
         new="round_up(norm, 1)",
         tests=("tests/bounds/propagation/chain_test.py",),

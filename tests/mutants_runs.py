@@ -19,12 +19,4 @@ MUTANTS = (
         new="attacker = Attacker(subject, options, folder)",
         tests=("tests/runs/methods_test.py::NamedMethodTest",),
     ),
-    Mutant(
-        name="unproved_said_to_be_proved",
-        fault="Images that nothing is proved of counted as a method's.",
-        file="tfcurv/runs/job.py",
-        old="np.where(certified, 0, certificates.NO_METHOD)",
-        new="np.where(certified, 0, 0)",
-        tests=("tests/runs/methods_test.py::NewMethodTest",),
-    ),
 )

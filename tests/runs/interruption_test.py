@@ -53,7 +53,8 @@ _QUICK = certificates.CertifierOptions(search=None, attack_steps=1)
 
 
 def _certify(data=None, **settings):
-    settings = {"batch_size": 8, "verbose": 0, "options": _QUICK} | settings
+    given = {"batch_size": 8, "verbose": 0, "options": _QUICK}
+    settings = {**given, "method": "curvature", **settings}
     with compiled_once.compiled_once(_model()):
         return tfcurv.certify(_model(), data or _data(), **settings)
 

@@ -159,6 +159,27 @@ class LipschitzTest(absltest.TestCase):
             self.assertLessEqual(found.radii[0], 1.0 + 1e-6)
 
     @untraced()
+    def test_a_reshape_moves_no_neuron_to_another_place(self):
+        # Found by a search for false certificates: windows of one shape were
+        # read in another, and what lay outside was taken for constant.
+        kernel = np.zeros((8, 3))
+        kernel[5, 1], kernel[0, 2] = 1.0, 0.1
+        x, y = np.ones((1, 1, 8, 1)), np.zeros(1, np.int32)
+        for before in (True, False):
+            bent = _L.Conv2D(1, 1)
+            moved = _L.Reshape((2, 4, 1))
+            order = (moved, bent) if before else (bent, moved)
+            model = keras.Sequential(
+                [keras.Input((1, 8, 1)), _L.ReLU(), *order, _L.ReLU()]
+                + [_L.Flatten(), _L.Dense(3)]
+            )
+            bent.set_weights([np.ones((1, 1, 1, 1)), np.array([-2.0])])
+            model.layers[-1].set_weights([kernel, np.array([0.5, 0.0, 0.0])])
+            for method in ("crown", "auto"):
+                found = tfcurv.certify(model, (x, y), method=method, verbose=0)
+                self.assertLessEqual(found.radii[0], 1.5)
+
+    @untraced()
     def test_certifies_elu_of_any_alpha(self):
         layers = keras.layers
         x = keras.Input((3,))
@@ -167,7 +188,7 @@ class LipschitzTest(absltest.TestCase):
         points = np.random.default_rng(0).normal(size=(6, 3))
         labels = model.predict(points, verbose=0).argmax(-1)
         found = tfcurv.certify(model, (points, labels), verbose=0)
-        self.assertEqual(found.method_names, ("bcp",))
+        self.assertEqual(found.method_names, ("bcp", "crown"))
         self.assertTrue(np.all(found.radii > 0.0))
 
     @untraced()
@@ -177,7 +198,7 @@ class LipschitzTest(absltest.TestCase):
         ):
             tfcurv.certify(_model(), _data(), method="curvature", verbose=0)
         chosen = tfcurv.certify(_model(), _data(), verbose=0)
-        self.assertEqual(chosen.method_names, ("bcp",))
+        self.assertEqual(chosen.method_names, ("bcp", "crown"))
         lipschitz = tfcurv.certify(
             _model(), _data(), method="lipschitz", verbose=0
         )

@@ -56,7 +56,8 @@ def _data(rows=30):
 
 
 def _certify(model=None, data=None, **settings):
-    settings = {"options": _CLOSED_FORM, "verbose": 0} | settings
+    given = {"options": _CLOSED_FORM, "verbose": 0, "method": "curvature"}
+    settings = given | settings
     with untraced():
         return tfcurv.certify(model or _model(), data or _data(), **settings)
 

@@ -1,20 +1,23 @@
 """The methods that there are, and the choice among them."""
 
+import dataclasses
 from typing import Any
 
 from tfcurv import errors
 from tfcurv import networks
 from tfcurv.certificates.curvature.method import CurvatureMethod
 from tfcurv.certificates.deciding.contract import CertifierOptions
+from tfcurv.certificates.deciding.contract import Curvature
 from tfcurv.certificates.deciding.contract import Method
 from tfcurv.certificates.deciding.contract import Threat
 from tfcurv.certificates.interval.method import BoxConstraintMethod
 from tfcurv.certificates.interval.method import IntervalMethod
 from tfcurv.certificates.linear.method import LinearMethod
 from tfcurv.certificates.lipschitz.method import LipschitzMethod
+from tfcurv.certificates.portfolio import Portfolio
 from tfcurv.certificates.quadratic.method import QuadraticMethod
 
-#: What stands for the first method that can do what is asked.
+#: What stands for the first method that can do what is asked, and others.
 AUTO = "auto"
 
 #: Every method by its name; of those that can do it, the first is preferred.
@@ -67,36 +70,58 @@ def choose(
     network: networks.Network | networks.GraphNetwork,
     threat: Threat = Threat(),
     options: CertifierOptions = CertifierOptions(),
+    graph: networks.GraphNetwork | None = None,
 ) -> Method:
     """Returns a method for a network, of those that can do what is asked.
 
     Args:
-        name: Of the method, or "auto" for the first that does not refuse.
+        name: Of the method, or "auto" for the first that does not refuse,
+            and those that are worth asking where it leaves a gap.
         network: The network.
         threat: What the radii are to hold against.
         options: What is asked of the method.
+        graph: The same network as a graph, for "auto"; None where it is none.
 
     Raises:
         UnsupportedModelError: The method refuses, or all do; the message says
             why each does.
         ValueError: No method has this name.
     """
-    kinds = list(METHODS.values())
     if check_method(name) != AUTO:
-        kinds = [METHODS[name]]
+        return _first([METHODS[name]], name, network, threat, options)
+    first = _first(METHODS.values(), name, network, threat, options)
+    if isinstance(network, networks.GraphNetwork):
+        graph = network
+    found = [first]
+    for kind in METHODS.values():
+        if graph is None or kind is type(first):
+            continue
+        if kind.follows(first, graph.graph):
+            asked = dataclasses.replace(options, curvature=Curvature.GLOBAL)
+            if kind.refusal(graph, threat, asked) is None:
+                found.append(_made(kind, graph, threat, asked))
+    return first if len(found) == 1 else Portfolio(found)
+
+
+def _first(kinds, name: str, network, threat, options) -> Method:
+    """Returns the first method that does not refuse."""
     refusals = {}
     for kind in kinds:
         refusal = _wrong_form(kind, network)
         refusal = refusal or kind.refusal(network, threat, options)
         if refusal is None:
-            method = kind(network, options)
-            method.threat = threat
-            return method
+            return _made(kind, network, threat, options)
         refusals[kind.name] = refusal
     reasons = " ".join(f"{name}: {why}" for name, why in refusals.items())
     raise errors.UnsupportedModelError(
         f"No method can certify this. Received: method={name!r}. {reasons}"
     )
+
+
+def _made(kind: type[Method], network, threat, options) -> Method:
+    method = kind(network, options)
+    method.threat = threat
+    return method
 
 
 def _wrong_form(kind: type[Method], network: Any) -> str | None:

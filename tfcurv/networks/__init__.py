@@ -59,11 +59,15 @@ from tfcurv.networks.maps.linear_map import Identity as Identity
 from tfcurv.networks.maps.linear_map import LinearMap as LinearMap
 from tfcurv.networks.maps.linear_map import Weighted as Weighted
 from tfcurv.networks.maps.pooling import AveragePooling as AveragePooling
+from tfcurv.networks.maps.proved import ProvedMap as ProvedMap
 from tfcurv.networks.maps.trained import Chained as Chained
 from tfcurv.networks.maps.trained import FixedMap as FixedMap
-from tfcurv.networks.maps.trained import ProvedMap as ProvedMap
 from tfcurv.networks.maps.trained import TrainedMap as TrainedMap
 from tfcurv.networks.maps.trained import trained as trained
+from tfcurv.networks.maps.windows import Window as Window
+from tfcurv.networks.maps.windows import places as places
+from tfcurv.networks.maps.windows import whole as whole
+from tfcurv.networks.maps.windows import window_of_entry as window_of_entry
 from tfcurv.networks.norm_errors import norm_errors as norm_errors
 from tfcurv.networks.rounding import EvaluationError as EvaluationError
 from tfcurv.networks.rounding import ForwardError as ForwardError

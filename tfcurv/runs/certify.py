@@ -139,8 +139,9 @@ def certify(
         assume=assume,
         as_graph=certificates.needs_graph(method, threat),
     )
+    network, graph = subject.network, subject.graph
     decider = certificates.Decider(
-        certificates.choose(method, subject.network, threat, options)
+        certificates.choose(method, network, threat, options, graph)
     )
     # Tracing takes a second or two; data and curvature bounds take as long.
     with futures.ThreadPoolExecutor(max_workers=1) as meanwhile:

@@ -118,7 +118,6 @@ class Job:
     def _compute(self, first, batch) -> dict[str, np.ndarray]:
         x = batch.inputs.reshape(len(batch.labels), -1).astype(np.float64)
         found = self._decider(x, batch.labels)
-        certified = found.reason == certificates.Reason.CERTIFIED
         shard = {
             "labels": batch.labels,
             "predictions": found.prediction,
@@ -127,9 +126,7 @@ class Job:
             "upper_bounds": found.upper_bound,
             "exact": found.exact,
             "reasons": found.reason,
-            "methods": np.where(certified, 0, certificates.NO_METHOD).astype(
-                np.int8
-            ),
+            "methods": found.method.astype(np.int8),
             "num_evaluations": found.num_evaluations,
             "num_attacks": np.zeros(1, np.int64),
         }

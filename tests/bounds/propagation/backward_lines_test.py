@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 import functools
+from unittest import mock
 
 from absl.testing import absltest
 from absl.testing import parameterized
@@ -10,6 +11,7 @@ import tensorflow as tf
 
 import random_graphs
 from tfcurv import networks
+from tfcurv.bounds.propagation import backward_walk
 from tfcurv.bounds.propagation.ball_box import Rules
 from tfcurv.certificates.interval.regions import GraphRegions
 from tfcurv.certificates.linear.lines import GraphLines
@@ -244,6 +246,76 @@ def _crown(layers, x, label, epsilon, norm):
     classes = layers[-1][0].shape[1]
     rows = np.eye(classes)[label] - np.eye(classes)
     return bound(rows, 0.0, len(layers) - 1)
+
+
+def _branched(seed=0):
+    """Convolutions that go on as windows, and two ways of one layer."""
+    build = random_graphs.Builder((11, 10, 2), seed)
+    first = build.activate(
+        build.scaled(build.convolution(0, 3, padding="same")), networks.RELU
+    )
+    left = build.convolution(first, 3, strides=2, padding=((1, 0), (0, 1)))
+    right = build.convolution(first, 3, strides=2, padding=((1, 0), (0, 1)))
+    value = build.activate(build.add(left, right), networks.RELU)
+    value = build.activate(build.convolution(value, 3), networks.RELU)
+    build.dense(value, 3)
+    return build.graph()
+
+
+def _reshaped(build, source, shape):
+    before = build.nodes[source].shape
+    return build.linear(
+        source, networks.Identity(input_shape=before, output_shape=shape)
+    )
+
+
+class WindowTest(parameterized.TestCase):
+    @parameterized.parameters(*_THREATS)
+    def test_proves_what_whole_rows_do(self, threat):
+        graph = _branched()
+        x, y = _points(graph)
+        for epsilon in (0.02, 0.2):
+            size, found = np.full(len(x), epsilon), []
+            for share in (backward_walk._SMALL, 0.0):
+                with mock.patch.object(backward_walk, "_SMALL", share):
+                    bounds = _Lines(graph, Rules(), *_THREATS[threat])
+                    found.append(bounds.margins(x, y, size))
+            np.testing.assert_allclose(*found, rtol=1e-11, atol=1e-11)
+            self.assertTrue(np.all(np.isfinite(found[0])))
+
+    @parameterized.parameters(0, 1, 2)
+    def test_keeps_out_of_shapes_that_it_does_not_know(self, where):
+        # Reshapes before, between and after convolutions: maps lose them.
+        build, value = random_graphs.Builder((6, 4, 2)), 0
+        if where == 0:
+            value = _reshaped(build, value, (3, 8, 2))
+        value = build.convolution(value, 4, 3, padding="same")
+        value = build.activate(value, networks.RELU)
+        if where == 1:
+            value = _reshaped(build, value, (3, 8, 4))
+        value = build.convolution(value, 4, 3, padding="same")
+        if where == 2:
+            value = _reshaped(build, value, (12, 2, 4))
+        value = build.activate(value, networks.RELU)
+        build.dense(value, 3)
+        graph = build.graph()
+        x, y = _points(graph)
+        size, found = np.full(len(x), 0.05), []
+        for kind in (networks.ProvedMap.pulled_back, lambda *_: None):
+            with mock.patch.object(networks.ProvedMap, "pulled_back", kind):
+                found.append(_Lines(graph, Rules()).margins(x, y, size))
+        np.testing.assert_allclose(*found, rtol=1e-11, atol=1e-11)
+
+    def test_no_point_has_a_smaller_margin(self):
+        graph = _branched()
+        x, y = _points(graph)
+        random = np.random.default_rng(2)
+        for threat in ("l2_in_domain", "linf"):
+            margins = _Lines(graph, Rules(), *_THREATS[threat]).margins
+            bounds = margins(x, y, np.full(len(x), 0.1))
+            points = _inside(x, 0.1, *_THREATS[threat], random)
+            met = _attained(graph, points, y)
+            self.assertTrue(np.all(bounds <= met + 1e-12))
 
 
 class HostileTest(parameterized.TestCase):

@@ -53,6 +53,25 @@ def _heights(fn, lines, centre, z):
     )
 
 
+def _late():
+    """Flat up to ten, straight from twelve on: bent far from zero alone."""
+
+    def value(z):
+        late = tf.where(z < 12.0, tf.square(z - 10.0) / 4.0, z - 11.0)
+        return tf.where(z < 10.0, tf.zeros_like(z), late)
+
+    return networks.Activation(
+        name="late",
+        value=value,
+        slope=lambda z: tf.clip_by_value((z - 10.0) / 2.0, 0.0, 1.0),
+        curvature=lambda z: tf.where(
+            (z > 10.0) & (z < 12.0), 0.5 * tf.ones_like(z), tf.zeros_like(z)
+        ),
+        curvature_critical=(10.0, 12.0),
+        slope_limits=(0.0, 1.0),
+    )
+
+
 class LinesTest(parameterized.TestCase):
     @parameterized.named_parameters(_ALL.items())
     def test_hold_on_their_interval(self, fn):
@@ -157,6 +176,18 @@ class PiecesTest(parameterized.TestCase):
             self.assertTrue(np.all(piece.bend * change >= -1e-14))
             if not piece.bend:
                 np.testing.assert_array_equal(change, 0.0)
+
+    def test_bends_are_seen_wherever_they_are(self):
+        (piece,) = relaxations.pieces(_late())
+        self.assertEqual(piece.bend, 1)
+        random = np.random.default_rng(0)
+        centre = random.uniform(8.0, 14.0, 200)
+        low, high = centre - random.uniform(0, 4, 200), centre + 3.0
+        found = _lines(_late(), centre, low, high)
+        points = low + _SHARES * (high - low)
+        below, curve, above = _heights(_late(), found, centre, points)
+        self.assertTrue(np.all(below <= curve + 1e-12))
+        self.assertTrue(np.all(above >= curve - 1e-12))
 
     def test_of_what_is_known(self):
         bends = {

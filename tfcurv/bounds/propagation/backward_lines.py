@@ -27,21 +27,18 @@ General Activation Functions", NeurIPS 2018.
 
 from collections.abc import Callable
 from collections.abc import Mapping
-from collections.abc import Sequence
 import functools
-import math
-from typing import Any
-from typing import NamedTuple
 
 import tensorflow as tf
 
 from tfcurv import networks
 from tfcurv import numerics
 from tfcurv.bounds.propagation import ball_box
+from tfcurv.bounds.propagation.backward_walk import Around
+from tfcurv.bounds.propagation.backward_walk import Rows
+from tfcurv.bounds.propagation.backward_walk import Walk
 from tfcurv.bounds.propagation.ball_box import BallBox
 from tfcurv.bounds.propagation.ball_box import Centre
-from tfcurv.bounds.propagation.margins import farthest_of
-from tfcurv.bounds.propagation.worst_translation import worst_translation
 from tfcurv.networks import Kind
 from tfcurv.networks import Lines
 
@@ -50,34 +47,6 @@ _NUMBERS = 2**23
 
 # Room between lines, beside the size of their interval, that is none.
 _NARROW = 1e-9
-
-
-class Rows(NamedTuple):
-    """Sums of a node's deviations to bound, each at one of the points.
-
-    Attributes:
-        point: `[rows]` int32 which point.
-        weights: `[rows, n]` of the sums.
-    """
-
-    point: tf.Tensor
-    weights: tf.Tensor
-
-
-class Around(NamedTuple):
-    """What is known of a network around some points.
-
-    Attributes:
-        centres: By position, what a node gives at the points.
-        known: By position, the region of its deviations.
-        lines: By position of an activation or a maximum, lines around it.
-        start: Where inputs are: the region at which sums of them end.
-    """
-
-    centres: Mapping[int, Centre]
-    known: dict[int, BallBox]
-    lines: dict[int, Lines]
-    start: BallBox
 
 
 class BackwardLines:
@@ -164,9 +133,13 @@ class BackwardLines:
             # The first half are lower ends, the second are upper ones.
             pair = tf.gather(pairs, numbers % count)
             point, entry = tf.unstack(pair, axis=-1)
-            sign = tf.where(numbers < count, 1.0, -1.0)
+            sign = tf.cast(tf.where(numbers < count, 1.0, -1.0), low.dtype)
+            shape = self._graph.nodes[position].shape
+            if len(shape) == 3:
+                unit = networks.window_of_entry(entry, sign, shape)
+                return Rows(point, unit)
             unit = tf.one_hot(entry, low.shape[-1], dtype=low.dtype)
-            return Rows(point, unit * tf.cast(sign, low.dtype)[:, tf.newaxis])
+            return Rows(point, unit * sign[:, tf.newaxis])
 
         found = self.lower_bounds(position, 2 * count, rows, around)
         found = tf.minimum(ball_box.where_nan(found, -float("inf")), 0.0)
@@ -225,7 +198,7 @@ class BackwardLines:
 
     def _bound(self, position: int, rows: Rows, around: Around) -> tf.Tensor:
         """Returns lower bounds on a few sums."""
-        walk = _Walk(self._graph, self._maps, rows.point, around)
+        walk = Walk(self._graph, self._maps, rows.point, around)
         walk.push(position, rows.weights)
         for atom in reversed(self._before(position)):
             walk.step(atom)
@@ -285,111 +258,3 @@ def _maximum(windows, before, after, values, error) -> Lines:
         size = tf.abs(low) + tf.abs(high) + tf.abs(rival) + tf.abs(after)
         lost += 16.0 * numerics.gamma(1) * size
     return Lines(one, -lost * one, slope, above + lost)
-
-
-class _Walk:
-    """One pass back through a graph, for some sums."""
-
-    def __init__(self, graph, maps, point, around: Around):
-        self._graph, self._maps = graph, maps
-        self._point, self._around = point, around
-        self._weights: dict[int, tf.Tensor] = {}
-        zero = tf.gather(around.centres[0].value[:, 0], point) * 0.0
-        self._sum, self._lost = zero, zero
-        self._proves = around.centres[0].error is not None
-
-    def push(self, position: int, weights: tf.Tensor) -> None:
-        """Moves weights of a node's deviations to the atoms before it."""
-        size = ball_box.length(weights) if self._proves else None
-        for atom, linear in self._maps(position).items():
-            part = linear.transpose(weights)
-            if self._proves:
-                self._lose(linear.transpose_error(size), atom)
-            if atom in self._weights:
-                part += self._weights[atom]
-                if self._proves:
-                    self._lose(numerics.gamma(2) * ball_box.length(part), atom)
-            self._weights[atom] = part
-
-    def step(self, atom: int) -> None:
-        """Replaces an atom by what it reads."""
-        node = self._graph.nodes[atom]
-        if atom not in self._weights:
-            return
-        weights = self._weights.pop(atom)
-        if node.kind is Kind.CONCATENATE:
-            for source, part in zip(node.sources, self._cut(node, weights)):
-                self.push(source, part)
-            return
-        (source,) = node.sources
-        weights = self._bend(self._around.lines[atom], weights, source)
-        if node.kind is Kind.MAXIMUM:
-            weights = self._pull_back(node.windows, weights, source, atom)
-        self.push(source, weights)
-
-    def _pull_back(self, windows, weights, source: int, atom: int) -> tf.Tensor:
-        """Moves weights of maxima to the members that lead at the centre."""
-        centre = self._around.centres
-        before, after = (
-            tf.gather(centre[i].value, self._point) for i in (source, atom)
-        )
-        if self._proves and windows.overlap > 1:
-            # A member may lead so many windows, whose weights are added.
-            added = numerics.gamma(windows.overlap)
-            added *= windows.lipschitz_upper_bound * numerics.STEP_INFLATION
-            self._lose(added * ball_box.length(weights), source)
-        return windows.pull_back(before, after, weights)
-
-    def _bend(self, lines: Lines, weights, source: int) -> tf.Tensor:
-        """Takes the line that holds for the sign of each weight."""
-        low_slope, low, high_slope, high = (
-            tf.gather(each, self._point) for each in lines
-        )
-        is_low = weights >= 0.0
-        bent = weights * tf.where(is_low, low_slope, high_slope)
-        terms = weights * tf.where(is_low, low, high)
-        self._sum += tf.reduce_sum(terms, axis=-1)
-        if self._proves:
-            # Of this sum, and of adding it to those of all nodes behind.
-            terms_added = weights.shape[-1] + len(self._graph.nodes)
-            count = numerics.gamma(terms_added + 8)
-            size = tf.reduce_sum(tf.abs(terms), axis=-1)
-            self._lost += count * size + numerics.SUM_UNDERFLOW
-            length = ball_box.length(bent) + numerics.NORM_FLOOR
-            self._lose(numerics.gamma(4) * length, source)
-        return bent
-
-    def _lose(self, length: tf.Tensor, position: int) -> None:
-        """Counts an error of weights, of a length, on what they multiply."""
-        reach = farthest_of(self._around.known[position])
-        reach = tf.gather(reach, self._point)
-        self._lost += tf.math.multiply_no_nan(length, reach)
-
-    def _cut(self, node, weights) -> Sequence[tf.Tensor]:
-        shapes = self._graph.shapes(node.sources)
-        whole = tf.reshape(weights, [-1, *node.shape])
-        parts = tf.split(
-            whole, [s[node.axis] for s in shapes], axis=node.axis + 1
-        )
-        return [
-            tf.reshape(part, [-1, math.prod(shape)])
-            for part, shape in zip(parts, shapes)
-        ]
-
-    def end(self) -> tf.Tensor:
-        """Returns the bounds, when only the input is left."""
-        found = self._sum
-        weights: Any = self._weights.get(0)
-        if weights is not None:
-            start = BallBox(
-                *(
-                    None if end is None else tf.gather(end, self._point)
-                    for end in self._around.start
-                )
-            )
-            found -= worst_translation(-weights[:, tf.newaxis], start)[:, 0]
-        if not self._proves:
-            return found
-        size = tf.abs(self._sum) + tf.abs(found)
-        lost = self._lost * numerics.STEP_INFLATION
-        return found - lost - numerics.gamma(16) * (size + lost)

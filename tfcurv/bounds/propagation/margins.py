@@ -60,8 +60,14 @@ def farthest_of(region: BallBox) -> tf.Tensor:
     # Infinite where it is not a number: a proof of nothing.
     if region.lower is None:
         return region.radius
-    box = length(region.farthest) * numerics.STEP_INFLATION
+    box = _longest(region.farthest)
     return box if region.radius is None else tf.minimum(box, region.radius)
+
+
+def _longest(rows: tf.Tensor) -> tf.Tensor:
+    """Returns norms of rows, rounded upward, with what squares lose."""
+    floor = tf.constant(numerics.NORM_FLOOR, rows.dtype)
+    return length(rows) * numerics.STEP_INFLATION + floor
 
 
 def start_region(
@@ -90,6 +96,6 @@ def start_region(
         lost *= 1.0 + max(map(abs, domain))
         low = tf.maximum(low, tf.minimum(domain[0] - x - lost, 0.0))
         high = tf.minimum(high, tf.maximum(domain[1] - x + lost, 0.0))
-    box = length(tf.maximum(-low, high)) * numerics.STEP_INFLATION
+    box = _longest(tf.maximum(-low, high))
     radius = tf.minimum(epsilon, box) if norm == "l2" else box
     return BallBox(radius, low, high)

@@ -203,11 +203,12 @@ class LocalRefiner:
         standing = Standing(
             x=x,
             y=y,
-            certified=found.reason == Reason.CERTIFIED,
+            right=found.reason == Reason.CERTIFIED,
             radii=found.radii.copy(),
             upper_bound=found.upper_bound,
             centre=x,
             spent=found.num_evaluations.copy(),
+            method=np.zeros(found.radii.shape, np.int32),
         )
         refine(standing, self._stage, self._options)
         certified = standing.certified

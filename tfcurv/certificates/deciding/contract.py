@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tfcurv import networks
 from tfcurv.certificates.attacks.threat import Threat as Threat
 from tfcurv.certificates.margins.search import SearchOptions
 
@@ -116,6 +117,8 @@ class Certificates(NamedTuple):
         num_evaluations: `[batch]` gradients spent in the search.
         radii: `[batch, classes]` float64: what is proved against each class,
             if the point is CERTIFIED; infinite for those left out of account.
+        method: `[batch]` int32 number, in `Method.names`, of what has proved
+            the radius; NO_METHOD unless CERTIFIED.
     """
 
     prediction: np.ndarray
@@ -126,6 +129,7 @@ class Certificates(NamedTuple):
     reason: np.ndarray
     num_evaluations: np.ndarray
     radii: np.ndarray
+    method: np.ndarray
 
 
 class Pairs(NamedTuple):
@@ -163,18 +167,39 @@ class Raised(NamedTuple):
     centre: np.ndarray | None = None
 
 
-class Stage(abc.ABC):
-    """A refinement of a method: raises the radii of classes that may decide.
+class Refinement:
+    """What raises radii after the first.
 
     Attributes:
-        cost: Of a pair. A point is attacked before it is asked about what is
-            dear: an adversarial example says beyond which radius not to ask.
+        method: Its number in `Method.names`.
+        cost: Of a pair, or of a point. A point is attacked before it is asked
+            about what is dear: an adversarial example says beyond which radius
+            not to ask.
+    """
+
+    method: int = 0
+    cost: Cost = Cost.SEARCH
+
+
+class PointStage(Refinement, abc.ABC):
+    """A refinement that knows of all classes of a point at once."""
+
+    @abc.abstractmethod
+    def __call__(
+        self, x: np.ndarray, y: np.ndarray, rivals: np.ndarray
+    ) -> np.ndarray:
+        """Returns radii as `Method.first_radii` does."""
+
+
+class Stage(Refinement, abc.ABC):
+    """A refinement that raises the radii of classes that may decide.
+
+    Attributes:
         overshoot: How far beyond `enough` to ask, relative, so that what is
             found is enough when it is proved.
         skips_exact: Whether to leave alone what meets an adversarial example.
     """
 
-    cost: Cost = Cost.SEARCH
     overshoot: float = 0.0
     skips_exact: bool = False
 
@@ -230,6 +255,22 @@ class Method(abc.ABC):
             Sentences of an error: what, `Received: ...`, `Allowed: ...`.
         """
 
+    @classmethod
+    def follows(cls, first: "Method", graph: networks.Graph) -> bool:
+        """Whether it is worth asking where another method leaves a gap.
+
+        Args:
+            first: The method that is asked first.
+            graph: The network, which neither refuses.
+        """
+        del first, graph
+        return False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all methods that play a part, the first radii's first."""
+        return (self.name,)
+
     @property
     def rigor(self) -> str:
         """How norms and eigenvalues were bounded; see `solvers.Rigor`."""
@@ -256,7 +297,7 @@ class Method(abc.ABC):
             logit; zero, or NaN, where nothing is proved. Others do not matter.
         """
 
-    def stages(self) -> Sequence[Stage]:
+    def stages(self) -> Sequence[Stage | PointStage]:
         """Returns what raises these radii, in the order of their cost."""
         return ()
 

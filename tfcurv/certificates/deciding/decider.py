@@ -13,11 +13,13 @@ import numpy as np
 
 from tfcurv import errors
 from tfcurv.certificates.deciding.contract import EXACTNESS_TOLERANCE
+from tfcurv.certificates.deciding.contract import NO_METHOD
 from tfcurv.certificates.deciding.contract import Certificates
 from tfcurv.certificates.deciding.contract import CertifierOptions
 from tfcurv.certificates.deciding.contract import Cost
 from tfcurv.certificates.deciding.contract import Method
 from tfcurv.certificates.deciding.contract import Pairs
+from tfcurv.certificates.deciding.contract import PointStage
 from tfcurv.certificates.deciding.contract import Reason
 from tfcurv.certificates.deciding.contract import Stage
 from tfcurv.certificates.deciding.contract import Targets
@@ -28,6 +30,10 @@ from tfcurv.certificates.deciding.evidence import Witness
 # least, can need five and takes up to half of the margin for the gradient's.
 _SURE, _PROVABLE = 2.0, 10.0
 
+# Share of the distance of an adversarial example beyond which no other method
+# is asked: there is little left to be gained.
+_CLOSED = 0.95
+
 
 @dataclasses.dataclass
 class Standing:
@@ -36,21 +42,29 @@ class Standing:
     Attributes:
         x: `[batch, dim]` points, zeros where not finite.
         y: `[batch]` int32 labels.
-        certified: `[batch]` whether the radii prove anything.
-        radii: `[batch, classes]` proved radii; infinite for the classes that
-            are left out of account.
+        right: `[batch]` whether the label is the largest logit's, all finite.
+        radii: `[batch, classes]` proved radii, 0 where nothing is; infinite
+            for the classes that are left out of account.
         upper_bound: `[batch]` distances of adversarial examples.
         centre: `[batch, dim]` where the smallest radius was proved.
         spent: `[batch]` gradients.
+        method: `[batch, classes]` int32 numbers of what proved the radii.
     """
 
     x: np.ndarray
     y: np.ndarray
-    certified: np.ndarray
+    right: np.ndarray
     radii: np.ndarray
     upper_bound: np.ndarray
     centre: np.ndarray
     spent: np.ndarray
+    method: np.ndarray
+
+    @property
+    def certified(self) -> np.ndarray:
+        """`[batch]` whether the radii prove anything."""
+        # Logits may be equal where their difference, computed first, is not.
+        return self.right & np.all(self.radii > 0.0, axis=-1)
 
     @property
     def target(self) -> np.ndarray:
@@ -72,8 +86,15 @@ class Standing:
 
     def asked(self, options: CertifierOptions) -> np.ndarray:
         """Returns `[batch]` whether there is still something to find out."""
-        asked = self.certified & (np.min(self.radii, axis=-1) <= options.enough)
+        asked = self.right & (np.min(self.radii, axis=-1) <= options.enough)
         return asked & (self.upper_bound > options.too_little)
+
+    def take(self, rows: np.ndarray, radii: np.ndarray, method: int) -> None:
+        """Takes radii `[rows, classes]` that a method has proved, too."""
+        # NaN compares false: it proves nothing.
+        is_more = radii > self.radii[rows]
+        self.radii[rows] = np.where(is_more, radii, self.radii[rows])
+        self.method[rows] = np.where(is_more, method, self.method[rows])
 
 
 def refine(standing: Standing, stage: Stage, options: CertifierOptions) -> bool:
@@ -91,7 +112,7 @@ def refine(standing: Standing, stage: Stage, options: CertifierOptions) -> bool:
     most = options.enough * (1.0 + stage.overshoot)
     # What is infinite is left out of account, or cannot be raised.
     tried = np.isinf(standing.radii)
-    pending = standing.asked(options)
+    pending = standing.asked(options) & standing.certified
     if stage.skips_exact:
         pending &= ~standing.exact
     while True:
@@ -118,6 +139,7 @@ def refine(standing: Standing, stage: Stage, options: CertifierOptions) -> bool:
         raised = found.radius > known[rows]
         radius = np.where(raised, found.radius, known[rows])
         standing.radii[rows, t] = radius
+        standing.method[rows[raised], t[raised]] = stage.method
         tried[rows, t] = True
         standing.spent[rows] += found.num_evaluations
         if found.centre is not None:
@@ -172,7 +194,7 @@ class Decider:
         return {
             "norm": self.threat.norm,
             "domain": self.threat.domain,
-            "method_names": (self.method.name,),
+            "method_names": self.method.names,
             "rigor": self.method.rigor,
             "curvature": self.method.curvature,
             "grounds": self.method.grounds,
@@ -194,6 +216,8 @@ class Decider:
         reason = _reasons(look, y, finite, standing.certified)
         upper_bound = standing.upper_bound
         upper_bound[reason == Reason.MISCLASSIFIED] = 0.0
+        proved = reason == Reason.CERTIFIED
+        method = standing.method[np.arange(len(y)), standing.target]
         wrong = finite & (look.prediction != y)
         return Certificates(
             prediction=np.where(finite, look.prediction, np.int32(-1)),
@@ -204,6 +228,7 @@ class Decider:
             reason=reason,
             num_evaluations=standing.spent,
             radii=standing.radii,
+            method=np.where(proved, method, np.int32(NO_METHOD)),
         )
 
     def _begin(self, x, y, look: Look, finite) -> Standing:
@@ -212,44 +237,63 @@ class Decider:
         rivals = classes != y[:, np.newaxis]
         if self._options.targets is Targets.RUNNER_UP:
             rivals = classes == look.runner_up[:, np.newaxis]
-        radii = np.asarray(self.method.first_radii(x, y, rivals), np.float64)
+        right = finite & (look.prediction == y)
+        asked = rivals & right[:, np.newaxis]
+        radii = np.asarray(self.method.first_radii(x, y, asked), np.float64)
         if radii.shape != rivals.shape:
             raise ValueError(
                 "A method must give a radius for every class. Received: "
                 f"radii.shape={radii.shape} of method={self.method.name!r}. "
                 f"Allowed: {rivals.shape}."
             )
-        # Classes that are left out of account get an infinite radius.
-        radii = np.where(rivals, radii, np.inf)
-        # A NaN or an infinity is no proof, also where rounding made it. Logits
-        # may be equal where their difference, computed first, is not.
-        certified = finite & (look.prediction == y)
-        certified &= np.all(radii > 0.0, axis=-1)
+        # A NaN is no proof, also where rounding made it. Classes that are left
+        # out of account get an infinite radius.
+        radii = np.where(radii > 0.0, radii, 0.0)
         return Standing(
             x=x,
             y=y,
-            certified=certified,
-            radii=radii,
+            right=right,
+            radii=np.where(rivals, radii, np.inf),
             upper_bound=np.full(len(y), np.inf),
             centre=x.copy(),
             spent=np.zeros(len(y)),
+            method=np.zeros(rivals.shape, np.int32),
         )
 
     def _refine(self, standing: Standing) -> None:
         """Raises the radii and lowers the upper bounds, cheapest first."""
         fresh = True  # Whether there is somewhere new to attack from.
+        every = np.arange(len(standing.y))
         for stage in self.method.stages():
             if fresh and stage.cost >= Cost.FACTORISATIONS:
-                self._attack(standing)
+                self._attack(standing, every)
                 fresh = False
-            fresh |= refine(standing, stage, self._options)
+            if isinstance(stage, PointStage):
+                self._ask(standing, stage)
+            else:
+                fresh |= refine(standing, stage, self._options)
         if fresh:
-            self._attack(standing)
+            self._attack(standing, every)
 
-    def _attack(self, standing: Standing) -> None:
+    def _ask(self, standing: Standing, stage: PointStage) -> None:
+        """Asks another method where an adversarial example is far."""
+        radius = np.min(standing.radii, axis=-1)
+        is_open = radius < _CLOSED * standing.upper_bound
+        rows = np.flatnonzero(standing.asked(self._options) & is_open)
+        if not rows.size:
+            return
+        attacked, target = standing.certified[rows], standing.target[rows]
+        rivals = np.isfinite(standing.radii[rows])
+        found = stage(standing.x[rows], standing.y[rows], rivals)
+        standing.take(rows, found, stage.method)
+        # Nearest of all may be a class that nobody has looked at.
+        is_new = ~attacked | (standing.target[rows] != target)
+        self._attack(standing, rows[is_new])
+
+    def _attack(self, standing: Standing, among: np.ndarray) -> None:
         """Lowers the upper bounds to adversarial examples really found."""
         near = np.min(standing.radii, axis=-1) <= self._options.enough
-        rows = np.flatnonzero(standing.certified & near)
+        rows = among[(standing.certified & near)[among]]
         if rows.size:
             t = standing.target
             columns = (standing.x, standing.y, t, standing.centre)

@@ -6,7 +6,6 @@ smaller radius, or at none: nothing rests on how good the search is.
 """
 
 from collections.abc import Callable
-from collections.abc import Iterator
 
 import numpy as np
 
@@ -27,8 +26,8 @@ _NEAR, _AWAY, _FAR = 2.0**-10, 0.05, 2.0**-10
 _SMALLEST = 2.0**-90
 
 # Shares of what was found at which to prove: float32 errs by less than the
-# first, nearly always.
-_SHARES = (1.0 - 2.0**-12, 1.0 - 2.0**-7, 0.5)
+# first, nearly always; where it has lost the margin itself, by any factor.
+_SHARES = (1.0 - 2.0**-12, 1.0 - 2.0**-7, 0.5, *0.5 ** np.arange(4, 65, 4))
 
 # What is enough must be proved a little beyond: radii are compared with it.
 _BEYOND = 1.0 + 2.0**-39
@@ -59,7 +58,8 @@ def largest_radii(
         prove: Bounds that are proved.
         x: `[batch, dim]` points.
         y: `[batch]` labels.
-        rivals: `[batch, classes]` the classes to prove against.
+        rivals: `[batch, classes]` the classes to prove against; of a point
+            without any nothing is asked.
         enough: Radius beyond which nothing is asked.
         too_little: Radius below which nothing is asked: none is refined
             there.
@@ -70,18 +70,18 @@ def largest_radii(
         none was proved.
     """
     found = np.zeros(rivals.shape)
-    for part in _parts(len(x), rows):
-        one = _Search(search, x[part], y[part], rivals[part])
-        wanted = one.run(enough, too_little)
-        found[part] = _proved(
-            prove, x[part], y[part], rivals[part], wanted, enough
-        )
+    asked = np.flatnonzero(np.any(rivals, axis=-1))
+    for start in range(0, asked.size, rows):
+        part = asked[start : start + rows]
+        few = x[part], y[part], rivals[part]
+        if too_little == enough:
+            # A single question, which is soonest answered by the proof.
+            goals = [np.full(len(part), enough * _BEYOND)]
+        else:
+            wanted = _Search(search, *few).run(enough, too_little)
+            goals = _goals(wanted, enough)
+        found[part] = _proved(prove, *few, goals)
     return found
-
-
-def _parts(count: int, rows: int) -> Iterator[slice]:
-    for start in range(0, count, rows):
-        yield slice(start, start + rows)
 
 
 class _Search:
@@ -176,14 +176,17 @@ class _Search:
         return low + np.clip(share, least, 1.0 - _AWAY) * (high - low)
 
 
-def _proved(prove, x, y, rivals, wanted, enough) -> np.ndarray:
-    """Returns radii `[batch, classes]`, at the largest share that is proved."""
-    found = np.zeros(rivals.shape)
+def _goals(wanted: np.ndarray, enough: float) -> list[np.ndarray]:
+    """Returns the radii at which to prove, the largest first."""
     goal = np.where(wanted >= enough, enough * _BEYOND, wanted * _SHARES[0])
-    goals = [goal, *(wanted * share for share in _SHARES[1:])]
+    return [goal, *(wanted * share for share in _SHARES[1:])]
+
+
+def _proved(prove, x, y, rivals, goals) -> np.ndarray:
+    """Returns radii `[batch, classes]`, at the first goal that is proved."""
+    found = np.zeros(rivals.shape)
     # What nothing was found for is still correct, perhaps.
-    goals.append(np.full(len(x), _LEAST))
-    for goal in goals:
+    for goal in (*goals, np.full(len(x), _LEAST)):
         unproved = np.any(rivals & (found == 0.0), axis=-1)
         rows = np.flatnonzero(unproved & (goal > 0.0))
         if not rows.size:

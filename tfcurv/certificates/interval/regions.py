@@ -81,11 +81,10 @@ class GraphRegions:
             known. What t = y has says nothing.
         """
         dtype = self._dtype.as_numpy_dtype
-        found = self._margins(
-            tf.constant(x.astype(dtype)),
-            tf.constant(np.asarray(y, np.int32)),
-            tf.constant(epsilon.astype(dtype)),
-        )
+        with np.errstate(over="ignore"):  # Infinite is as good.
+            x, epsilon = x.astype(dtype), epsilon.astype(dtype)
+        y = np.asarray(y, np.int32)
+        found = self._margins(*map(tf.constant, (x, y, epsilon)))
         return found.numpy().astype(np.float64)
 
     @functools.cached_property

@@ -41,11 +41,10 @@ class GraphLines(GraphRegions):
 
     def _ends(self, start: ball_box.BallBox) -> ball_box.BallBox:
         """Returns where sums of the input end: what does not cut is left."""
-        if self._domain is not None:
-            return start
-        if self._norm == "l2":
-            return ball_box.BallBox(start.radius)
-        return start._replace(radius=None)
+        if self._norm == "linf":
+            # The ball is that around the box.
+            return start._replace(radius=None)
+        return ball_box.BallBox(start.radius) if self._domain is None else start
 
     def _falls(self, around: Around, y: tf.Tensor) -> tf.Tensor:
         """Bounds from below z_y - z_t less what it is at the centre."""

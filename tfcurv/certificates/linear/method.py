@@ -4,10 +4,14 @@ from typing import ClassVar
 
 import numpy as np
 
+from tfcurv import networks
 from tfcurv.certificates.deciding.contract import Cost
 from tfcurv.certificates.deciding.contract import Grounds
+from tfcurv.certificates.deciding.contract import Method
 from tfcurv.certificates.interval.method import BoxConstraintMethod
 from tfcurv.certificates.linear.lines import GraphLines
+
+_BENT = (networks.Kind.ACTIVATION, networks.Kind.MAXIMUM)
 
 
 class LinearMethod(BoxConstraintMethod):
@@ -27,6 +31,15 @@ class LinearMethod(BoxConstraintMethod):
         ("lines", "tangents and chords, rounded outward"),
     )
     regions = GraphLines
+
+    @classmethod
+    def follows(cls, first: Method, graph: networks.Graph) -> bool:
+        """Whether the network is deep, or nothing but regions was asked.
+
+        Of one layer, bounds on curvature and quadratic ones say more.
+        """
+        depth = sum(node.kind in _BENT for node in graph.nodes)
+        return depth > 1 or isinstance(first, BoxConstraintMethod)
 
     @property
     def _rows(self) -> int:

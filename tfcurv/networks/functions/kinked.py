@@ -54,6 +54,14 @@ class Kinked(Activation):
         kinks = [kink.at for kink in self.kinks]
         return tuple(sorted({*self.slope_critical, *kinks}))
 
+    def end_slopes(self, start: float, end: float) -> tuple[float, float]:
+        """Returns s' at both ends, of a kink that of the piece's side."""
+        first, last = super().end_slopes(start, end)
+        for at, left, right in self.kinks:
+            first = right if at == start else first
+            last = left if at == end else last
+        return first, last
+
     @functools.cached_property
     def slope_range(self) -> Interval:
         """Encloses the slopes, on both sides of each kink, rounded outward."""
@@ -123,6 +131,11 @@ class PiecewiseLinear(Kinked):
     def error_floor(self) -> float:
         """What is linear but for kinks errs by its products alone."""
         return numerics.PRODUCT_UNDERFLOW
+
+    def end_slopes(self, start: float, end: float) -> tuple[float, float]:
+        """Returns the slope of the piece, twice."""
+        (slope,) = (s for low, high, s in self._pieces if low < end <= high)
+        return slope, slope
 
     @property
     def bends(self) -> tuple[float, ...]:

@@ -92,14 +92,11 @@ def pieces(fn: Activation) -> tuple[Piece, ...]:
 
 
 def _piece(fn: Activation, start: float, end: float) -> Piece:
-    # The slope is monotone: two points tell which way.
-    left = start if np.isfinite(start) else min(end, 0.0) - 3.0
-    right = end if np.isfinite(end) else max(start, 0.0) + 3.0
-    third = (right - left) / 3.0
+    # Between bends the slope is monotone: its ends tell which way, and where
+    # they are equal it stays.
     with tf.init_scope():
-        points = tf.constant([left + third, right - third], tf.float64)
-        first, second = fn.slope(points).numpy()
-    return Piece(start, end, int(np.sign(second - first)))
+        first, last = fn.end_slopes(start, end)
+    return Piece(start, end, int(np.sign(last - first)))
 
 
 def lines(

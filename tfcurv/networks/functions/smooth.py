@@ -72,6 +72,20 @@ class Activation:
         """Points between which s is convex or concave, rising."""
         return self.slope_critical
 
+    def end_slopes(self, start: float, end: float) -> tuple[float, float]:
+        """Returns s' at both ends of a piece between bends, from inside.
+
+        Args:
+            start: Its left end, perhaps minus infinity.
+            end: Its right end, perhaps infinity.
+        """
+        first, last = self.slope_limits
+        if start > -math.inf:
+            first = float(self.slope(tf.constant(start, tf.float64)))
+        if end < math.inf:
+            last = float(self.slope(tf.constant(end, tf.float64)))
+        return first, last
+
     @functools.cached_property
     def slope_range(self) -> Interval:
         """Encloses s' over the real line, rounded outward."""

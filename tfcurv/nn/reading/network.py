@@ -119,7 +119,12 @@ def read_as_graph(
             f"Received: guard={guard!r}. Allowed: guard=None."
         )
     found = read_checked(model, assume)
-    return networks.GraphNetwork(found.graph, solvers.Rigor(rigor)), found
+    return as_graph_network(found, rigor), found
+
+
+def as_graph_network(found: graph.Reading, rigor: str) -> networks.GraphNetwork:
+    """Returns what was read as methods see it that need no chain."""
+    return networks.GraphNetwork(found.graph, solvers.Rigor(rigor))
 
 
 def read(

@@ -22,6 +22,7 @@ class Subject:
         model: The Keras model; None where a network was given.
         network: What it computes: a `networks.Network`, or a
             `networks.GraphNetwork`.
+        graph: The same as a graph, if that was asked for and there is one.
         input_shape: Shape of one of its inputs.
         is_scaled: Whether it scales its input itself.
         assumptions: Names of the layers that are what the caller says.
@@ -31,6 +32,7 @@ class Subject:
     network: Any
     input_shape: tuple[int, ...]
     is_scaled: bool
+    graph: networks.GraphNetwork | None = None
     assumptions: tuple[str, ...] = ()
 
     @property
@@ -62,7 +64,7 @@ def read_subject(
         rigor: See `network_from_model`.
         assume: See `network_from_model`.
         as_graph: Whether as a `networks.GraphNetwork`, for methods that need
-            no chain; None for a chain if there is one.
+            no chain; None for both, if there is a chain.
 
     Raises:
         UnsupportedModelError: The model cannot be certified.
@@ -84,9 +86,11 @@ def read_subject(
     network, found = adapter.read(
         model, guard=guard, rigor=rigor, assume=assume, as_graph=as_graph
     )
+    graph_too = as_graph is None and guard is None
     return Subject(
         model=model,
         network=network,
+        graph=adapter.as_graph_network(found, rigor) if graph_too else None,
         input_shape=model_calls.input_shape(model),
         is_scaled=any(map(_is_scaling, found.nodes, found.layers)),
         assumptions=found.assumptions,

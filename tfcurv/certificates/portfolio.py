@@ -1,0 +1,127 @@
+"""Several methods for one network: the best proof for each point."""
+
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tfcurv.certificates.deciding.contract import CertifierOptions
+from tfcurv.certificates.deciding.contract import Cost
+from tfcurv.certificates.deciding.contract import Grounds
+from tfcurv.certificates.deciding.contract import Method
+from tfcurv.certificates.deciding.contract import PointStage
+from tfcurv.certificates.deciding.contract import Stage
+from tfcurv.certificates.deciding.contract import Threat
+
+
+class _Another(PointStage):
+    """A method that is asked after others, where a gap is left."""
+
+    # An adversarial example says first where there is none.
+    cost = Cost.FACTORISATIONS
+
+    def __init__(self, method: Method, number: int):
+        self._ask, self.method = method.first_radii, number
+
+    def __call__(
+        self, x: np.ndarray, y: np.ndarray, rivals: np.ndarray
+    ) -> np.ndarray:
+        return self._ask(x, y, rivals)
+
+
+class Portfolio(Method):
+    """Methods in the order in which they are asked.
+
+    The first for all points; each of the others for those whose nearest
+    adversarial example is farther than what is proved by those before, and
+    whose decision is open. A class has the largest of all radii: what one of
+    them proves is proved.
+    """
+
+    name = "auto"
+    cost = Cost.PASSES
+
+    def __init__(self, methods: Sequence[Method]):
+        """Keeps the methods.
+
+        Args:
+            methods: Of one network, against one threat; the first may have it
+                in another form than those after it.
+        """
+        self._methods = tuple(methods)
+        first = self._methods[0]
+        self.threat = first.threat
+        super().__init__(first.network, first.options)
+
+    @classmethod
+    def refusal(
+        cls, network: Any, threat: Threat, options: CertifierOptions
+    ) -> str | None:
+        """Returns None: its methods were asked one by one."""
+        del network, threat, options
+        return None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the methods, in their order."""
+        return tuple(each.name for each in self._methods)
+
+    @property
+    def grounds(self) -> Grounds:  # type: ignore[override]
+        """Those of all methods, each once."""
+        every = [ground for each in self._methods for ground in each.grounds]
+        return tuple(dict.fromkeys(every))
+
+    @property
+    def work(self) -> tuple[str, ...]:  # type: ignore[override]
+        """What any of them counts."""
+        every = [unit for each in self._methods for unit in each.work]
+        return tuple(dict.fromkeys(every))
+
+    @property
+    def on_work(self) -> Callable[[str, int], None]:
+        """Called by each of them."""
+        return self._methods[0].on_work
+
+    @on_work.setter
+    def on_work(self, call: Callable[[str, int], None]) -> None:
+        for each in self._methods:
+            each.on_work = call
+
+    @property
+    def curvature(self) -> str:
+        """What the first says: the others rest on none."""
+        return self._methods[0].curvature
+
+    def first_radii(
+        self, x: np.ndarray, y: np.ndarray, rivals: np.ndarray
+    ) -> np.ndarray:
+        """Returns those of the first."""
+        return self._methods[0].first_radii(x, y, rivals)
+
+    def stages(self) -> Sequence[Stage | PointStage]:
+        """Returns what the first refines, then the others."""
+        others = enumerate(self._methods[1:], start=1)
+        return (
+            *self._methods[0].stages(),
+            *(_Another(method, number) for number, method in others),
+        )
+
+    def trace(self) -> None:
+        """Compiles the first: perhaps no other is asked."""
+        self._methods[0].trace()
+
+    @property
+    def num_shared(self) -> int:
+        """What the first shares: the others share nothing."""
+        return self._methods[0].num_shared
+
+    def shared(self) -> dict[str, np.ndarray]:
+        """Returns what the first shares."""
+        return self._methods[0].shared()
+
+    def share(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Takes what `shared` gave."""
+        self._methods[0].share(arrays)
