@@ -67,7 +67,7 @@ _METHOD = options.enum_flag(
     "method",
     certificates.AUTO,
     [certificates.AUTO, *certificates.METHODS],
-    "How to prove; 'auto' takes the first method that can do the model.",
+    "How to prove; 'auto' takes what fits the model, and the best of several.",
     FLAGS,
 )
 _NORM = options.enum_flag(
