@@ -134,7 +134,7 @@ class ChoiceTest(parameterized.TestCase):
     def test_proves_no_less_than_any_of_its_methods(self, name):
         graph = random_graphs.ALL[name](0)
         network = networks.GraphNetwork(graph)
-        x = np.random.default_rng(0).uniform(size=(8, graph.input_dim))
+        x = np.random.default_rng(0).uniform(size=(4, graph.input_dim))
         logits = networks.logits_of(graph, tf.constant(x)).numpy()
         y = logits.argmax(axis=-1).astype(np.int32)
         radii, used = {}, None
