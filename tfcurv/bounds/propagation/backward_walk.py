@@ -139,7 +139,9 @@ class Walk:
 
     def _bend(self, atom: int, weights: Weights, source: int) -> Weights:
         """Takes the line that holds for the sign of each weight."""
-        low_slope, low, high_slope, high = self._lines_at(atom, weights)
+        low_slope, low, high_slope, high = self._at(
+            atom, weights, self._around.lines[atom]
+        )
         numbers = weights.values if isinstance(weights, Window) else weights
         is_low = numbers >= 0.0
         bent = numbers * tf.where(is_low, low_slope, high_slope)
@@ -156,10 +158,6 @@ class Walk:
         if isinstance(weights, Window):
             return Window(weights.origin, bent)
         return bent
-
-    def _lines_at(self, atom: int, weights: Weights) -> Lines:
-        """Returns the lines of what the weights are of, in their shape."""
-        return Lines(*self._at(atom, weights, self._around.lines[atom]))
 
     def _at(
         self, position: int, weights: Weights, parts: Sequence[tf.Tensor]
@@ -218,8 +216,5 @@ class Walk:
 
 def _flat(weights: Weights) -> tf.Tensor:
     """Returns the numbers `[rows, count]`."""
-    if not isinstance(weights, Window):
-        if weights.shape.rank == 2:
-            return weights
-        return tf.reshape(weights, [-1, math.prod(weights.shape[1:])])
-    return _flat(weights.values)
+    numbers = weights.values if isinstance(weights, Window) else weights
+    return tf.reshape(numbers, [-1, math.prod(numbers.shape[1:])])

@@ -197,18 +197,14 @@ class Convolution(Weighted):
         return self.window
 
     @functools.cached_property
-    def _weights(self):
-        return Constants(self.window)
-
-    @functools.cached_property
     def _sizes(self):
         return Constants(np.abs(self.window))
 
     def _apply(self, x):
-        return self._correlated(x, self._weights(x.dtype))
+        return self._correlated(x, self.constants(x.dtype))
 
     def _transpose(self, v):
-        return self._spread(v, self._weights(v.dtype))
+        return self._spread(v, self.constants(v.dtype))
 
     def _absolute(self, x):
         return self._correlated(x, self._sizes(x.dtype))
@@ -217,7 +213,7 @@ class Convolution(Weighted):
         return self._spread(v, self._sizes(v.dtype))
 
     @property
-    def _is_plain(self) -> bool:
+    def is_plain(self) -> bool:
         """Whether TensorFlow has its gradients on a CPU."""
         return self.groups == 1 and all(a.dilation == 1 for a in self.axes)
 
@@ -229,7 +225,7 @@ class Convolution(Weighted):
 
     def _with_gradient(self, fn, adjoint, kernel):
         fn = functools.partial(fn, weights=kernel)
-        if self._is_plain:
+        if self.is_plain:
             return fn
         adjoint = functools.partial(adjoint, weights=kernel)
         return products.with_adjoint(fn, adjoint)
@@ -237,7 +233,7 @@ class Convolution(Weighted):
     def forward(self, x: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         """Returns the convolution with another kernel, of at least one row."""
         rows, columns = self.axes
-        if all(axis.is_same for axis in self.axes) and self._is_plain:
+        if all(axis.is_same for axis in self.axes) and self.is_plain:
             found = tf.nn.conv2d(
                 self._samples(x),
                 weights,
@@ -279,7 +275,7 @@ class Convolution(Weighted):
     def _adjoint(self, v, kernel):
         rows, columns = self.axes
         v = tf.reshape(v, [-1, rows.outputs, columns.outputs, kernel.shape[-1]])
-        if self._is_plain:
+        if self.is_plain:
             found = phases.adjoint(v, kernel, self.axes)
         else:
             around = [(a.reach - 1, _rest(a)) for a in self.axes]

@@ -160,8 +160,8 @@ class Diagonal(Weighted):
         return self.input_shape
 
     @functools.cached_property
-    def _weights(self):
-        return Constants(self.scale), Constants(np.abs(self.scale))
+    def _sizes(self):
+        return Constants(np.abs(self.scale))
 
     @property
     def weights(self) -> np.ndarray:
@@ -183,10 +183,10 @@ class Diagonal(Weighted):
         return tf.reshape(whole, [-1])
 
     def _apply(self, x):
-        return self.forward(x, self._weights[0](x.dtype))
+        return self.forward(x, self.constants(x.dtype))
 
     def _absolute(self, x):
-        return self.forward(x, self._weights[1](x.dtype))
+        return self.forward(x, self._sizes(x.dtype))
 
     _transpose, _absolute_transpose = _apply, _absolute
 
@@ -239,6 +239,25 @@ class Selection(LinearMap):
                 f"{index.dtype}, shape {index.shape}; input_shape="
                 f"{self.input_shape}, output_shape={self.output_shape}."
             )
+
+    @functools.cached_property
+    def shift(self) -> tuple[int, int] | None:
+        """By how much rows and columns of a sample move, if all do alike."""
+        before, after = self.input_shape, self.output_shape
+        used = np.flatnonzero(self.index >= 0)
+        is_alike = len(before) == len(after) == 3 and before[-1] == after[-1]
+        if not is_alike or not used.size:
+            return None
+        old = np.unravel_index(self.index[used[0]], before)
+        moved = np.subtract(np.unravel_index(used[0], after), old)
+        places = np.stack(np.unravel_index(np.arange(self.outputs), after))
+        places -= moved[:, np.newaxis]
+        is_in = np.all((places >= 0) & (places.T < before).T, axis=0)
+        numbers = np.ravel_multi_index(tuple(places * is_in), before)
+        index = np.where(is_in, numbers, -1)
+        if moved[-1] or not np.array_equal(index, self.index):
+            return None
+        return int(moved[0]), int(moved[1])
 
     @classmethod
     def _of(cls, numbers: np.ndarray, input_shape) -> "Selection":

@@ -213,6 +213,11 @@ class Weighted(LinearMap):
     def weights(self) -> np.ndarray:
         """Its own weights, in the shape in which others are lent."""
 
+    @functools.cached_property
+    def constants(self) -> Constants:
+        """Its own weights as tensors, made once for all graphs."""
+        return Constants(self.weights)
+
     @abc.abstractmethod
     def forward(self, x: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         """Returns x K for the K of these weights.

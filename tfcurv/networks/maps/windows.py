@@ -134,49 +134,23 @@ def _(linear: Diagonal, window: Window) -> Window | None:
         return None
     if linear.scale.size not in (1, *linear.scale.shape[-1:]):
         return None
-    scale = tf.reshape(
-        tf.constant(linear.scale, window.values.dtype), [1, 1, 1, -1]
-    )
-    return Window(window.origin, window.values * scale)
+    scale = linear.constants(window.values.dtype)
+    return Window(window.origin, window.values * tf.reshape(scale, [-1]))
 
 
 @pulled_back.register
 def _(linear: Selection, window: Window) -> Window | None:
-    shift = _shift(linear)
-    if shift is None:
+    if linear.shift is None:
         return None
-    moved = Window(window.origin - tf.constant(shift), window.values)
+    moved = Window(window.origin - tf.constant(linear.shift), window.values)
     return cut(moved, linear.input_shape)
-
-
-@functools.lru_cache(maxsize=64)
-def _shift(linear: Selection) -> tuple[int, int] | None:
-    """Returns where the first place goes, if all move by as much."""
-    before, after = linear.input_shape, linear.output_shape
-    if len(before) != 3 or len(after) != 3 or before[-1] != after[-1]:
-        return None
-    used = linear.index[linear.index >= 0]
-    if not used.size:
-        return None
-    (first, *_) = np.flatnonzero(linear.index == used[0])
-    new = np.array(np.unravel_index(first, after))
-    shift = new - np.unravel_index(used[0], before)
-    place = np.stack(np.unravel_index(np.arange(linear.outputs), after))
-    old = place - shift[:, np.newaxis]
-    is_in = np.all((old >= 0) & (old.T < before).T, axis=0)
-    clipped = np.where(is_in, old, 0)
-    index = np.where(is_in, np.ravel_multi_index(tuple(clipped), before), -1)
-    if not np.array_equal(index, linear.index) or shift[-1]:
-        return None
-    return int(shift[0]), int(shift[1])
 
 
 @pulled_back.register
 def _(linear: Convolution, window: Window) -> Window | None:
-    is_plain = linear.groups == 1 and all(a.dilation == 1 for a in linear.axes)
-    if len(linear.input_shape) != 3 or not is_plain:
+    if len(linear.input_shape) != 3 or not linear.is_plain:
         return None
-    kernel = tf.constant(linear.window, window.values.dtype)
+    kernel = linear.constants(window.values.dtype)
     axes = tuple(
         Axis((extent - 1) * a.stride + a.kernel, a.kernel, a.stride, 0, 0, 1)
         for a, extent in zip(linear.axes, window.values.shape[1:3])
