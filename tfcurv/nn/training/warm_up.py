@@ -40,6 +40,7 @@ class WarmUp(keras.callbacks.Callback):
         self._epochs, self._start = epochs, start
         self._epoch = 0
         self._is_over = False
+        self._written: tuple[int, bool] | None = None
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Begins anew.
@@ -50,6 +51,7 @@ class WarmUp(keras.callbacks.Callback):
         del logs
         usage.check_warmed_up(self.model)
         self._is_over = False
+        self._written = None
 
     def on_epoch_begin(
         self, epoch: int, logs: dict[str, Any] | None = None
@@ -61,15 +63,18 @@ class WarmUp(keras.callbacks.Callback):
     def on_train_batch_begin(
         self, batch: int, logs: dict[str, Any] | None = None
     ) -> None:
-        """Sets the values for the next batches."""
+        """Sets the values, once an epoch: they rise by themselves in it."""
         del logs
         if self._is_over:
             return
         steps = (self.params or {}).get("steps")
         part = batch / steps if steps else 0.0
         done = (self._epoch + part - self._start) / self._epochs
-        step = 1.0 / (steps * self._epochs) if steps and done >= 0.0 else 0.0
         self._is_over = done >= 1.0
+        if not self._is_over and self._written == (self._epoch, done >= 0.0):
+            return
+        self._written = (self._epoch, done >= 0.0)
+        step = 1.0 / (steps * self._epochs) if steps and done >= 0.0 else 0.0
         for strength in self.model.strengths:
             strength.rise(max(done, 0.0), step)
 
