@@ -117,6 +117,7 @@ class CommandsTest(parameterized.TestCase):
         )
         np.testing.assert_array_equal(again.radii, result.radii)
 
+    @without_xla()
     def test_trains_for_an_objective_and_certifies_by_its_method(self):
         output = self.folder / "run"
         with mock.patch.object(runs, "certify", wraps=runs.certify) as certify:

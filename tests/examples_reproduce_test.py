@@ -220,7 +220,8 @@ class CertifiedTrainingTest(absltest.TestCase):
             learning_rate=1e-2,
             epsilon=0.1,
         )
-        cls.model = training.train(config, *splits, verbose=0).model
+        with without_xla():
+            cls.model = training.train(config, *splits, verbose=0).model
         cls.split = data.Split(
             images=splits[1].images[:60],
             labels=splits[1].labels[:60],

@@ -423,13 +423,13 @@ class CurvatureTest(absltest.TestCase):
             ]
         )
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        cls.model.compile(keras.optimizers.Adam(0.02), loss)
+        cls.model.compile(keras.optimizers.Adam(0.02), loss, jit_compile=False)
         cls.model.fit(train.images, train.labels, 64, epochs=4, verbose=0)
 
     def _certify(self, curvature, **settings):
         search = certificates.SearchOptions(newton_steps=0)
         options = certificates.CertifierOptions(search=search)
-        settings = {"limit": 12, "falsify": True, "verbose": 0} | settings
+        settings = {"limit": 8, "falsify": True, "verbose": 0} | settings
         settings |= {"options": options, "curvature": curvature}
         data = tfcurv_data.load_split("digits", "test")
         with untraced():

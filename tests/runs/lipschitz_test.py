@@ -175,9 +175,8 @@ class LipschitzTest(absltest.TestCase):
             )
             bent.set_weights([np.ones((1, 1, 1, 1)), np.array([-2.0])])
             model.layers[-1].set_weights([kernel, np.array([0.5, 0.0, 0.0])])
-            for method in ("crown", "auto"):
-                found = tfcurv.certify(model, (x, y), method=method, verbose=0)
-                self.assertLessEqual(found.radii[0], 1.5)
+            found = tfcurv.certify(model, (x, y), method="crown", verbose=0)
+            self.assertLessEqual(found.radii[0], 1.5)
 
     @untraced()
     def test_certifies_elu_of_any_alpha(self):
@@ -197,12 +196,9 @@ class LipschitzTest(absltest.TestCase):
             errors.UnsupportedModelError, "method='bcp'"
         ):
             tfcurv.certify(_model(), _data(), method="curvature", verbose=0)
-        chosen = tfcurv.certify(_model(), _data(), verbose=0)
+        chosen = tfcurv.certify(_model(), _data(), limit=8, verbose=0)
         self.assertEqual(chosen.method_names, ("bcp", "crown"))
-        lipschitz = tfcurv.certify(
-            _model(), _data(), method="lipschitz", verbose=0
-        )
-        self.assertGreater(chosen.radii.mean(), lipschitz.radii.mean())
+        self.assertGreater(chosen.radii.mean(), _result().radii[:8].mean())
 
 
 if __name__ == "__main__":

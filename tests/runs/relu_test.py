@@ -45,6 +45,7 @@ def _trained():
     model.compile(
         keras.optimizers.Adam(0.01),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        jit_compile=False,
     )
     model.fit(x, y, epochs=15, batch_size=50, verbose=0)
     return model, (x[:24], y[:24])

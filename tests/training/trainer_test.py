@@ -46,9 +46,9 @@ def _whole():
 
 
 def _certified(objective, **settings):
-    return _train(
-        objective=objective, activation="relu", warmup_epochs=1.0, **settings
-    )
+    settings = {"activation": "relu", "warmup_epochs": 1.0} | settings
+    with without_xla():
+        return _train(objective=objective, **settings)
 
 
 def _share(trained, method, epsilon, test):
@@ -66,7 +66,10 @@ def _share(trained, method, epsilon, test):
 
 @functools.cache
 def _plain(**shape):
-    return _train(objective="plain", activation="relu", epsilon=0.0, **shape)
+    with without_xla():
+        return _train(
+            objective="plain", activation="relu", epsilon=0.0, **shape
+        )
 
 
 class WorstCaseTest(parameterized.TestCase):

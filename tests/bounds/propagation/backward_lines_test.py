@@ -107,9 +107,11 @@ def _attained(graph, points, y):
     return np.min(own - logits, axis=0)
 
 
-def _down(graph, x, y, t, epsilon, norm, domain):
-    """Points on the rim down the slope of a margin, ten steps."""
-    each = np.arange(len(x))
+def _down(graph, x, y, epsilon, norm, domain):
+    """Points on the rim down the slopes of all margins, ten steps."""
+    classes, shape = graph.num_classes, x.shape
+    t, x = np.repeat(np.arange(classes), len(x)), np.tile(x, (classes, 1))
+    y, each = np.tile(y, classes), np.arange(len(x))
     point = x.copy()
     for _ in range(10):
         variable = tf.constant(point)
@@ -131,7 +133,7 @@ def _down(graph, x, y, t, epsilon, norm, domain):
         point = x + away
         if domain is not None:
             point = np.clip(point, *domain)
-    return point
+    return point.reshape(classes, *shape)
 
 
 class SoundnessTest(parameterized.TestCase):
@@ -148,10 +150,7 @@ class SoundnessTest(parameterized.TestCase):
         for epsilon in (0.03, 0.3, 1.0):
             bounds = margins(x, y, np.full(len(x), epsilon))
             points = [_inside(x, epsilon, *_THREATS[threat], random)]
-            for t in range(graph.num_classes):
-                other = np.full(len(x), t)
-                rim = _down(graph, x, y, other, epsilon, *_THREATS[threat])
-                points.append(rim[np.newaxis])
+            points.append(_down(graph, x, y, epsilon, *_THREATS[threat]))
             met = _attained(graph, np.concatenate(points), y)
             self.assertTrue(np.all(np.isfinite(bounds)))
             self.assertTrue(np.all(bounds <= met + 1e-12))
@@ -274,7 +273,7 @@ def _reshaped(build, source, shape):
 
 
 class WindowTest(parameterized.TestCase):
-    @parameterized.parameters(*_THREATS)
+    @parameterized.parameters("l2", "linf_in_domain")
     def test_proves_what_whole_rows_do(self, threat):
         graph = _branched()
         x, y = _points(graph)

@@ -300,7 +300,9 @@ class JoinTest(parameterized.TestCase):
         model = tfcurv.Model(x, tfcurv.layers.Dense(3)(hidden - 0.5))
         model.add_loss(tfcurv.CurvatureRegularizer(gamma=0.01))
         model.compile(
-            "sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+            "sgd",
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            run_eagerly=True,
         )
         history = model.fit(np.ones((4, 4)), np.zeros(4), verbose=0)
         self.assertTrue(np.isfinite(history.history["loss"][0]))

@@ -297,7 +297,7 @@ class GradientTest(parameterized.TestCase):
 
 class TrainingTest(parameterized.TestCase):
     @parameterized.named_parameters(
-        ("with_xla", _residual, True), ("without", _normalised, False)
+        ("with_xla", _dense, True), ("without", _residual, False)
     )
     def test_fits_and_lowers_the_curvature(self, make, xla):
         model, trained = _made(make)
