@@ -194,30 +194,30 @@ MUTANTS = (
         tests=("tests/bounds/curvature/in_balls_test.py::SingleUnitTest",),
     ),
     Mutant(
-        name="first_layer_at_the_centre",
-        fault="The first layer taken where it is at the centre of the ball.",
+        name="layers_at_the_centre",
+        fault="All layers taken where they are at the centre of the ball.",
         file="tfcurv/bounds/curvature/in_balls.py",
-        old="pre_activations(centres, ball.radius, 1)",
-        new="pre_activations(centres, 0.0 * ball.radius, 1)",
+        old="pre_activations(centres, ball.radius)",
+        new="pre_activations(centres, 0.0 * ball.radius)",
         tests=("tests/bounds/curvature/in_balls_test.py::SingleUnitTest",),
     ),
     Mutant(
         name="segment_rounding_dropped",
-        fault="The same at the other end of a segment.",
+        fault="Of the point of evaluation what was computed taken for exact.",
         file="tfcurv/bounds/curvature/in_balls.py",
-        old="slack = error[:, tf.newaxis] + 8.0",
-        new="slack = 8.0",
+        old="slack = error + 2.0",
+        new="slack = 2.0",
         tests=("tests/bounds/curvature/in_balls_test.py::SingleUnitTest",),
     ),
     Mutant(
         name="evaluation_outside_ignored",
         fault=(
-            "Segments to a point of evaluation outside the ball treated as "
-            "if they stayed inside."
+            "What lies between the point of evaluation and the ball left out, "
+            "as if all of the way were in the ball."
         ),
         file="tfcurv/bounds/curvature/in_balls.py",
-        old="tf.maximum(ball.radius, beyond * _INFLATION)",
-        new="ball.radius",
+        old="(1.0 - theta) * z + theta * value for",
+        new="0.0 * theta * z + value for",
         tests=("tests/bounds/curvature/in_balls_test.py::SingleUnitTest",),
     ),
     Mutant(
@@ -227,9 +227,41 @@ MUTANTS = (
             "rest of a chain left out."
         ),
         file="tfcurv/bounds/curvature/centred_chain.py",
-        old="total += outer * lipschitz[below]",
+        old="total += numerics.round_up(outer, 2) * moved[below]",
         new="total += 0.0 * outer",
         tests=("tests/bounds/curvature/in_balls_test.py::SingleUnitTest",),
+    ),
+    Mutant(
+        name="spread_without_its_root",
+        fault="Both factors of a chain's rest with the spread, not its root.",
+        file="tfcurv/bounds/curvature/centred_chain.py",
+        old="np.sqrt(spread_of(slopes[below]))",
+        new="spread_of(slopes[below])",
+        tests=("tests/bounds/curvature/in_balls_test.py",),
+    ),
+    Mutant(
+        name="outer_weights_of_another_point",
+        fault="Outer weights taken at the ball's centre, not at c.",
+        file="tfcurv/bounds/curvature/in_balls.py",
+        old="self._regions.centres(ball.c)[0]",
+        new="self._regions.centres(ball.x0)[0]",
+        tests=("tests/bounds/curvature/in_balls_test.py",),
+    ),
+    Mutant(
+        name="secants_of_one_end",
+        fault="Secant slopes taken from the far half of their way alone.",
+        file="tfcurv/bounds/curvature/in_balls.py",
+        old="_numpy(fn.slope_range_on(*piece))",
+        new="Interval(*(e[-1:] for e in _numpy(fn.slope_range_on(*piece))))",
+        tests=("tests/bounds/curvature/in_balls_test.py::SecantTest",),
+    ),
+    Mutant(
+        name="lines_of_half_the_ball",
+        fault="Intervals of a chain's neurons by lines in half of the ball.",
+        file="tfcurv/bounds/propagation/chain_lines.py",
+        old="{}, {}, BallBox(radius))",
+        new="{}, {}, BallBox(0.5 * radius))",
+        tests=("tests/bounds/propagation/chain_test.py::LinesTest",),
     ),
     Mutant(
         name="chain_error_dropped",

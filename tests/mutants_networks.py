@@ -44,6 +44,14 @@ MUTANTS = (
         tests=("tests/networks/functions/relaxations_test.py::LinesTest",),
     ),
     Mutant(
+        name="lines_of_the_first_block_for_all",
+        fault="Lines of one activation for all that stand side by side.",
+        file="tfcurv/networks/functions/relaxations.py",
+        old="lines(block.activation, z,",
+        new="lines(fn.blocks[0].activation, z,",
+        tests=("tests/networks/functions/relaxations_test.py::LinesTest",),
+    ),
+    Mutant(
         name="a_centre_taken_as_exact",
         fault="Lines around the computed centre.",
         file="tfcurv/networks/functions/relaxations.py",

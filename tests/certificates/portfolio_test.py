@@ -119,11 +119,11 @@ class PortfolioTest(parameterized.TestCase):
         self.assertLen(methods[1].asked, 0)
 
 
-def _tanh(layers):
-    build, value = random_graphs.Builder((3,)), 0
+def _tanh(layers, inputs=3, width=4):
+    build, value = random_graphs.Builder((inputs,)), 0
     for _ in range(layers):
         value = build.activate(
-            build.dense(value, 4), networks.activation("tanh")
+            build.dense(value, width), networks.activation("tanh")
         )
     build.dense(value, 3)
     return build.graph()
@@ -167,6 +167,28 @@ class ChoiceTest(parameterized.TestCase):
         self.assertEqual(both.names, ("curvature", "crown"))
         self.assertEqual(both.curvature, "local")
         self.assertIsInstance(both.stages()[-1], contract.PointStage)
+
+    def test_closes_with_curvature_in_what_lines_have_proved(self):
+        graph = _tanh(2, inputs=12, width=20)
+        graph_network = networks.GraphNetwork(graph)
+        x = np.random.default_rng(3).normal(size=(6, 12))
+        logits = networks.logits_of(graph, tf.constant(x)).numpy()
+        y = logits.argmax(axis=-1).astype(np.int32)
+        chain = networks.chain_of(graph)
+        every = certificates.choose("auto", chain, graph=graph_network)
+        self.assertEqual(every.curvature, "auto")
+        with untraced():
+            lines = certificates.Decider(
+                certificates.choose("crown", graph_network)
+            )(x, y)
+            both = certificates.Decider(every)(x, y)
+        # Searches end within a thousandth.
+        self.assertTrue(np.all(both.radius >= lines.radius * (1.0 - 2e-3)))
+        self.assertTrue(np.all(both.radius <= both.upper_bound))
+        self.assertGreater(both.radius.mean(), 1.1 * lines.radius.mean())
+        # Where it says more, it is what has proved the radius.
+        more = both.radius > 1.01 * lines.radius
+        np.testing.assert_array_equal(both.method[more], 0)
 
     def test_of_one_hidden_layer_curvature_says_more(self):
         graph = _tanh(1)

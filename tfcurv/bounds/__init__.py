@@ -28,6 +28,7 @@ from tfcurv.bounds.curvature.theorem4_estimate import (
 )
 from tfcurv.bounds.propagation.chain import ChainCentres as ChainCentres
 from tfcurv.bounds.propagation.chain import ChainRegions as ChainRegions
+from tfcurv.bounds.propagation.chain_lines import ChainLines as ChainLines
 from tfcurv.bounds.propagation.execution import Execution as Execution
 from tfcurv.bounds.propagation.execution import Scaling as Scaling
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from tfcurv.certificates.deciding.contract import CertifierOptions
 from tfcurv.certificates.deciding.contract import Cost
+from tfcurv.certificates.deciding.contract import Curvature
 from tfcurv.certificates.deciding.contract import Grounds
 from tfcurv.certificates.deciding.contract import Method
 from tfcurv.certificates.deciding.contract import PointStage
@@ -36,8 +37,8 @@ class Portfolio(Method):
 
     The first for all points; each of the others for those whose nearest
     adversarial example is farther than what is proved by those before, and
-    whose decision is open. A class has the largest of all radii: what one of
-    them proves is proved.
+    whose decision is open; last what the first can add to these. A class has
+    the largest of all radii: what one of them proves is proved.
     """
 
     name = "auto"
@@ -92,8 +93,10 @@ class Portfolio(Method):
 
     @property
     def curvature(self) -> str:
-        """What the first says: the others rest on none."""
-        return self._methods[0].curvature
+        """What the first says, closing stages included."""
+        first = self._methods[0]
+        closing = first.closing_stages()
+        return Curvature.AUTO.value if closing else first.curvature
 
     def first_radii(
         self, x: np.ndarray, y: np.ndarray, rivals: np.ndarray
@@ -102,11 +105,13 @@ class Portfolio(Method):
         return self._methods[0].first_radii(x, y, rivals)
 
     def stages(self) -> Sequence[Stage | PointStage]:
-        """Returns what the first refines, then the others."""
-        others = enumerate(self._methods[1:], start=1)
+        """Returns what the first refines, the others, what closes it."""
+        first, *others = self._methods
+        numbered = enumerate(others, start=1)
         return (
-            *self._methods[0].stages(),
-            *(_Another(method, number) for number, method in others),
+            *first.stages(),
+            *(_Another(method, number) for number, method in numbered),
+            *first.closing_stages(),
         )
 
     def trace(self) -> None:

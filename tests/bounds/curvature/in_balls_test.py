@@ -338,6 +338,8 @@ class SingleUnitTest(parameterized.TestCase):
             for x0, radius in ((0.0 * c, 5.0), (0.0 * c, 1e-3), (c, 1e-3)):
                 found = _bound(network, x0, radius, c)
                 needed = _bend(truth, c)
+                within = np.abs(c - x0)[:, 0] <= radius
+                needed = np.where(within, needed, 0.0)
                 self.assertTrue(np.all(needed <= found * (1.0 + _ROUNDING)))
 
     def test_an_error_may_grow_along_a_segment(self):
@@ -376,7 +378,15 @@ class SingleUnitTest(parameterized.TestCase):
         c = np.linspace(-3.0, 3.0, 61)[:, np.newaxis]
         for far in (-9.0, 9.0):
             found = _bound(network, c + far, 0.1, c)
-            self.assertTrue(np.all(found >= _bend(network, c) - _ROUNDING))
+            # Of x all along the ball: what lies between c and it counts, too.
+            needed = [
+                _remainder(network, c + far + 0.1 * way, c)
+                for way in np.linspace(-1.0, 1.0, 9)
+            ]
+            needed = np.maximum(np.max(needed, axis=0), 0.0)
+            self.assertTrue(np.all(found >= needed - 1e-6))
+            # And little more, as intervals are narrow along the way.
+            self.assertLess(np.max(found - needed), 0.5)
 
     def test_a_falling_activation_moves_the_next_layer_too(self):
         # gelu falls left of -0.75, and the next unit bends at what it gives.
@@ -509,6 +519,42 @@ class OverflowTest(parameterized.TestCase):
             # At 1e160 the square of the size is beyond every number.
             with np.errstate(over="ignore"):
                 self.assertTrue(np.all(found / size / size >= 0.999 * exact))
+
+
+class SecantTest(parameterized.TestCase):
+    """What is known of one neuron on its way from z(c) to z(x)."""
+
+    @_every_activation
+    def test_secants_and_bends_are_within_what_is_said(self, name):
+        fn = networks.activation(name)
+        rng = np.random.default_rng(0)
+        z = 2.0 * rng.normal(size=(1, 60))
+        low = z + 2.0 * rng.normal(size=z.shape)
+        high = low + 10.0 ** rng.uniform(-4.0, 1.0, z.shape)
+        at, values = (
+            networks.Interval(*map(tf.constant, ends))
+            for ends in ((z, z), (low, high))
+        )
+        slopes = local._secants(fn, at, values)
+        force = networks.Interval(*([rng.normal(size=z.shape)] * 2))
+        bends = local._bends(fn, force, at, values)
+        start, slope = fn.value(tf.constant(z)), fn.slope(tf.constant(z))
+        widest = np.zeros(z.shape)
+        for share in np.linspace(0.0, 1.0, 41):
+            there = low + share * (high - low)
+            way = there - z
+            # Nearer than this, differences say nothing.
+            way = np.where(np.abs(way) > 1e-3, way, np.inf)
+            rise = fn.value(tf.constant(there)).numpy() - start.numpy()
+            secant = np.where(np.isfinite(way), rise / way, slopes.lower)
+            self.assertTrue(np.all(secant >= slopes.lower - 1e-9))
+            self.assertTrue(np.all(secant <= slopes.upper + 1e-9))
+            bend = -2.0 * force.lower * (rise / way - slope.numpy()) / way
+            widest = np.maximum(widest, np.where(np.isfinite(way), bend, 0.0))
+        self.assertTrue(np.all(bends >= widest - 1e-6))
+        # And not much more, where the interval is narrow.
+        narrow = high - low < 1e-2
+        self.assertLess(np.median((bends - widest)[narrow]), 0.05)
 
 
 if __name__ == "__main__":

@@ -41,9 +41,11 @@ def _directions(rng, count, dim) -> np.ndarray:
     return found / np.linalg.norm(found, axis=-1, keepdims=True)
 
 
-def _ranges(network, x0, radius) -> list[networks.Interval]:
+def _ranges(
+    network, x0, radius, kind=bounds.ChainRegions
+) -> list[networks.Interval]:
     """Returns what is proved of one ball."""
-    regions = bounds.ChainRegions(network)
+    regions = kind(network)
     centres = regions.centres(tf.constant(np.atleast_2d(x0), tf.float64))
     found = regions.pre_activations(centres, tf.constant([radius], tf.float64))
     return [networks.Interval(*(end.numpy()[0] for end in z)) for z in found]
@@ -87,6 +89,11 @@ def _met(network, x0, radius, samples=_SAMPLES, steps=30) -> list[np.ndarray]:
 
 
 class ChainTest(parameterized.TestCase):
+    kind = bounds.ChainRegions
+
+    def _ranges(self, *args):
+        return _ranges(*args, kind=self.kind)
+
     def _assert_encloses(self, ranges, met):
         for (low, high), z in zip(ranges, met, strict=True):
             slack = _ROUNDING * (1.0 + np.max(np.abs(z)))
@@ -99,14 +106,14 @@ class ChainTest(parameterized.TestCase):
         x0 = np.random.default_rng(2).standard_normal(widths[0])
         for radius in (1e-6, 0.3, 3.0):
             met = _met(network, x0, radius)
-            self._assert_encloses(_ranges(network, x0, radius), met)
+            self._assert_encloses(self._ranges(network, x0, radius), met)
 
     def test_no_kink_and_no_block_lets_it_out(self):
         network = _kinked(3)
         x0 = np.random.default_rng(4).standard_normal(3)
         for radius in (1e-6, 0.3, 3.0):
             met = _met(network, x0, radius)
-            self._assert_encloses(_ranges(network, x0, radius), met)
+            self._assert_encloses(self._ranges(network, x0, radius), met)
 
     @parameterized.named_parameters(*_CHAINS)
     def test_holds_for_all_kernels_that_errors_allow(self, widths, names):
@@ -114,7 +121,7 @@ class ChainTest(parameterized.TestCase):
         stored = oracles.random_network(1, widths, names, errors=error)
         rng = np.random.default_rng(5)
         x0 = rng.standard_normal(widths[0])
-        ranges = _ranges(stored, x0, 0.5)
+        ranges = self._ranges(stored, x0, 0.5)
         for _ in range(10):
             affines = []
             for affine in stored.affines:
@@ -142,7 +149,7 @@ class ChainTest(parameterized.TestCase):
             networks.Affine(kernel=same, bias=np.zeros(2)),
         ]
         network = networks.Network(affines, [networks.activation("linear")] * 3)
-        ranges = _ranges(network, np.zeros(2), 2.0)
+        ranges = self._ranges(network, np.zeros(2), 2.0)
         for (low, high), reach in zip(ranges, (2.0, 1.0, 0.5)):
             np.testing.assert_allclose(high, reach, rtol=1e-7)
             np.testing.assert_allclose(low, -reach, rtol=1e-7)
@@ -151,7 +158,7 @@ class ChainTest(parameterized.TestCase):
     def test_the_first_box_is_attained(self):
         network = oracles.random_network(1, (5, 4, 3, 2), "tanh")
         x0 = np.random.default_rng(0).standard_normal(5)
-        low, high = _ranges(network, x0, 0.7)[0]
+        low, high = self._ranges(network, x0, 0.7)[0]
         columns = network.affines[0].kernel.T
         unit = columns / np.linalg.norm(columns, axis=-1, keepdims=True)
         for sign, ends in ((1.0, high), (-1.0, low)):
@@ -161,7 +168,7 @@ class ChainTest(parameterized.TestCase):
 
     def test_layers_asked_for_alone_are_the_same(self):
         network = oracles.random_network(1, (5, 4, 3, 2), "tanh")
-        regions = bounds.ChainRegions(network)
+        regions = self.kind(network)
         centres = regions.centres(tf.ones([2, 5], tf.float64))
         radius = tf.constant([0.1, 1.0], tf.float64)
         every = regions.pre_activations(centres, radius)
@@ -172,7 +179,7 @@ class ChainTest(parameterized.TestCase):
     @parameterized.parameters("tanh", "gelu", "softsign")
     def test_a_ball_without_end_bounds_nothing_but_the_bounded(self, name):
         network = oracles.random_network(1, (3, 4, 3, 2), name)
-        ranges = _ranges(network, np.zeros(3), np.inf)
+        ranges = self._ranges(network, np.zeros(3), np.inf)
         for low, high in ranges:
             self.assertTrue(np.all((low == -np.inf) | np.isnan(low)))
             self.assertTrue(np.all((high == np.inf) | np.isnan(high)))
@@ -180,9 +187,37 @@ class ChainTest(parameterized.TestCase):
     def test_what_is_no_number_bounds_nothing(self):
         network = oracles.random_network(1, (3, 4, 3, 2), "tanh")
         for x0, radius in (([np.nan, 0, 0], 1.0), ([0.0, 0, 0], np.nan)):
-            for low, high in _ranges(network, x0, radius):
+            for low, high in self._ranges(network, x0, radius):
                 self.assertFalse(np.any(np.isfinite(low)))
                 self.assertFalse(np.any(np.isfinite(high)))
+
+
+class LinesTest(ChainTest):
+    """All of that of intervals that lines have cut, and how far they are."""
+
+    kind = bounds.ChainLines
+
+    @parameterized.named_parameters(
+        *_CHAINS[:3], ("kinked", (3, 4, 5, 4, 2), None)
+    )
+    def test_cuts_what_balls_and_boxes_leave(self, widths, names):
+        if names is None:
+            network = _kinked(3)
+        else:
+            network = oracles.random_network(1, widths, names, gain=2.0)
+        x0 = np.random.default_rng(2).standard_normal(widths[0])
+        found = self._ranges(network, x0, 0.3)
+        wide = _ranges(network, x0, 0.3)
+        sizes = []
+        for ours, theirs in zip(found, wide, strict=True):
+            self.assertTrue(np.all(ours.lower >= theirs.lower))
+            self.assertTrue(np.all(ours.upper <= theirs.upper))
+            shares = (ours.upper - ours.lower) / (theirs.upper - theirs.lower)
+            sizes.append(np.mean(shares))
+        # Of the first layer nothing is left to find out.
+        self.assertEqual(sizes[0], 1.0)
+        self.assertLess(sizes[1], 0.95)
+        self.assertLess(sizes[2] if len(sizes) > 2 else 0.0, 0.8)
 
 
 if __name__ == "__main__":

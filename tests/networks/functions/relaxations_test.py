@@ -142,6 +142,16 @@ class LinesTest(parameterized.TestCase):
             below, curve, above = _heights(fn, lines, exact, z)
             self.assertTrue(np.all((below <= curve) & (curve <= above)))
 
+    def test_of_blocks_are_those_of_each(self):
+        every = [*_SMOOTH[:2], _KINKED[0]]
+        blocks = networks.Blocks([networks.Block(fn, 1) for fn in every])
+        cases = _cases()
+        together = _lines(blocks, *(np.stack([z] * 3, -1) for z in cases))
+        for index, fn in enumerate(every):
+            alone = _lines(fn, *(z[:, np.newaxis] for z in cases))
+            for ours, theirs in zip(together, alone):
+                np.testing.assert_array_equal(ours[index::3], theirs)
+
     def test_of_relu_are_the_known_ones(self):
         low, high = np.array([-1.0, -3.0, 1.0, -2.0]), np.array([3.0, 1, 2, -1])
         centre = np.array([0.5, -1.0, 1.5, -1.5])

@@ -51,17 +51,17 @@ def outer_ranges(
     """
     found = [Interval(low, high)]
     for index in range(len(slopes) - 1, 0, -1):
-        bent = _product(found[-1], slopes[index])
+        bent = product(found[-1], slopes[index])
         found.append(_pull_back(network.affines[index], bent))
     return found[: len(slopes)][::-1]
 
 
 def negative_part(values: Interval, interval: Interval) -> np.ndarray:
     """Bounds max(-v q, 0) for v in `values` and q in the interval."""
-    return np.maximum(-_product(values, interval).lower, 0.0)
+    return np.maximum(-product(values, interval).lower, 0.0)
 
 
-def _product(values: Interval, interval: Interval) -> Interval:
+def product(values: Interval, interval: Interval) -> Interval:
     """Encloses v q for v in `values`, q in the interval; rounded out."""
     corners = np.stack([v * q for v in values for q in interval])
     smallest, largest = np.min(corners, axis=0), np.max(corners, axis=0)

@@ -1,19 +1,29 @@
-"""Bounds on the curvature of a margin inside a ball, image by image.
+r"""Bounds on the curvature of a margin seen from one point, image by image.
 
-Every curvature-based proof uses the Hessian H only along segments from the
-centre c, where the margin f was evaluated, to points x of the ball of radius
-R around x0. By Taylor's theorem, with g = grad f(c) and d = x - c,
+A proof evaluates the margin f at a centre c and needs a bound a with
 
-    f(x) = f(c) + g . d + integral over [0, 1] of
-           (1 - theta) d^T H(c + theta d) d.
+    f(x) >= f(c) + grad f(c) . (x - c) - a/2 ||x - c||^2
 
-So a bound a with f(x) >= f(c) + g . d - a/2 ||d||^2 for these x is enough,
-and f > 0 wherever the quadratic is positive and ||x - x0|| < R: nothing is
-asked of the path on which c was found. Two things make a smaller than the
-global |m|: each pre-activation stays in an interval around its value at x0,
-and theta near 0, where 1 - theta is large, keeps the first layer's even
-nearer to their values at c. [SF20, section 7.4] mentions the first, for two
-layers.
+for the points x of the ball of radius R around x0: then f > 0 wherever the
+quadratic is positive and ||x - x0|| < R. A bound on the Hessian of f between c
+and x would do, by Lemma 1 of [SF20]; but it takes the worst of the outer
+weights F_I = df/da_I over all these points, where at c they are known. Unit by
+unit, with z = z_I(c), D = z_I(x) - z and theta in [0, 1],
+
+    s(z + D) - s(z) - s'(z) D = D^2 integral of (1 - theta) s''(z + theta D).
+
+Going back from f, the parts linear in D add up to the gradient at c, exactly,
+and the quadratic ones leave, each weighted with F_I at c:
+
+    f(x) >= f(c) + grad f(c) . (x - c) - 1/2 sum_I sum_k E_Ik D_Ik^2,
+    E_I >= max(0, -F_I 2 integral of (1 - theta) s''(z + theta D)),
+    D_I = W_I S_{I-1} W_{I-1} ... S_1 W_1 (x - c),
+
+with S_J the diagonal of secant slopes, averages of s' between z_J(c) and
+z_J(x). No Hessian appears, nor the path from c to x: only the intervals that
+the z_I(x) lie in, which the ball gives. a is the sum over I of the squared
+norm of diag(sqrt E_I) W_I S_{I-1} ... W_1, bounded over all such S by
+`centred_chain`. [SF20, section 7.4] mentions bounds in a ball for two layers.
 
 [SF20]: Singla and Feizi, "Second-Order Provable Defenses against Adversarial
 Attacks", ICML 2020.
@@ -30,19 +40,24 @@ from tfcurv import numerics
 from tfcurv import solvers
 from tfcurv.bounds.curvature import densities
 from tfcurv.bounds.curvature.centred_chain import centred_chain_norm_bound
+from tfcurv.bounds.curvature.centred_chain import spread_of
 from tfcurv.bounds.curvature.theorem4 import vanished
+from tfcurv.bounds.propagation.ball_box import Centre
 from tfcurv.bounds.propagation.chain import ChainRegions
+from tfcurv.bounds.propagation.chain_lines import ChainLines
 from tfcurv.networks.chain import Network
 from tfcurv.networks.functions.intervals import Interval
 from tfcurv.solvers.threads import in_threads
 
-# Pieces of [0, 1] for theta. On a plain sigmoid network for MNIST the mean
-# bound was 0.71 of the global one with 1 piece, 0.55 with 4, 0.52 with 16 and
-# 0.51 with 64, in balls of radius 0.6; the factorisation costs more than these.
+# Pieces of [0, 1] for theta.
 _PIECES = 16
 
 # Of an array that several pieces make together.
 _NUMBERS = 2**20
+
+# Up to this many neurons behind the first layer get intervals by lines: two
+# passes back through the network each.
+_MAX_LINES = 4096
 
 _INFLATION = numerics.STEP_INFLATION
 
@@ -72,7 +87,9 @@ class LocalCurvature:
         """
         self._network = network
         self._gram = solvers.ScaledGram(network.affines[0].kernel)
-        self._regions = ChainRegions(network)
+        deep = [affine.linear.outputs for affine in network.affines[1:-1]]
+        lines = sum(deep) <= _MAX_LINES
+        self._regions = (ChainLines if lines else ChainRegions)(network)
 
     def concavity_upper_bounds(
         self, ball: Ball, y: np.ndarray, t: np.ndarray
@@ -90,13 +107,17 @@ class LocalCurvature:
             `[batch]` proved bounds, infinite where numbers overflow.
         """
         network = self._network
-        inside, reached = self._pre_activations(ball)
-        layers = list(zip(network.activations, reached))
-        slopes = [_numpy(fn.slope_range_on(*z)) for fn, z in layers]
-        outer = densities.outer_ranges(network, *self._weights(y, t), slopes)
-        first = _averaged(outer[0], self._pieces(ball.c, inside))
-        bends = [_numpy(fn.curvature_range_on(*z)) for fn, z in layers[1:]]
-        weights = [first, *densities.negative_densities(outer[1:], bends)]
+        at_c = [_exact(z) for z in self._regions.centres(ball.c)[0]]
+        centres = self._regions.centres(ball.x0)
+        reached = self._regions.pre_activations(centres, ball.radius)
+        layers = list(zip(network.activations, at_c, reached))
+        at_slopes = [_numpy(fn.slope_range_on(*z)) for fn, z, _ in layers]
+        outer = densities.outer_ranges(network, *self._weights(y, t), at_slopes)
+        weights = [
+            _bends(fn, outer[index], z, values)
+            for index, (fn, z, values) in enumerate(layers)
+        ]
+        slopes = [_secants(*layer) for layer in layers]
 
         def bound(row: int) -> float:
             return self._bound(
@@ -107,28 +128,30 @@ class LocalCurvature:
         return np.array(in_threads(bound, range(len(y))))
 
     def _bound(self, weights, slopes) -> float:
-        """Bounds lambda_max(sum_I B_I^T diag(D_I) B_I), layer by layer."""
+        """Bounds lambda_max(sum_I B_I^T diag(E_I) B_I), layer by layer."""
         network = self._network
-        root = np.sqrt(weights[0])
-        first = self._gram.scaled_norm_upper_bound(root)
-        first += network.affines[0].kernel_error * float(np.max(root))
-        first = numerics.round_up(first, 8)
-        total, lipschitz = first * first, [network.norms[0]]
-        for layer in range(1, len(weights)):
-            share = centred_chain_norm_bound(
-                network, layer, weights[layer], slopes, lipschitz
-            )
+        spread = [spread_of(slope) for slope in slopes]
+        total: float = 0.0
+        moved: list[float] = []
+        for layer, weight in enumerate(weights):
+            share = self._share(layer, weight, slopes, moved)
             total += share * share
             if layer + 1 < len(weights):
-                every = np.ones_like(weights[layer])
-                lipschitz.append(
-                    centred_chain_norm_bound(
-                        network, layer, every, slopes, lipschitz
-                    )
-                )
+                moved.append(self._share(layer, spread[layer], slopes, moved))
         total = numerics.round_up(total, 2 * len(weights))
         found = math.inf if math.isnan(total) else total
         return found + vanished(network)
+
+    def _share(self, layer: int, weight, slopes, moved) -> float:
+        """Bounds ||diag(sqrt weight) B_I||."""
+        if layer:
+            return centred_chain_norm_bound(
+                self._network, layer, weight, slopes, moved
+            )
+        root = np.sqrt(weight)
+        first = self._gram.scaled_norm_upper_bound(root)
+        error = self._network.affines[0].kernel_error
+        return numerics.round_up(first + error * float(np.max(root)), 8)
 
     def _weights(self, y, t) -> tuple[np.ndarray, np.ndarray]:
         """Encloses w = K[:, y] - K[:, t] of the exact kernel, row by row."""
@@ -139,50 +162,77 @@ class LocalCurvature:
         error *= _INFLATION
         return weights - error, weights + error
 
-    def _pre_activations(self, ball: Ball) -> tuple[Interval, list[Interval]]:
-        """Encloses z_1 in the balls, and every z_I on segments from c."""
-        centres = self._regions.centres(ball.x0)
-        (inside,) = self._regions.pre_activations(centres, ball.radius, 1)
-        # The segments lie in the hull of the ball and c.
-        beyond = tf.norm(ball.c - ball.x0, axis=-1) + numerics.NORM_FLOOR
-        reach = tf.maximum(ball.radius, beyond * _INFLATION)
-        return inside, self._regions.pre_activations(centres, reach)
 
-    def _pieces(self, c, inside) -> Iterator[tuple[float, Interval]]:
-        """Yields weights of pieces of theta, and s'' of the first layer there.
+def _exact(centre: Centre) -> Interval:
+    """Encloses the exact value of what was computed."""
+    error = centre.error[:, tf.newaxis] * _INFLATION + numerics.NORM_FLOOR
+    slack = error + 2.0 * numerics.gamma(1) * tf.abs(centre.value)
+    return Interval(centre.value - slack, centre.value + slack)
 
-        z(c + theta (x - c)) = (1 - theta) z(c) + theta z(x), with z(x) in
-        `inside`; linear in theta, so that its ends are at the piece's.
-        """
-        low, high = inside
-        z, error = self._regions.centres(c).pre_activations[0]
-        slack = error[:, tf.newaxis] + 8.0 * numerics.gamma(1) * (
-            tf.abs(z) + tf.abs(low) + tf.abs(high)
+
+class _Pieces(NamedTuple):
+    """Some of the pieces of [0, 1] that theta runs through.
+
+    Attributes:
+        start: `[pieces, 1, 1]` their left ends, binary fractions.
+        end: `[pieces, 1, 1]` their right ends.
+        values: `[pieces, batch, n]` where z + theta D is.
+    """
+
+    start: np.ndarray
+    end: np.ndarray
+    values: Interval
+
+
+def _pieces(at: Interval, values: Interval) -> Iterator[_Pieces]:
+    """Yields all pieces, several at a time in arrays of moderate size.
+
+    z + theta D = (1 - theta) z + theta z(x) is linear in theta: its ends are at
+    the piece's.
+    """
+    size = tf.add_n([tf.abs(end) for end in (*at, *values)])
+    slack = 16.0 * numerics.gamma(1) * size
+    ends = np.linspace(0.0, 1.0, _PIECES + 1)[:, np.newaxis, np.newaxis]
+    count = max(1, _NUMBERS // max(1, size.shape.num_elements()))
+    for first in range(0, _PIECES, count):
+        theta = ends[first : first + count + 1]
+        lows, highs = (
+            (1.0 - theta) * z + theta * value for z, value in zip(at, values)
         )
-        ends = np.linspace(0.0, 1.0, _PIECES + 1)
-        # Several pieces at a time, in arrays of moderate size.
-        count = max(1, _NUMBERS // max(1, z.shape.num_elements()))
-        for first in range(0, _PIECES, count):
-            some = ends[first : first + count + 1]
-            theta = tf.constant(some)[:, tf.newaxis, tf.newaxis]
-            lows = (1.0 - theta) * z + theta * low
-            highs = (1.0 - theta) * z + theta * high
-            found = self._network.activations[0].curvature_range_on(
+        yield _Pieces(
+            theta[:-1],
+            theta[1:],
+            Interval(
                 tf.minimum(lows[:-1], lows[1:]) - slack,
                 tf.maximum(highs[:-1], highs[1:]) + slack,
-            )
-            for start, end, *piece in zip(some, some[1:], *_numpy(found)):
-                # 2 times the integral of 1 - theta; exact, the ends are binary.
-                weight = (1.0 - start) ** 2 - (1.0 - end) ** 2
-                yield weight, Interval(*piece)
+            ),
+        )
 
 
-def _averaged(outer: Interval, pieces) -> np.ndarray:
-    total = sum(
-        weight * densities.negative_part(outer, curvature)
-        for weight, curvature in pieces
-    )
-    return numerics.round_up(total, 2 * _PIECES)
+def _bends(fn, outer: Interval, at: Interval, values: Interval) -> np.ndarray:
+    """Bounds E of the module, `[batch, n]`."""
+    total = np.zeros_like(outer.lower)
+    for start, end, piece in _pieces(at, values):
+        # 2 times the integral of 1 - theta; exact, the ends are binary.
+        weight = (1.0 - start) ** 2 - (1.0 - end) ** 2
+        found = _numpy(fn.curvature_range_on(*piece))
+        part = densities.product(outer, found).lower
+        part = part - numerics.gamma(2 * _PIECES) * np.abs(part)
+        total = total + np.sum(weight * part, axis=0)
+    return numerics.round_up(np.maximum(-total, 0.0), 2)
+
+
+def _secants(fn, at: Interval, values: Interval) -> Interval:
+    """Encloses the averages of s' between the values of two points."""
+    lower, upper = np.zeros(at.lower.shape), np.zeros(at.lower.shape)
+    size = np.zeros(at.lower.shape)
+    for start, end, piece in _pieces(at, values):
+        slope = _numpy(fn.slope_range_on(*piece))
+        lower += np.sum((end - start) * slope.lower, axis=0)
+        upper += np.sum((end - start) * slope.upper, axis=0)
+        size += np.sum((end - start) * slope.farthest, axis=0)
+    size *= numerics.gamma(2 * _PIECES + 4) * _INFLATION
+    return Interval(lower - size, upper + size)
 
 
 def _numpy(ends) -> Interval:

@@ -91,6 +91,8 @@ class BackwardLines:
         size = tf.minimum(count, max(1, _NUMBERS // self._largest))
         size = tf.maximum(size, 1)
 
+        # There is no Python to convert, and looking for it takes long.
+        @tf.autograph.experimental.do_not_convert
         def bound(chunk):
             last = tf.maximum(count - 1, 0)
             each = tf.minimum(chunk * size + tf.range(size), last)

@@ -10,6 +10,8 @@ Attacks", ICML 2020, Theorem 1.
 
 from collections.abc import Mapping
 from collections.abc import Sequence
+import dataclasses
+import functools
 import math
 
 import numpy as np
@@ -50,6 +52,9 @@ from tfcurv.certificates.margins.search import find_centre
 # The float32 search and the float64 proof differ by less than this, relative;
 # where not, a decision is lost and nothing else.
 _SEARCH_ERROR = 1e-4
+
+# Layers up to this size are factorised for each image without being told so.
+_MAX_WIDTH = 2048
 
 _GLOBAL_BOUND, _LOCAL_BOUND = "curvature bound", "local curvature bound"
 
@@ -178,14 +183,15 @@ class CurvatureMethod(Method):
             )
         # Without activations nothing is curved.
         if options.curvature is not Curvature.GLOBAL and network.activations:
-            self._stages.append(
-                LocalStage(
-                    network,
-                    options,
-                    self._table,
-                    lambda count: self.on_work(_LOCAL_BOUND, count),
-                )
-            )
+            self._stages.append(self._near_each_image(options.curvature))
+
+    def _near_each_image(self, curvature: Curvature) -> LocalStage:
+        return LocalStage(
+            self.network,
+            dataclasses.replace(self.options, curvature=curvature),
+            self._table,
+            lambda count: self.on_work(_LOCAL_BOUND, count),
+        )
 
     @classmethod
     def refusal(
@@ -225,6 +231,22 @@ class CurvatureMethod(Method):
     def stages(self) -> Sequence[Stage]:
         """Returns the search, and bounds around each point, as asked."""
         return self._stages
+
+    def closing_stages(self) -> Sequence[Stage]:
+        """Returns bounds around each point, of a deep network.
+
+        In balls that other methods have proved, or nearly: there they are good
+        where those for all inputs are hopeless.
+        """
+        return self._closing
+
+    @functools.cached_property
+    def _closing(self) -> Sequence[Stage]:
+        sizes = [each.linear.outputs for each in self.network.affines[:-1]]
+        is_given = self.options.curvature is not Curvature.GLOBAL
+        if is_given or len(sizes) < 2 or max(sizes) > _MAX_WIDTH:
+            return ()
+        return (self._near_each_image(Curvature.AUTO),)
 
     def trace(self) -> None:
         """Traces the compiled functions, which the first calls do otherwise."""

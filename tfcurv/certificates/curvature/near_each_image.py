@@ -109,6 +109,8 @@ class LocalStage(Stage):
         radius = np.minimum(_FIRST_STRETCH * low, high)
         local = a.copy()  # Until there is a better one.
         spent = np.zeros(len(y))
+        # Of the last two balls R and T(R) - R.
+        tried = np.full((2, 2, len(y)), np.nan)
         for _ in range(_MAX_ROUNDS):
             # Where no adversarial example was found, `high` is infinite.
             rows = np.flatnonzero(high > (1.0 + _TOLERANCE) * low)
@@ -125,7 +127,9 @@ class LocalStage(Stage):
             # Where T(R) = R is, if the centre is the best one.
             above = np.maximum(radius[rows], proved)
             high[rows] = np.maximum(np.minimum(high[rows], above), low[rows])
-            radius[rows] = 0.6 * low[rows] + 0.4 * high[rows]
+            tried[:, :, rows] = tried[:, :, rows][:, ::-1]
+            tried[:, 0, rows] = radius[rows], proved - radius[rows]
+            radius[rows] = _between(low, high, tried)[rows]
         return low, spent
 
     def _bound(self, x, radius, centre, y, t, a) -> np.ndarray:
@@ -152,6 +156,20 @@ class LocalStage(Stage):
 
     def _prove_batch(self, x0, centre, y, t, a):
         return prove(self._network, x0, centre, y, t, a)
+
+
+def _between(low, high, tried) -> np.ndarray:
+    """Returns where T(R) - R vanishes on the chord of two balls, or nearly.
+
+    Within the interval, and not at its ends; where there is no chord, nearer
+    to the lower end.
+    """
+    (last, before), (rise, rise_before) = tried
+    with np.errstate(all="ignore"):
+        found = last - rise * (last - before) / (rise - rise_before)
+    width = high - low
+    found = np.where(np.isfinite(found), found, low + 0.4 * width)
+    return np.clip(found, low + 0.05 * width, high - 0.05 * width)
 
 
 def _chunks(count: int) -> list[slice]:

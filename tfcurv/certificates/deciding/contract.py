@@ -301,6 +301,10 @@ class Method(abc.ABC):
         """Returns what raises these radii, in the order of their cost."""
         return ()
 
+    def closing_stages(self) -> Sequence[Stage | PointStage]:
+        """Returns what is worth asking when other methods have been, too."""
+        return ()
+
     def trace(self) -> None:
         """Compiles what the first call would otherwise."""
 

@@ -36,6 +36,7 @@ import tensorflow as tf
 
 from tfcurv import numerics
 from tfcurv.networks.functions.intervals import Interval
+from tfcurv.networks.functions.side_by_side import Blocks
 from tfcurv.networks.functions.smooth import EVALUATION_ROUNDOFFS
 from tfcurv.networks.functions.smooth import Activation
 
@@ -100,7 +101,7 @@ def _piece(fn: Activation, start: float, end: float) -> Piece:
 
 
 def lines(
-    fn: Activation,
+    fn: Activation | Blocks,
     centre: tf.Tensor,
     values: Interval,
     error: tf.Tensor | None = None,
@@ -119,6 +120,14 @@ def lines(
         In float64, with an error, lines that hold; NaN where an end is not
         finite.
     """
+    if isinstance(fn, Blocks):
+        sizes = [block.size for block in fn.blocks]
+        parts = [tf.split(each, sizes, -1) for each in (centre, *values)]
+        found = [
+            lines(block.activation, z, Interval(low, high), error)
+            for block, z, low, high in zip(fn.blocks, *parts)
+        ]
+        return Lines(*(tf.concat(each, axis=-1) for each in zip(*found)))
     if fn.is_linear:
         one, zero = tf.ones_like(centre), tf.zeros_like(centre)
         return Lines(one, zero, one, zero)
