@@ -54,6 +54,22 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        name="bound_of_the_pair_turned_round",
+        fault="A bound that was put off kept for the pair turned round.",
+        file="tfcurv/certificates/curvature/lazy_table.py",
+        old="self.values[pair] = min(found, self.values[pair])",
+        new="self.values[pair[::-1]] = min(found, self.values[pair])",
+        tests=("tests/certificates/curvature/lazy_table_test.py",),
+    ),
+    Mutant(
+        name="points_that_know_of_others",
+        fault="First radii that depend on which points were asked before.",
+        file="tfcurv/certificates/curvature/lazy_table.py",
+        old="return self.first.copy()",
+        new="return self.first",
+        tests=("tests/certificates/curvature/lazy_table_test.py",),
+    ),
+    Mutant(
         name="bound_of_another_point",
         fault=(
             "An evaluation at one point proved with the bound for segments "

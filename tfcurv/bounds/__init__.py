@@ -17,6 +17,7 @@ from tfcurv.bounds.curvature.study import CurvatureProver as CurvatureProver
 from tfcurv.bounds.curvature.study import ProvedCurvature as ProvedCurvature
 from tfcurv.bounds.curvature.study import hessian_operator as hessian_operator
 from tfcurv.bounds.curvature.study import signed_densities as signed_densities
+from tfcurv.bounds.curvature.theorem4 import pair_weights as pair_weights
 from tfcurv.bounds.curvature.theorem4 import theorem4_bound as theorem4_bound
 from tfcurv.bounds.curvature.theorem4_estimate import TrainedAdd as TrainedAdd
 from tfcurv.bounds.curvature.theorem4_estimate import (

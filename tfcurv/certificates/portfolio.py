@@ -53,6 +53,7 @@ class Portfolio(Method):
         """
         self._methods = tuple(methods)
         first = self._methods[0]
+        first.precede()
         self.threat = first.threat
         super().__init__(first.network, first.options)
 

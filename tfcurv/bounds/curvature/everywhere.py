@@ -27,6 +27,7 @@ from tfcurv.bounds.curvature.densities import negative_densities
 from tfcurv.bounds.curvature.densities import outer_ranges
 from tfcurv.bounds.curvature.theorem4 import jacobian_constants
 from tfcurv.bounds.curvature.theorem4 import or_infinite
+from tfcurv.bounds.curvature.theorem4 import pair_weights
 from tfcurv.bounds.curvature.theorem4 import theorem4_bound
 from tfcurv.bounds.curvature.theorem4 import vanished
 from tfcurv.networks.chain import Network
@@ -80,17 +81,17 @@ class CurvatureBounder:
             t: The class that it is compared with.
         """
         return CurvatureBounds(
-            lower=-self.concavity_upper_bound(*self._pair_weights(y, t)),
-            upper=self.concavity_upper_bound(*self._pair_weights(t, y)),
+            lower=-self.pair_concavity_upper_bound(y, t),
+            upper=self.pair_concavity_upper_bound(t, y),
         )
 
     def pair_concavity_upper_bound(self, y: int, t: int) -> float:
         """Returns |m(y, t)|, which is also M(t, y)."""
-        return self.concavity_upper_bound(*self._pair_weights(y, t))
+        return self.concavity_upper_bound(*pair_weights(self._network, y, t))
 
     def pair_theorem4_bound(self, y: int, t: int) -> float:
         """Returns K of Theorem 4 for z_y - z_t; see `theorem4_bound`."""
-        return theorem4_bound(self._network, *self._pair_weights(y, t))
+        return theorem4_bound(self._network, *pair_weights(self._network, y, t))
 
     def layer_terms(self, y: int, t: int) -> tuple[float, ...]:
         """Returns what each hidden layer adds to the sum form of |m(y, t)|.
@@ -98,7 +99,7 @@ class CurvatureBounder:
         Term I bounds lambda_max(B_I^T diag((F_I s''(z_I))^-) B_I), for all x.
         Their sum is |m(y, t)| for two layers, and at least that for more.
         """
-        weighted, _ = self._weighted(*self._pair_weights(y, t))
+        weighted, _ = self._weighted(*pair_weights(self._network, y, t))
         chains = self._weighted_chains(weighted)
         terms = [numerics.round_up(chain * chain, 2) for chain in chains]
         floor = vanished(self._network)
@@ -157,12 +158,6 @@ class CurvatureBounder:
             )
 
         return weighted, outer
-
-    def _pair_weights(self, y: int, t: int) -> tuple[np.ndarray, float]:
-        last = self._network.affines[-1]
-        difference = last.kernel[:, y] - last.kernel[:, t]
-        rounding = numerics.gamma(1) * float(np.max(np.abs(difference)))
-        return difference, 2.0 * last.kernel_error + rounding
 
     def _chain(self, index: int, norm_of: Callable[[int], float]) -> float:
         centres = self._products.centres

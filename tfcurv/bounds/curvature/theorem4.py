@@ -17,6 +17,20 @@ from tfcurv.networks.maps import operator_norms
 from tfcurv.networks.maps.affine import Affine
 
 
+def pair_weights(network: Network, y: int, t: int) -> tuple[np.ndarray, float]:
+    """Returns w of z_y - z_t = w . a_{L-1}, and a bound on each entry's error.
+
+    Args:
+        network: The network.
+        y: The class that is to stay.
+        t: The class that it is compared with.
+    """
+    last = network.affines[-1]
+    difference = last.kernel[:, y] - last.kernel[:, t]
+    rounding = numerics.gamma(1) * float(np.max(np.abs(difference)))
+    return difference, 2.0 * last.kernel_error + rounding
+
+
 def theorem4_bound(
     network: Network, weights: np.ndarray, error: float = 0.0
 ) -> float:

@@ -19,13 +19,17 @@ import tensorflow as tf
 
 from tfcurv import errors
 from tfcurv import networks
-from tfcurv import numerics
 from tfcurv.certificates.attacks.boundary import rival
+from tfcurv.certificates.curvature.lazy_table import LazyTable
+from tfcurv.certificates.curvature.lazy_table import is_slow
 from tfcurv.certificates.curvature.near_each_image import LocalStage
+from tfcurv.certificates.curvature.pair_stages import LazyStage
+from tfcurv.certificates.curvature.pair_stages import SearchStage
 from tfcurv.certificates.curvature.pair_table import CurvatureTable
 from tfcurv.certificates.curvature.pair_table import GivenTable
-from tfcurv.certificates.curvature.proof import closed_form_radii
-from tfcurv.certificates.curvature.proof import prove
+from tfcurv.certificates.curvature.proofs import (
+    CurvatureProofs as CurvatureProofs,
+)
 from tfcurv.certificates.deciding.contract import (
     EXACTNESS_TOLERANCE as EXACTNESS_TOLERANCE,
 )
@@ -36,8 +40,6 @@ from tfcurv.certificates.deciding.contract import (
 from tfcurv.certificates.deciding.contract import Cost
 from tfcurv.certificates.deciding.contract import Curvature
 from tfcurv.certificates.deciding.contract import Method
-from tfcurv.certificates.deciding.contract import Pairs
-from tfcurv.certificates.deciding.contract import Raised
 from tfcurv.certificates.deciding.contract import Reason as Reason
 from tfcurv.certificates.deciding.contract import Stage
 from tfcurv.certificates.deciding.contract import Targets as Targets
@@ -46,8 +48,6 @@ from tfcurv.certificates.deciding.decider import Decider
 from tfcurv.certificates.deciding.evidence import (
     search_problem as search_problem,
 )
-from tfcurv.certificates.margins.search import SearchOptions
-from tfcurv.certificates.margins.search import find_centre
 
 # The float32 search and the float64 proof differ by less than this, relative;
 # where not, a decision is lost and nothing else.
@@ -57,90 +57,6 @@ _SEARCH_ERROR = 1e-4
 _MAX_WIDTH = 2048
 
 _GLOBAL_BOUND, _LOCAL_BOUND = "curvature bound", "local curvature bound"
-
-
-class CurvatureProofs:
-    """The compiled functions of the method, for every batch size."""
-
-    def __init__(self, network: networks.Network, options: CertifierOptions):
-        """Builds them; nothing is traced yet.
-
-        Args:
-            network: The network.
-            options: How to search.
-        """
-        self._network = network
-        self._options = options
-        points = tf.TensorSpec([None, network.input_dim], numerics.PROOF_DTYPE)
-        classes = tf.TensorSpec([None], tf.int32)
-        pairs = tf.TensorSpec([None], numerics.PROOF_DTYPE)
-        table = tf.TensorSpec([None, network.num_classes], numerics.PROOF_DTYPE)
-        self._first = tf.function(
-            self._first_batch,
-            input_signature=[points, classes, table],
-            autograph=False,
-        )
-        self._search = tf.function(
-            self._search_batch,
-            input_signature=[points, classes, classes, pairs, pairs],
-            autograph=False,
-        )
-
-    def trace(self) -> None:
-        """Traces the compiled functions, which the first calls do otherwise."""
-        self._first.get_concrete_function()
-        if self._options.search is not None:
-            self._search.get_concrete_function()
-
-    def first(
-        self, x: np.ndarray, y: np.ndarray, curvatures: np.ndarray
-    ) -> np.ndarray:
-        """Returns radii `[batch, classes]` of the closed form.
-
-        Args:
-            x: `[batch, dim]` float64 points.
-            y: `[batch]` int32 labels.
-            curvatures: `[batch, classes]` proved |m(y, t)|.
-        """
-        return self._first(*map(tf.constant, (x, y, curvatures))).numpy()
-
-    def search(self, pairs: Pairs, curvature: np.ndarray) -> Raised:
-        """Returns radii that a search has found and float64 proved.
-
-        Args:
-            pairs: What to raise.
-            curvature: `[batch]` proved |m(y, t)|.
-        """
-        columns = pairs.x, pairs.y, pairs.t, curvature, pairs.limit
-        found = self._search(*map(tf.constant, columns))
-        return Raised(*(part.numpy() for part in found))
-
-    def _first_batch(self, x, y, curvatures) -> tf.Tensor:
-        return closed_form_radii(self._network, x, y, curvatures)
-
-    def _search_batch(self, x, y, t, a, limit) -> Raised:
-        network, options = self._network, self._options
-        problem = search_problem(network, x, y, t, a, limit, options.too_little)
-        search = options.search or SearchOptions()
-        found = find_centre(network, problem, search)
-        centre = tf.cast(found.centre, x.dtype)
-        proved = prove(network, x, centre, y, t, a)
-        return Raised(proved, tf.cast(found.num_evaluations, x.dtype), centre)
-
-
-class _SearchStage(Stage):
-    """The search, with one bound on the curvature a pair of classes."""
-
-    cost = Cost.SEARCH
-
-    def __init__(self, proofs: CurvatureProofs, table, overshoot: float):
-        self._proofs = proofs
-        self._table = table
-        self.overshoot = overshoot
-
-    def __call__(self, pairs: Pairs) -> Raised:
-        curvature = self._table.values[pairs.y, pairs.t]
-        return self._proofs.search(pairs, curvature)
 
 
 class CurvatureMethod(Method):
@@ -169,21 +85,33 @@ class CurvatureMethod(Method):
                 are needed.
         """
         super().__init__(network, options)
-        self._table = table or CurvatureTable(
-            network, lambda: self.on_work(_GLOBAL_BOUND, 1)
-        )
+        self._table = table or self._new_table()
         self._proofs = CurvatureProofs(network, options)
-        self._stages: list[Stage] = []
+        self._lazy: list[LazyStage] = []
+        self._stages = self._first_stages()
+
+    def _new_table(self) -> CurvatureTable | LazyTable:
+        kind = LazyTable if is_slow(self.network) else CurvatureTable
+        return kind(self.network, lambda: self.on_work(_GLOBAL_BOUND, 1))
+
+    def _first_stages(self) -> list[Stage]:
+        network, options = self.network, self.options
+        found: list[Stage] = []
         if options.search is not None:
             # An execution takes a price that the search does not know.
             is_exact = network.execution is None
             overshoot = _SEARCH_ERROR if is_exact else math.inf
-            self._stages.append(
-                _SearchStage(self._proofs, self._table, overshoot)
-            )
+            found.append(SearchStage(self._proofs, self._table, overshoot))
+        if isinstance(self._table, LazyTable):
+            self._lazy = [
+                LazyStage(self._table, stage, self._proofs)
+                for stage in (None, *found)
+            ]
+            found = [*self._lazy]
         # Without activations nothing is curved.
         if options.curvature is not Curvature.GLOBAL and network.activations:
-            self._stages.append(self._near_each_image(options.curvature))
+            found.append(self._near_each_image(options.curvature))
+        return found
 
     def _near_each_image(self, curvature: Curvature) -> LocalStage:
         return LocalStage(
@@ -231,6 +159,11 @@ class CurvatureMethod(Method):
     def stages(self) -> Sequence[Stage]:
         """Returns the search, and bounds around each point, as asked."""
         return self._stages
+
+    def precede(self) -> None:
+        """Leaves what is hopeless to the others, where bounds take long."""
+        for stage in self._lazy:
+            stage.leaves = True
 
     def closing_stages(self) -> Sequence[Stage]:
         """Returns bounds around each point, of a deep network.

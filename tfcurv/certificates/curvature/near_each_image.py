@@ -14,6 +14,7 @@ import tensorflow as tf
 from tfcurv import bounds
 from tfcurv import networks
 from tfcurv import numerics
+from tfcurv.certificates.curvature.lazy_table import LazyTable
 from tfcurv.certificates.curvature.pair_table import CurvatureTable
 from tfcurv.certificates.curvature.pair_table import GivenTable
 from tfcurv.certificates.curvature.proof import prove
@@ -55,7 +56,7 @@ class LocalStage(Stage):
         self,
         network: networks.Network,
         options: CertifierOptions,
-        table: CurvatureTable | GivenTable,
+        table: CurvatureTable | GivenTable | LazyTable,
         on_bound: Callable[[int], None] = lambda count: None,
     ):
         """Prepares; nothing is traced yet.

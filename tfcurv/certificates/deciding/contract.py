@@ -301,6 +301,9 @@ class Method(abc.ABC):
         """Returns what raises these radii, in the order of their cost."""
         return ()
 
+    def precede(self) -> None:
+        """Is told that others will be asked, too, where it leaves a gap."""
+
     def closing_stages(self) -> Sequence[Stage | PointStage]:
         """Returns what is worth asking when other methods have been, too."""
         return ()
