@@ -54,6 +54,22 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        name="farthest_example_kept",
+        fault="Of several adversarial examples the farthest kept.",
+        file="tfcurv/certificates/attacks/multi_target.py",
+        old="nearer = found.distance < best.distance",
+        new="nearer = found.distance > best.distance",
+        tests=("tests/runs/attack_test.py::AttackTest",),
+    ),
+    Mutant(
+        name="step_out_of_the_domain",
+        fault="A step to a boundary that may lie out of the domain.",
+        file="tfcurv/certificates/attacks/threat.py",
+        old="return self.cut(x0 - far[:, tf.newaxis] * way)",
+        new="return x0 - far[:, tf.newaxis] * way",
+        tests=("tests/certificates/attacks/threat_test.py",),
+    ),
+    Mutant(
         name="bound_of_the_pair_turned_round",
         fault="A bound that was put off kept for the pair turned round.",
         file="tfcurv/certificates/curvature/lazy_table.py",

@@ -26,6 +26,7 @@ from tfcurv.nn import layers as layers
 from tfcurv.results import CertificationResult as CertificationResult
 from tfcurv.results import load_result as load_result
 from tfcurv.runs import CertifiedAccuracy as CertifiedAccuracy
+from tfcurv.runs import attack as attack
 from tfcurv.runs import certify as certify
 from tfcurv.runs import curvature_report as curvature_report
 from tfcurv.runs import falsify as falsify

@@ -8,6 +8,12 @@ from tfcurv.certificates.attacks.falsification import Falsifier as Falsifier
 from tfcurv.certificates.attacks.falsification import (
     FalsifierOptions as FalsifierOptions,
 )
+from tfcurv.certificates.attacks.multi_target import (
+    AttackOptions as AttackOptions,
+)
+from tfcurv.certificates.attacks.multi_target import (
+    MultiTargetAttack as MultiTargetAttack,
+)
 from tfcurv.certificates.attacks.worst_case import WorstCase as WorstCase
 from tfcurv.certificates.attacks.worst_case import worst_case as worst_case
 from tfcurv.certificates.curvature.method import Certifier as Certifier
@@ -38,6 +44,7 @@ from tfcurv.certificates.deciding.decider import Decider as Decider
 from tfcurv.certificates.deciding.epsilons import (
     check_epsilons as check_epsilons,
 )
+from tfcurv.certificates.deciding.evidence import check_classes as check_classes
 from tfcurv.certificates.lipschitz.bounds import (
     LipschitzBounds as LipschitzBounds,
 )

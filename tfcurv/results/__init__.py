@@ -1,5 +1,6 @@
 """What a run has found: numbers, pages, files. Knows no Keras."""
 
+from tfcurv.results.attack_result import AttackResult as AttackResult
 from tfcurv.results.curvature_report import CurvatureReport as CurvatureReport
 from tfcurv.results.result import CertificationResult as CertificationResult
 from tfcurv.results.result import load_result as load_result

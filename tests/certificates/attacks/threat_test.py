@@ -3,6 +3,7 @@
 from absl.testing import absltest
 from absl.testing import parameterized
 import numpy as np
+import scipy.optimize
 import tensorflow as tf
 
 from tfcurv.certificates.attacks.threat import Threat
@@ -60,6 +61,54 @@ class GeometryTest(parameterized.TestCase):
             other /= threat.distance(other)[:, tf.newaxis]
             rise = tf.reduce_sum(other * slope, axis=-1)
             self.assertTrue(np.all(rise <= gain * (1.0 + 1e-12)))
+
+    @parameterized.parameters(*_ALL)
+    def test_nearest_zero_of_a_linear_function_is_a_solvers(self, threat):
+        x0, slope = self.centre.numpy(), (self.x - self.centre).numpy()
+        # From a tenth to nine tenths of the way that the domain leaves.
+        room = np.where(slope > 0.0, x0, x0 - 1.0)
+        share = np.linspace(0.1, 0.9, len(x0))
+        height = share * np.sum(slope * room, axis=-1)
+        found = threat.nearest(*map(tf.constant, (x0, slope, height))).numpy()
+        away = found - x0
+        np.testing.assert_allclose(
+            np.sum(slope * away, axis=-1), -height, rtol=2e-3
+        )
+        if threat.domain is not None:
+            self.assertTrue(np.all((found >= 0.0) & (found <= 1.0)))
+        for row in range(0, len(x0), 5):
+            nearest = self._solved(threat, x0[row], slope[row], height[row])
+            order = 2 if threat.norm == "l2" else np.inf
+            size = np.linalg.norm(away[row], order)
+            self.assertAlmostEqual(size, nearest, delta=3e-3 * nearest)
+
+    def _solved(self, threat, x0, slope, height):
+        ends = [(None, None)] * len(x0)
+        if threat.domain is not None:
+            ends = list(zip(-x0, 1.0 - x0))
+        if threat.norm == "linf":
+            # Variables d and the size s; |d| <= s.
+            count = len(x0)
+            one = np.eye(count)
+            side = -np.ones((count, 1))
+            return scipy.optimize.linprog(
+                [0.0] * count + [1.0],
+                A_ub=np.block([[one, side], [-one, side]]),
+                b_ub=np.zeros(2 * count),
+                A_eq=[[*slope, 0.0]],
+                b_eq=[-height],
+                bounds=[*ends, (0.0, None)],
+            ).fun
+        found = scipy.optimize.minimize(
+            lambda d: np.sum(d * d),
+            -height * slope / np.sum(slope * slope),
+            jac=lambda d: 2.0 * d,
+            bounds=ends,
+            constraints={"type": "eq", "fun": lambda d: slope @ d + height},
+            method="SLSQP",
+            options={"ftol": 1e-14, "maxiter": 500},
+        )
+        return np.sqrt(found.fun)
 
 
 if __name__ == "__main__":

@@ -56,7 +56,8 @@ def approach_boundary(
         x <- x0 - (f + g . (x0 - x)) / ||g||^2 g,
 
     halved where a step would move x by more than the last one did; in linf
-    with sign(g) / ||g||_1, in place of g / ||g||^2.
+    with sign(g) / ||g||_1, in place of g / ||g||^2. In a domain the nearest
+    point of the domain where the linear function vanishes.
 
     Args:
         network: The network.
@@ -96,10 +97,7 @@ def _approach_step(network, problem: Problem, state, threat) -> _Approach:
     x = state.point
     f, g = network.evaluate(x, problem.weights, problem.bias)
     away = problem.x0 - x
-    # The shortest way by which the linear function falls by one.
-    way = g if threat.norm == "l2" else threat.unit(g)
-    eta = tf.math.divide_no_nan(f + dot(g, away), dot(g, way))
-    step = away - eta[:, tf.newaxis] * way
+    step = threat.nearest(problem.x0, g, f + dot(g, away)) - x
     length = tf.norm(step, axis=-1)
     one = tf.ones_like(length)
     damping = tf.where(length > state.last, 0.5 * one, one)

@@ -8,6 +8,10 @@ from tfcurv import numerics
 
 _NORMS = ("l2", "linf")
 
+# How much farther than without a domain a step may go, and how precisely it is
+# found, both as powers of two.
+_DOUBLINGS, _HALVINGS = 20.0, 16
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Threat:
@@ -66,6 +70,51 @@ class Threat:
             return tf.sign(slope)
         size = tf.norm(slope, axis=-1, keepdims=True)
         return tf.math.divide_no_nan(slope, size)
+
+    def nearest(
+        self, x0: tf.Tensor, slope: tf.Tensor, height: tf.Tensor
+    ) -> tf.Tensor:
+        """Returns the nearest points at which linear functions vanish.
+
+        Without a domain x0 - eta way, with way = slope or, in linf, its sign.
+        In a domain that is cut, entry by entry, and eta larger: the solution
+        of the problem with the domain in it, by its optimality conditions.
+        Where no point of the domain is far enough, one that is as far as can
+        be.
+
+        Args:
+            x0: `[batch, dim]` points, in the domain.
+            slope: `[batch, dim]` of the functions.
+            height: `[batch]` their values at x0.
+        """
+        way = slope if self.norm == "l2" else self.unit(slope)
+        fall = tf.reduce_sum(slope * way, axis=-1)
+        eta = tf.math.divide_no_nan(height, fall)
+        if self.domain is None:
+            return x0 - eta[:, tf.newaxis] * way
+
+        def moved(doublings):
+            far = eta * tf.pow(tf.constant(2.0, x0.dtype), doublings)
+            return self.cut(x0 - far[:, tf.newaxis] * way)
+
+        def halve(index, low, high):
+            middle = 0.5 * (low + high)
+            fallen = tf.reduce_sum(slope * (x0 - moved(middle)), axis=-1)
+            # Both may be negative: what counts is how far it has come.
+            enough = fallen * tf.sign(height) >= tf.abs(height)
+            return (
+                index + 1,
+                tf.where(enough, low, middle),
+                tf.where(enough, middle, high),
+            )
+
+        start = (0, tf.zeros_like(eta), tf.fill(tf.shape(eta), _DOUBLINGS))
+        _, _, high = tf.while_loop(
+            lambda index, *_: index < _HALVINGS,
+            halve,
+            (*start[:2], tf.cast(start[2], x0.dtype)),
+        )
+        return moved(high)
 
     def cut(self, x: tf.Tensor) -> tf.Tensor:
         """Returns the nearest points of the domain."""

@@ -45,9 +45,7 @@ from tfcurv.certificates.deciding.contract import Stage
 from tfcurv.certificates.deciding.contract import Targets as Targets
 from tfcurv.certificates.deciding.contract import Threat
 from tfcurv.certificates.deciding.decider import Decider
-from tfcurv.certificates.deciding.evidence import (
-    search_problem as search_problem,
-)
+from tfcurv.certificates.margins.search import search_problem as search_problem
 
 # The float32 search and the float64 proof differ by less than this, relative;
 # where not, a decision is lost and nothing else.

@@ -28,9 +28,9 @@ from tfcurv.certificates.deciding.contract import Reason
 from tfcurv.certificates.deciding.contract import Stage
 from tfcurv.certificates.deciding.decider import Standing
 from tfcurv.certificates.deciding.decider import refine
-from tfcurv.certificates.deciding.evidence import search_problem
 from tfcurv.certificates.margins.search import SearchOptions
 from tfcurv.certificates.margins.search import find_centre
+from tfcurv.certificates.margins.search import search_problem
 
 # Balls tried for each pair, and how near, relative, R and T(R) need to come.
 _MAX_ROUNDS = 6

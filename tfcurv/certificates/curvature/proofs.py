@@ -10,9 +10,9 @@ from tfcurv.certificates.curvature.proof import prove
 from tfcurv.certificates.deciding.contract import CertifierOptions
 from tfcurv.certificates.deciding.contract import Pairs
 from tfcurv.certificates.deciding.contract import Raised
-from tfcurv.certificates.deciding.evidence import search_problem
 from tfcurv.certificates.margins.search import SearchOptions
 from tfcurv.certificates.margins.search import find_centre
+from tfcurv.certificates.margins.search import search_problem
 
 
 class CurvatureProofs:

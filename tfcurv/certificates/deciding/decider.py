@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from tfcurv import errors
 from tfcurv.certificates.deciding.contract import EXACTNESS_TOLERANCE
 from tfcurv.certificates.deciding.contract import NO_METHOD
 from tfcurv.certificates.deciding.contract import Certificates
@@ -25,6 +24,7 @@ from tfcurv.certificates.deciding.contract import Stage
 from tfcurv.certificates.deciding.contract import Targets
 from tfcurv.certificates.deciding.evidence import Look
 from tfcurv.certificates.deciding.evidence import Witness
+from tfcurv.certificates.deciding.evidence import check_classes
 
 # A margin has the errors of two logits. A proof, whose constants are not the
 # least, can need five and takes up to half of the margin for the gradient's.
@@ -168,14 +168,7 @@ class Decider:
             UnsupportedModelError: The network has a single logit.
         """
         network, options = method.network, method.options
-        if network.num_classes < 2:
-            raise errors.UnsupportedModelError(
-                "A network with a single logit has no second class to certify "
-                f"against. Received: num_classes={network.num_classes}. "
-                "Remedy: Dense(2) in place of Dense(1); for a trained model, "
-                "one whose kernel and bias have a column of zeros before the "
-                "old one."
-            )
+        check_classes(network)
         self.method = method
         self.threat = method.threat
         self._options = options

@@ -5,11 +5,12 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tfcurv import errors
 from tfcurv import networks
 from tfcurv import numerics
 from tfcurv.certificates.attacks import boundary as adversary
 from tfcurv.certificates.attacks.threat import Threat
-from tfcurv.certificates.margins.search import Problem
+from tfcurv.certificates.margins.search import search_problem
 
 
 class Look(NamedTuple):
@@ -120,19 +121,20 @@ class Witness:
         ).distance
 
 
-def search_problem(
-    network, x0, y, t, curvature, enough, too_little=0.0
-) -> Problem:
-    """Returns the problem of a search, in its dtype, from float64 numbers."""
-    dtype = numerics.SEARCH_DTYPE
-    weights, bias = network.pair(y, t, dtype)
-    # A Python number beyond float32 is an error; a tensor, infinity.
-    too_little = tf.constant(too_little, numerics.PROOF_DTYPE)
-    return Problem(
-        tf.cast(x0, dtype),
-        weights,
-        bias,
-        tf.cast(curvature, dtype),
-        tf.cast(enough, dtype),
-        tf.fill(tf.shape(bias), tf.cast(too_little, dtype)),
-    )
+def check_classes(network) -> None:
+    """Makes sure that there is a class to certify against, or to attack for.
+
+    Args:
+        network: A network.
+
+    Raises:
+        UnsupportedModelError: It has a single logit.
+    """
+    if network.num_classes < 2:
+        raise errors.UnsupportedModelError(
+            "A network with a single logit has no second class to certify "
+            f"against. Received: num_classes={network.num_classes}. "
+            "Remedy: Dense(2) in place of Dense(1); for a trained model, "
+            "one whose kernel and bias have a column of zeros before the "
+            "old one."
+        )

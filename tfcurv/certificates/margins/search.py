@@ -24,6 +24,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tfcurv import networks
+from tfcurv import numerics
 from tfcurv import solvers
 from tfcurv.certificates.margins.safe_ball import dot
 
@@ -101,6 +102,34 @@ class _State(NamedTuple):
     memory: solvers.AndersonMemory
     best: SearchResult
     active: tf.Tensor
+
+
+def search_problem(
+    network, x0, y, t, curvature, enough, too_little=0.0
+) -> Problem:
+    """Returns the problem of a search, in its dtype, from float64 numbers.
+
+    Args:
+        network: The network.
+        x0: `[batch, dim]` points.
+        y: `[batch]` int32 labels.
+        t: `[batch]` int32 other classes.
+        curvature: `[batch]` proved |m(y, t)|.
+        enough: `[batch]` radii with which a search ends.
+        too_little: A radius below which it ends, too.
+    """
+    dtype = numerics.SEARCH_DTYPE
+    weights, bias = network.pair(y, t, dtype)
+    # A Python number beyond float32 is an error; a tensor, infinity.
+    too_little = tf.constant(too_little, numerics.PROOF_DTYPE)
+    return Problem(
+        tf.cast(x0, dtype),
+        weights,
+        bias,
+        tf.cast(curvature, dtype),
+        tf.cast(enough, dtype),
+        tf.fill(tf.shape(bias), tf.cast(too_little, dtype)),
+    )
 
 
 def find_centre(
