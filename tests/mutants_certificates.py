@@ -261,7 +261,7 @@ MUTANTS = (
     Mutant(
         name="search_trusted",
         fault="The radius that the search reports taken for a proof.",
-        file="tfcurv/certificates/curvature/method.py",
+        file="tfcurv/certificates/curvature/proofs.py",
         old="prove(network, x, centre, y, t, a)",
         new="tf.cast(found.radius, x.dtype)",
         tests=("tests/certificates/curvature/method_test.py::LinearTest",),

@@ -121,7 +121,9 @@ class Witness:
         ).distance
 
 
-def check_classes(network) -> None:
+def check_classes(
+    network: networks.Network | networks.GraphNetwork,
+) -> None:
     """Makes sure that there is a class to certify against, or to attack for.
 
     Args:
