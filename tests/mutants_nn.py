@@ -267,6 +267,14 @@ MUTANTS = (
         tests=("tests/nn/training/stale_state_test.py::ChangeTest",),
     ),
     Mutant(
+        name="attack_out_of_its_ball",
+        fault="Projected gradient steps that are not projected.",
+        file="tfcurv/nn/training/projected_gradient.py",
+        old="point = self._into(centre, radius, point + step)",
+        new="point = self._threat.cut(point + step)",
+        tests=("tests/nn/training/projected_gradient_test.py::PerturbTest",),
+    ),
+    Mutant(
         name="interrupted_warm_up_kept",
         fault="An epsilon that stays where an interruption found it.",
         file="tfcurv/nn/training/model.py",

@@ -15,9 +15,13 @@ from tfcurv.nn.reading.linear_step import LinearMapSpec as LinearMapSpec
 from tfcurv.nn.reading.network import network_from_model as network_from_model
 from tfcurv.nn.reading.problems import Problem as Problem
 from tfcurv.nn.reading.problems import Problems as Problems
+from tfcurv.nn.training.adversary import Adversary as Adversary
 from tfcurv.nn.training.attack import CurvatureAttack as CurvatureAttack
 from tfcurv.nn.training.model import Model as Model
 from tfcurv.nn.training.model import Sequential as Sequential
+from tfcurv.nn.training.projected_gradient import (
+    ProjectedGradientAttack as ProjectedGradientAttack,
+)
 from tfcurv.nn.training.regularizer import (
     CurvatureRegularizer as CurvatureRegularizer,
 )

@@ -1,13 +1,13 @@
 """The adversary of curvature-based robust training."""
 
 from collections.abc import Callable
-from typing import Any
 
 import keras
 import tensorflow as tf
 
 from tfcurv.nn.training import targets
-from tfcurv.nn.training.strength import Strength
+from tfcurv.nn.training.adversary import Adversary
+from tfcurv.nn.training.adversary import check_steps
 from tfcurv.nn.training.trained_graph import TrainedGraph
 
 _CONSTRAINTS = ("dual", "sphere")
@@ -18,7 +18,7 @@ _SHALLOW_FRACTION, _DEEP_FRACTION = 0.4, 0.6
 
 
 @keras.saving.register_keras_serializable(package="tfcurv")
-class CurvatureAttack:
+class CurvatureAttack(Adversary):
     """Moves each training point towards its worst point in an l2 ball.
 
     Iterates x <- x0 - g(x) / lambda, with g the gradient of z_y - z_t and
@@ -32,16 +32,8 @@ class CurvatureAttack:
     spares networks with large curvature points that they could not be
     certified at. |m| is estimated as a fraction of K of Theorem 4.
 
-    It attacks the model as it is deployed and certified, in inference mode: no
-    dropout, moving statistics in batch normalizations. The loss at the points
-    that it finds is then taken in training mode, as `fit` does.
-
     Source: Singla and Feizi, "Second-Order Provable Defenses against
     Adversarial Attacks", ICML 2020 [SF20].
-
-    Attributes:
-        epsilon: Radius in force, a non-trainable scalar variable that
-            callbacks may change during training; see `Strength`.
     """
 
     def __init__(
@@ -69,16 +61,6 @@ class CurvatureAttack:
         Raises:
             ValueError: A number is out of range or a name is unknown.
         """
-        if not 0.0 < epsilon < float("inf"):
-            raise ValueError(
-                "The radius of the attack must be positive and finite. "
-                f"Received: epsilon={epsilon!r}."
-            )
-        if num_steps < 1:
-            raise ValueError(
-                "The attack needs at least one step. "
-                f"Received: num_steps={num_steps!r}."
-            )
         if constraint not in _CONSTRAINTS:
             raise ValueError(
                 "Unknown constraint. "
@@ -90,13 +72,13 @@ class CurvatureAttack:
                 "The fraction must lie in [0, 1]. "
                 f"Received: curvature_fraction={curvature_fraction!r}."
             )
-        self._config: dict[str, Any] = {
-            "num_steps": int(num_steps),
-            "constraint": constraint,
-            "curvature_fraction": curvature_fraction,
-            "target": targets.check_target(target),
-        }
-        self.epsilon = Strength(epsilon, name="epsilon")
+        super().__init__(
+            epsilon,
+            num_steps=check_steps(num_steps),
+            constraint=constraint,
+            curvature_fraction=curvature_fraction,
+            target=targets.check_target(target),
+        )
 
     @property
     def needs_curvature(self) -> bool:
@@ -182,15 +164,6 @@ class CurvatureAttack:
         held = least * epsilon / unit
         norm = tf.maximum(norm, tf.where(tf.math.is_nan(held), norm, held))
         return x - epsilon / norm * direction
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments, epsilon as it is by now."""
-        return {"epsilon": self.epsilon.settled} | self._config
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "CurvatureAttack":
-        """Returns an attack with these arguments."""
-        return cls(**config)
 
 
 def _margin_gradient(model, x, y, choose):

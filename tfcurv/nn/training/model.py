@@ -11,7 +11,7 @@ from tfcurv.nn.training import building
 from tfcurv.nn.training import rebuilding
 from tfcurv.nn.training import targets
 from tfcurv.nn.training import usage
-from tfcurv.nn.training.attack import CurvatureAttack
+from tfcurv.nn.training.adversary import Adversary
 from tfcurv.nn.training.example_losses import reduce_as_compiled
 from tfcurv.nn.training.regularizer import CurvatureRegularizer
 from tfcurv.nn.training.regularizer import penalties
@@ -46,7 +46,7 @@ class _CurvatureTraining(_KerasModel):
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        self._adversary: CurvatureAttack | None = None
+        self._adversary: Adversary | None = None
         self._worst_case: Any = None  # A WorstCase, or None.
         self._regularizers: tuple[CurvatureRegularizer, ...] = ()
         self._power_iterations = 1
@@ -55,7 +55,7 @@ class _CurvatureTraining(_KerasModel):
         self._clock: Clock | None = None
 
     @property
-    def adversary(self) -> CurvatureAttack | None:
+    def adversary(self) -> Adversary | None:
         """The adversary given to `compile`."""
         return self._adversary
 
@@ -110,7 +110,7 @@ class _CurvatureTraining(_KerasModel):
     def compile(
         self,
         *args: Any,
-        adversary: CurvatureAttack | None = None,
+        adversary: Adversary | None = None,
         worst_case: WorstCase | None = None,
         power_iterations: int = 1,
         **kwargs: Any,
@@ -129,7 +129,7 @@ class _CurvatureTraining(_KerasModel):
             **kwargs: As `keras.Model.compile`.
 
         Raises:
-            TypeError: `adversary` is no `CurvatureAttack`, or `worst_case` no
+            TypeError: `adversary` is no `Adversary`, or `worst_case` no
                 `WorstCase`.
             ValueError: `power_iterations` is not positive.
         """

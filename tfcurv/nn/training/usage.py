@@ -7,7 +7,7 @@ import keras
 
 from tfcurv import errors
 from tfcurv.nn import layers as tfcurv_layers
-from tfcurv.nn.training.attack import CurvatureAttack
+from tfcurv.nn.training.adversary import Adversary
 from tfcurv.nn.training.worst_case import WorstCase
 
 # They are told whether they train for the sake of quantized ones.
@@ -28,9 +28,10 @@ def check_compiled(
         TypeError: One of the first two is of another type.
         ValueError: `power_iterations` is not positive.
     """
-    if not (adversary is None or isinstance(adversary, CurvatureAttack)):
+    if not (adversary is None or isinstance(adversary, Adversary)):
         raise TypeError(
-            "The adversary must be a tfcurv.CurvatureAttack. "
+            "The adversary must be a tfcurv.CurvatureAttack, or another "
+            "tfcurv.nn.Adversary. "
             f"Received: adversary={adversary!r}."
         )
     if not (worst_case is None or isinstance(worst_case, WorstCase)):
