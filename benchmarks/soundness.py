@@ -1,7 +1,8 @@
 """Tries to find a false certificate, and writes down what was tried.
 
 Trains dense networks of 2 to 4 layers, a convolutional and a residual one,
-certifies and attacks them; certifies networks made to break a certifier; plants
+certifies and attacks them; attacks what every method proves of two more, in
+both norms and in a domain; certifies networks made to break a certifier; plants
 known faults in the sources and runs the tests against them; kills runs and goes
 on; measures what each level of rigour costs. Writes docs/soundness.json and,
 from it, docs/soundness.md.
@@ -29,6 +30,7 @@ import kill_study
 import measure
 import numpy as np
 import soundness_page
+import threat_study
 
 from tfcurv import certificates
 from tfcurv import data
@@ -39,7 +41,15 @@ from tfcurv import runs
 from tfcurv import training
 
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
-_PARTS = ("attacks", "hostile", "mutants", "kills", "repeats", "rigor")
+_PARTS = (
+    "attacks",
+    "threats",
+    "hostile",
+    "mutants",
+    "kills",
+    "repeats",
+    "rigor",
+)
 
 _OUTPUT = flags.DEFINE_string(
     "output", str(_ROOT / "docs"), "Folder for soundness.json, soundness.md."
@@ -58,6 +68,9 @@ _LIMIT = flags.DEFINE_integer(
 )
 _HOSTILE = flags.DEFINE_integer(
     "hostile", 500, "Generated hostile networks.", lower_bound=0
+)
+_THREATENED = flags.DEFINE_integer(
+    "threatened", 200, "Test images of each method and threat.", lower_bound=1
 )
 _KILLS = flags.DEFINE_integer("kills", 50, "Processes to kill.", lower_bound=1)
 
@@ -302,6 +315,9 @@ def _measure(wanted: Sequence[str], study: dict[str, Any]) -> None:
         own = _trained(folder) if use_own & set(wanted) else []
         parts = {
             "attacks": lambda: _attacks([*own, *given]),
+            "threats": lambda: threat_study.run(
+                _DATASET.value, _THREATENED.value, _ATTACK, _say
+            ),
             "hostile": _hostile,
             "mutants": lambda: _mutants(folder),
             "kills": lambda: dataclasses.asdict(

@@ -78,6 +78,14 @@ MUTANTS = (
         tests=("tests/certificates/curvature/lazy_table_test.py",),
     ),
     Mutant(
+        name="pairs_that_nobody_asked_for_are_straight",
+        fault="Zeros of a saved table, of pairs that it lacks, taken up.",
+        file="tfcurv/certificates/curvature/lazy_table.py",
+        old='np.where(self._known, known["values"], self.first)',
+        new='known["values"].copy()',
+        tests=("tests/certificates/curvature/lazy_table_test.py",),
+    ),
+    Mutant(
         name="points_that_know_of_others",
         fault="First radii that depend on which points were asked before.",
         file="tfcurv/certificates/curvature/lazy_table.py",

@@ -1,5 +1,7 @@
 """Tests of tfcurv.certificates.portfolio: the best proof of several."""
 
+from unittest import mock
+
 from absl.testing import absltest
 from absl.testing import parameterized
 import numpy as np
@@ -7,9 +9,11 @@ import tensorflow as tf
 
 import random_graphs
 from tfcurv import certificates
+from tfcurv import errors
 from tfcurv import networks
 from tfcurv.certificates.deciding import contract
 from tfcurv.certificates.portfolio import Portfolio
+from tfcurv.networks.maps import affine
 from untraced import untraced
 
 _THREAT = certificates.Threat()
@@ -189,6 +193,27 @@ class ChoiceTest(parameterized.TestCase):
         # Where it says more, it is what has proved the radius.
         more = both.radius > 1.01 * lines.radius
         np.testing.assert_array_equal(both.method[more], 0)
+
+    def test_does_not_close_with_what_needs_too_large_a_matrix(self):
+        build = random_graphs.Builder((6, 6, 2))
+        tanh = networks.activation("tanh")
+        value = build.activate(build.convolution(0, 3, 3), tanh)
+        value = build.activate(build.dense(value, 4), tanh)
+        build.dense(value, 3)
+        graph = build.graph()
+        chain, whole = networks.chain_of(graph), networks.GraphNetwork(graph)
+        local = certificates.CertifierOptions(
+            curvature=certificates.Curvature.LOCAL
+        )
+        found = certificates.choose("auto", chain, graph=whole)
+        self.assertEqual(found.curvature, "auto")
+        with mock.patch.object(affine, "MAX_WRITTEN", 4):
+            found = certificates.choose("auto", chain, graph=whole)
+            self.assertEqual(found.curvature, "global")
+            with self.assertRaisesRegex(
+                errors.UnsupportedModelError, "curvature='local'.*'global'"
+            ):
+                certificates.choose("curvature", chain, _THREAT, local)
 
     def test_of_one_hidden_layer_curvature_says_more(self):
         graph = _tanh(1)

@@ -44,6 +44,7 @@ from tfcurv.networks.graph import Node as Node
 from tfcurv.networks.graph_network import GraphForward as GraphForward
 from tfcurv.networks.graph_network import GraphNetwork as GraphNetwork
 from tfcurv.networks.lowering import chain_of as chain_of
+from tfcurv.networks.maps.affine import MAX_WRITTEN as MAX_WRITTEN
 from tfcurv.networks.maps.affine import Affine as Affine
 from tfcurv.networks.maps.combined import Composition as Composition
 from tfcurv.networks.maps.combined import Stack as Stack

@@ -89,6 +89,25 @@ class LazyTest(parameterized.TestCase):
             np.testing.assert_allclose(found.radius, whole.radius[i], rtol=1e-9)
         self.assertTrue(np.all(whole.radius > 0.0))
 
+    def test_takes_no_bounds_that_nobody_proved(self):
+        # A run may go on from what another kind of table has saved.
+        network, *_ = _case()
+        whole = certificates.CurvatureTable(network)
+        whole.bounds(np.array([2]), np.array([2]))
+        saved = whole.arrays()
+        for unknown in (0.0, np.inf):
+            values = np.where(saved["known"], saved["values"], unknown)
+            table = lazy_table.LazyTable(network)
+            table.take(saved | {"values": values})
+            self.assertTrue(np.all(table.values[2] <= table.first[2]))
+            others = np.array([0, 1, 3, 4])
+            np.testing.assert_array_equal(
+                table.values[others], table.first[others]
+            )
+            again = certificates.CurvatureTable(network)
+            again.take(saved | {"values": values})
+            self.assertTrue(np.all(np.isinf(again.values[0, 1:])))
+
     def test_shares_what_it_knows(self):
         network, x, y = _case()
         with _put_off():

@@ -106,18 +106,8 @@ class LocalCurvature:
         Returns:
             `[batch]` proved bounds, infinite where numbers overflow.
         """
-        network = self._network
-        at_c = [_exact(z) for z in self._regions.centres(ball.c)[0]]
-        centres = self._regions.centres(ball.x0)
-        reached = self._regions.pre_activations(centres, ball.radius)
-        layers = list(zip(network.activations, at_c, reached))
-        at_slopes = [_numpy(fn.slope_range_on(*z)) for fn, z, _ in layers]
-        outer = densities.outer_ranges(network, *self._weights(y, t), at_slopes)
-        weights = [
-            _bends(fn, outer[index], z, values)
-            for index, (fn, z, values) in enumerate(layers)
-        ]
-        slopes = [_secants(*layer) for layer in layers]
+        with tf.device("CPU:0"):  # The errors of other kernels nobody bounds.
+            weights, slopes = self._known(ball, *self._weights(y, t))
 
         def bound(row: int) -> float:
             return self._bound(
@@ -126,6 +116,22 @@ class LocalCurvature:
             )
 
         return np.array(in_threads(bound, range(len(y))))
+
+    def _known(self, ball: Ball, low, high):
+        """Returns E of each layer and its slopes, for w within low and high."""
+        network = self._network
+        at_c = [_exact(z) for z in self._regions.centres(ball.c)[0]]
+        centres = self._regions.centres(ball.x0)
+        reached = self._regions.pre_activations(centres, ball.radius)
+        layers = list(zip(network.activations, at_c, reached))
+        at_slopes = [_numpy(fn.slope_range_on(*z)) for fn, z, _ in layers]
+        outer = densities.outer_ranges(network, low, high, at_slopes)
+        weights = [
+            _bends(fn, outer[index], z, values)
+            for index, (fn, z, values) in enumerate(layers)
+        ]
+        slopes = [_secants(*layer) for layer in layers]
+        return weights, slopes
 
     def _bound(self, weights, slopes) -> float:
         """Bounds lambda_max(sum_I B_I^T diag(E_I) B_I), layer by layer."""

@@ -101,6 +101,10 @@ class LazyTable:
         return {"values": self.values.copy(), "known": self._known.copy()}
 
     def take(self, known: Mapping[str, np.ndarray]) -> None:
-        """Takes what `arrays` gave for the same network."""
-        self.values = known["values"].copy()
+        """Takes what `arrays` gave, or those of a `CurvatureTable`.
+
+        Of pairs that are not known nothing is taken: there the other kind of
+        table has zeros, which are no bounds.
+        """
         self._known = known["known"].copy()
+        self.values = np.where(self._known, known["values"], self.first)

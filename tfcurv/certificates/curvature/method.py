@@ -137,6 +137,14 @@ class CurvatureMethod(Method):
                 fn.curvature_range  # noqa: B018  Raises where there is none.
         except errors.UnsupportedActivationError as error:
             return str(error)
+        large = _unwritten(network)
+        if large is not None and options.curvature is not Curvature.GLOBAL:
+            return (
+                "Bounds around each image need every map but the last as a "
+                f"matrix. Received: one of {large.inputs} x {large.outputs}, "
+                f"curvature={options.curvature.value!r}. Allowed: "
+                f"{networks.MAX_WRITTEN} weights, or curvature='global'."
+            )
         return None
 
     @property
@@ -177,6 +185,8 @@ class CurvatureMethod(Method):
         is_given = self.options.curvature is not Curvature.GLOBAL
         if is_given or len(sizes) < 2 or max(sizes) > _MAX_WIDTH:
             return ()
+        if _unwritten(self.network) is not None:
+            return ()
         return (self._near_each_image(Curvature.AUTO),)
 
     def trace(self) -> None:
@@ -195,6 +205,14 @@ class CurvatureMethod(Method):
     def share(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Takes bounds of pairs of classes."""
         self._table.take(arrays)
+
+
+def _unwritten(network: networks.Network) -> networks.LinearMap | None:
+    """Returns a map that is too large to be written down as a matrix."""
+    for affine in network.affines[:-1]:
+        if not affine.is_written:
+            return affine.linear
+    return None
 
 
 class Certifier:

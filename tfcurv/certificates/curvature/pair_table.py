@@ -59,7 +59,10 @@ class CurvatureTable:
 
     def take(self, known: Mapping[str, np.ndarray]) -> None:
         """Takes what `arrays` gave for the same network."""
-        self._filled = _Filled(known["values"], known["known"])
+        values = known["values"]
+        if not self._many:
+            values = np.where(known["known"], values, np.inf)
+        self._filled = _Filled(values, known["known"])
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Returns copies of what the table holds, for `known`."""
@@ -80,8 +83,8 @@ class CurvatureTable:
         """Returns `[classes, classes]` bounds that are proved for these rows.
 
         Args:
-            labels: `[batch]` labels y; the rows of other labels may be zero
-                and must not be used.
+            labels: `[batch]` labels y; the rows of other labels may be
+                infinite.
             runners_up: `[batch]` the most likely other classes, which get
                 the tightest bounds; any where all pairs are covered.
         """
@@ -103,7 +106,9 @@ class CurvatureTable:
         """Returns the table, made before its first use."""
         if self._filled is None:
             classes = self._network.num_classes
-            values = np.zeros((classes, classes))
+            # Of a pair that nobody asked for nothing is proved.
+            values = np.full((classes, classes), np.inf)
+            np.fill_diagonal(values, 0.0)
             if self._many:
                 plus, minus = self._bounder.class_concavity_upper_bounds()
                 values = numerics.round_up(plus[:, np.newaxis] + minus, 1)
