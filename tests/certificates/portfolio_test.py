@@ -98,6 +98,36 @@ class PortfolioTest(parameterized.TestCase):
         # And is attacked then, where it was not before.
         np.testing.assert_allclose(found.upper_bound[:2], 1.0, rtol=1e-3)
 
+    def test_closes_where_all_of_them_leave_a_gap(self):
+        asked = []
+
+        class Closing(certificates.Stage):
+            skips_closed = True
+
+            def __call__(self, pairs):
+                asked.extend(pairs.x[:, 0].astype(int))
+                return certificates.Raised(
+                    np.full(len(pairs.y), 0.9), np.zeros(len(pairs.y))
+                )
+
+        network = _network()
+        methods = [
+            _Given(network, certificates.CertifierOptions(), name, shares)
+            for name, shares in (
+                ("first", [[0.2] * 2, [0.96] * 2, [0.3] * 2]),
+                ("second", [[0.5] * 2, [0.1] * 2, [0.98] * 2]),
+            )
+        ]
+        methods[0].closing_stages = lambda: (Closing(),)
+        x = np.array([[0.0, 1.0], [1.0, 1.0], [2.0, 1.0]])
+        with untraced():
+            found = certificates.Decider(Portfolio(methods))(
+                x, np.zeros(3, np.int32)
+            )
+        self.assertEqual(asked, [0])
+        np.testing.assert_allclose(found.radius, [0.9, 0.96, 0.98])
+        np.testing.assert_array_equal(found.method, [0, 0, 1])
+
     def test_names_all_methods_and_what_they_rest_on_once(self):
         _, methods = _found([0.1], [0.2])
         portfolio = Portfolio(methods)

@@ -187,7 +187,9 @@ class CurvatureMethod(Method):
             return ()
         if _unwritten(self.network) is not None:
             return ()
-        return (self._near_each_image(Curvature.AUTO),)
+        stage = self._near_each_image(Curvature.AUTO)
+        stage.skips_closed = True
+        return (stage,)
 
     def trace(self) -> None:
         """Traces the compiled functions, which the first calls do otherwise."""

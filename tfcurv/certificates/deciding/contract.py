@@ -198,10 +198,12 @@ class Stage(Refinement, abc.ABC):
         overshoot: How far beyond `enough` to ask, relative, so that what is
             found is enough when it is proved.
         skips_exact: Whether to leave alone what meets an adversarial example.
+        skips_closed: Whether to leave alone what nearly does.
     """
 
     overshoot: float = 0.0
     skips_exact: bool = False
+    skips_closed: bool = False
 
     @abc.abstractmethod
     def __call__(self, pairs: Pairs) -> Raised:

@@ -84,6 +84,11 @@ class Standing:
             gap = np.abs(self.upper_bound - radius)
         return self.certified & (gap <= EXACTNESS_TOLERANCE * radius)
 
+    @property
+    def open(self) -> np.ndarray:
+        """`[batch]` whether an adversarial example is far from the radius."""
+        return np.min(self.radii, axis=-1) < _CLOSED * self.upper_bound
+
     def asked(self, options: CertifierOptions) -> np.ndarray:
         """Returns `[batch]` whether there is still something to find out."""
         asked = self.right & (np.min(self.radii, axis=-1) <= options.enough)
@@ -115,6 +120,8 @@ def refine(standing: Standing, stage: Stage, options: CertifierOptions) -> bool:
     pending = standing.asked(options) & standing.certified
     if stage.skips_exact:
         pending &= ~standing.exact
+    if stage.skips_closed:
+        pending &= standing.open
     while True:
         target = standing.target
         known = standing.radii[each, target]
@@ -270,9 +277,7 @@ class Decider:
 
     def _ask(self, standing: Standing, stage: PointStage) -> None:
         """Asks another method where an adversarial example is far."""
-        radius = np.min(standing.radii, axis=-1)
-        is_open = radius < _CLOSED * standing.upper_bound
-        rows = np.flatnonzero(standing.asked(self._options) & is_open)
+        rows = np.flatnonzero(standing.asked(self._options) & standing.open)
         if not rows.size:
             return
         attacked, target = standing.certified[rows], standing.target[rows]
