@@ -353,13 +353,13 @@ class PlanTest(absltest.TestCase):
     def test_says_of_what_nothing_is_there_and_trains_it_when_told_to(self):
         page = self.folder / "results.md"
         nothing = (f"--results={self.folder / 'none'}", f"--page={page}")
-        status, out, err, train = self._run("--table=bcp1", *nothing)
+        status, out, err, train = self._run("--table=bcp2", *nothing)
         self.assertEqual((status, err), (0, ""))
         train.assert_not_called()
         self.assertIn("Nothing of this table has been measured yet", out)
         self.assertIn("Measured by this command: 0 of 0", out)
         for told in ("--measure", "--seeds=0"):
-            _, _, err, train = self._run("--table=bcp1", told, *nothing)
+            _, _, err, train = self._run("--table=bcp2", told, *nothing)
             train.assert_called_once()
             self.assertIn("5 networks to train, 5 measurements", err)
             self.assertIn("10 of unknown time", err)

@@ -431,6 +431,7 @@ class CurvatureTest(absltest.TestCase):
         options = certificates.CertifierOptions(search=search)
         settings = {"limit": 8, "falsify": True, "verbose": 0} | settings
         settings |= {"options": options, "curvature": curvature}
+        settings["method"] = "curvature"
         data = tfcurv_data.load_split("digits", "test")
         with untraced():
             return tfcurv.certify(self.model, data, **settings)

@@ -95,7 +95,8 @@ def certify(
             "local" for one in a ball around each image, too, which proves
             larger radii, most of all for networks without a curvature
             penalty, and costs tens of milliseconds an image; "auto" does so
-            where the global one does not meet an adversarial example.
+            where the global one does not meet an adversarial example. With
+            method "auto" deep networks end with the last whatever is said here.
         assume: What layers that are not known compute in inference, by name:
             a `LinearMapSpec` or a `networks.Activation`. They are believed, and
             the result names them.
