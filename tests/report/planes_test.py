@@ -6,6 +6,7 @@ from absl.testing import absltest
 import numpy as np
 
 from tfcurv import report
+from tfcurv.report import planes
 
 _SQUARE = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
 
@@ -42,6 +43,17 @@ class PlanesTest(absltest.TestCase):
             report.plot_planes(path, [panel])
         first, second = (path.read_bytes() for path in paths)
         self.assertNotEqual(first, second)
+
+    def test_shows_all_outlines_but_what_dwarfs_them(self):
+        far = _SQUARE + 7.0
+        outlines = {"ball": far, "box": 3.0 * _SQUARE, "all": 1e4 * _SQUARE}
+        low, high = planes._limits(_panel(outlines=outlines))
+        self.assertTrue(np.all((low < 0.0) & (low > -1.0)))
+        self.assertTrue(np.all((high > 8.0) & (high < 9.0)))
+        # A point alone has room around it, too.
+        point = np.zeros((3, 2))
+        low, high = planes._limits(_panel(outlines={"none": point}))
+        self.assertTrue(np.all(low < high))
 
     def test_refuses_what_is_no_outline(self):
         for outlines in ({}, {"line": _SQUARE[:2]}, {"box": np.zeros((4, 3))}):

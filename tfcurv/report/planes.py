@@ -17,6 +17,12 @@ from tfcurv.report import optional
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 _OPACITY = 0.12
 
+# An outline that is so many times larger than another leaves the picture.
+_COMPARABLE = 20.0
+
+# Around what is shown, relative.
+_ROOM = 0.06
+
 
 # Compared by identity: `==` on arrays has no single answer.
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -105,6 +111,18 @@ def _render(kind: str, panels: Sequence[PlanePanel]) -> bytes:
     return stream.getvalue()
 
 
+def _limits(panel: PlanePanel) -> tuple[np.ndarray, np.ndarray]:
+    """Returns corners of what is shown: of outlines that compare, all."""
+    corners = [np.asarray(c, np.float64) for c in panel.outlines.values()]
+    sizes = [np.max(np.ptp(each, axis=0)) for each in corners]
+    most = _COMPARABLE * min(sizes)
+    shown = [each for each, size in zip(corners, sizes) if size <= most]
+    every = np.concatenate([*shown, np.asarray(panel.centre)[np.newaxis]])
+    low, high = np.min(every, axis=0), np.max(every, axis=0)
+    room = _ROOM * np.max(high - low) or 1.0
+    return low - room, high + room
+
+
 def _draw(axes: Any, panel: PlanePanel) -> None:
     centre = np.asarray(panel.centre, np.float64)
     for colour, corners in zip(_COLOURS, panel.outlines.values()):
@@ -112,7 +130,8 @@ def _draw(axes: Any, panel: PlanePanel) -> None:
         axes.fill(x, y, facecolor=colour, alpha=_OPACITY, linewidth=0)
         axes.fill(x, y, fill=False, edgecolor=colour, linewidth=1.4)
     axes.plot(*centre, marker="o", markersize=4, color=drawing.INK)
-    axes.autoscale(enable=False)
+    low, high = _limits(panel)
+    axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
     axes.axline(centre * 0.0, slope=1.0, color=drawing.HAIRLINE, linewidth=0.9)
     text = {"color": drawing.INK, "parse_math": False}
     axes.set_title(panel.title, loc="left", fontsize=10, **text)
