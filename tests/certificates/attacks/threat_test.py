@@ -69,13 +69,14 @@ class GeometryTest(parameterized.TestCase):
         room = np.where(slope > 0.0, x0, x0 - 1.0)
         share = np.linspace(0.1, 0.9, len(x0))
         height = share * np.sum(slope * room, axis=-1)
-        found = threat.nearest(*map(tf.constant, (x0, slope, height))).numpy()
-        away = found - x0
+        away = threat.shortest(*map(tf.constant, (x0, slope, height))).numpy()
+        found = x0 + away
         np.testing.assert_allclose(
             np.sum(slope * away, axis=-1), -height, rtol=2e-3
         )
         if threat.domain is not None:
-            self.assertTrue(np.all((found >= 0.0) & (found <= 1.0)))
+            inside = (found >= -1e-15) & (found <= 1.0 + 1e-15)
+            self.assertTrue(np.all(inside))
         for row in range(0, len(x0), 5):
             nearest = self._solved(threat, x0[row], slope[row], height[row])
             order = 2 if threat.norm == "l2" else np.inf

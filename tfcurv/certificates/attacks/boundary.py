@@ -97,7 +97,7 @@ def _approach_step(network, problem: Problem, state, threat) -> _Approach:
     x = state.point
     f, g = network.evaluate(x, problem.weights, problem.bias)
     away = problem.x0 - x
-    step = threat.nearest(problem.x0, g, f + dot(g, away)) - x
+    step = away + threat.shortest(problem.x0, g, f + dot(g, away))
     length = tf.norm(step, axis=-1)
     one = tf.ones_like(length)
     damping = tf.where(length > state.last, 0.5 * one, one)

@@ -71,13 +71,13 @@ class Threat:
         size = tf.norm(slope, axis=-1, keepdims=True)
         return tf.math.divide_no_nan(slope, size)
 
-    def nearest(
+    def shortest(
         self, x0: tf.Tensor, slope: tf.Tensor, height: tf.Tensor
     ) -> tf.Tensor:
-        """Returns the nearest points at which linear functions vanish.
+        """Returns the shortest ways to where linear functions vanish.
 
-        Without a domain x0 - eta way, with way = slope or, in linf, its sign.
-        In a domain that is cut, entry by entry, and eta larger: the solution
+        Without a domain -eta way, with way = slope or, in linf, its sign. In a
+        domain x0 - eta way is cut, entry by entry, and eta larger: the solution
         of the problem with the domain in it, by its optimality conditions.
         Where no point of the domain is far enough, one that is as far as can
         be.
@@ -91,7 +91,7 @@ class Threat:
         fall = tf.reduce_sum(slope * way, axis=-1)
         eta = tf.math.divide_no_nan(height, fall)
         if self.domain is None:
-            return x0 - eta[:, tf.newaxis] * way
+            return -(eta[:, tf.newaxis] * way)
 
         def moved(doublings):
             far = eta * tf.pow(tf.constant(2.0, x0.dtype), doublings)
@@ -114,7 +114,7 @@ class Threat:
             halve,
             (*start[:2], tf.cast(start[2], x0.dtype)),
         )
-        return moved(high)
+        return moved(high) - x0
 
     def cut(self, x: tf.Tensor) -> tf.Tensor:
         """Returns the nearest points of the domain."""
