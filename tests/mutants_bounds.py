@@ -296,7 +296,7 @@ MUTANTS = (
         file="tfcurv/bounds/propagation/ball_box.py",
         old="for slope in slopes for end in ends",
         new="for slope in slopes[1:] for end in ends",
-        tests=("tests/bounds/curvature/in_balls_test.py::SingleUnitTest",),
+        tests=("tests/bounds/propagation/chain_test.py",),
     ),
     Mutant(
         name="vanished_powers_ignored",
