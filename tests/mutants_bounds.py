@@ -259,8 +259,8 @@ MUTANTS = (
         name="lines_of_half_the_ball",
         fault="Intervals of a chain's neurons by lines in half of the ball.",
         file="tfcurv/bounds/propagation/chain_lines.py",
-        old="{}, {}, BallBox(radius))",
-        new="{}, {}, BallBox(0.5 * radius))",
+        old="{}, {}, start)",
+        new="{}, {}, BallBox(0.5 * start.radius))",
         tests=("tests/bounds/propagation/chain_test.py::LinesTest",),
     ),
     Mutant(

@@ -4,6 +4,8 @@ import dataclasses
 
 import numpy as np
 
+from tfcurv.certificates.deciding.contract import Threat
+
 
 # eq=False: the generated `==` would compare arrays and have no truth value.
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -70,14 +72,12 @@ class AttackResult:
 
     def __str__(self) -> str:
         """Returns a few lines for people."""
-        where = self.norm
-        if self.domain is not None:
-            where += f", inputs in [{self.domain[0]}, {self.domain[1]}]"
+        threat = Threat(norm=self.norm, domain=self.domain)
         found = np.isfinite(self.distances) & (self.distances > 0.0)
         return "\n".join(
             (
                 f"attack on {self.model_name}, {self.data_name}: "
-                f"{self.num_images} images in {self.seconds:.1f} s ({where})",
+                f"{self.num_images} images in {self.seconds:.1f} s ({threat})",
                 f"  clean accuracy   {self.clean_accuracy:8.2%}",
                 f"  examples found   {int(np.sum(found)):8d}",
                 f"  median distance  {self.median_distance:8.4f}",

@@ -1,5 +1,6 @@
 """Balls and boxes around the pre-activations of a chain, proved."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -71,6 +72,7 @@ class ChainRegions:
             Of each the interval, rounded outward; NaN where nothing is known.
         """
         region, found = BallBox(radius), []
+        refine = self._refinement(centres, region)
         for index, linear in enumerate(self._maps[:layers]):
             if index:
                 before, after = (
@@ -80,6 +82,19 @@ class ChainRegions:
                 region = through_activation(
                     self._network.activations[index - 1], before, after, region
                 )
-            region = through_linear({0: linear}, {0: region})
+            moved = through_linear({0: linear}, {0: region})
+            region = refine(index, region, moved)
             found.append(enclosed(centres.pre_activations[index], region))
         return found
+
+    def _refinement(
+        self, centres: ChainCentres, start: BallBox
+    ) -> Callable[[int, BallBox, BallBox], BallBox]:
+        """Returns what else is known: of map I - 1, its source and its value.
+
+        Args:
+            centres: Of the balls.
+            start: Where inputs are.
+        """
+        del centres, start
+        return lambda index, source, value: value

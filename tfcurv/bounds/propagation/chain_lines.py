@@ -1,8 +1,7 @@
 """Intervals of a chain's pre-activations by linear bounds, proved."""
 
+from collections.abc import Callable
 import functools
-
-import tensorflow as tf
 
 from tfcurv import networks
 from tfcurv.bounds.propagation import ball_box
@@ -18,48 +17,24 @@ from tfcurv.networks import Node
 class ChainLines(ChainRegions):
     """Encloses what the activations of one chain are given, by lines, too.
 
-    The chain is walked as a graph: nodes 0, the input, and 2 I - 1 and 2 I for
-    z_I and a_I.
+    Intervals as `ChainRegions` has them are cut by linear bounds of every entry
+    at which an activation bends; see `backward_lines`. The chain is walked as a
+    graph: nodes 0, the input, and 2 I - 1 and 2 I for z_I and a_I.
     """
 
-    def pre_activations(
-        self,
-        centres: ChainCentres,
-        radius: tf.Tensor,
-        layers: int | None = None,
-    ) -> list[networks.Interval]:
-        """Encloses z_1, ..., z_{L-1}, `[batch, n]`, in closed balls.
+    def _refinement(
+        self, centres: ChainCentres, start: BallBox
+    ) -> Callable[[int, BallBox, BallBox], BallBox]:
+        around = Around(self._at(centres), {}, {}, start)
 
-        As `ChainRegions` does, cut by linear bounds of every entry at which
-        an activation bends; see `backward_lines`.
-
-        Args:
-            centres: Of the balls.
-            radius: `[batch]` float64, perhaps infinite.
-            layers: How many of them are asked for. Default: all.
-
-        Returns:
-            Of each the interval, rounded outward; NaN where nothing is known.
-        """
-        around = Around(self._at(centres), {}, {}, BallBox(radius))
-        region, found = BallBox(radius), []
-        around.known[0] = region
-        for index, linear in enumerate(self._maps[:layers]):
+        def refine(index: int, source: BallBox, value: BallBox) -> BallBox:
             position = 2 * index + 1
-            if index:
-                region = ball_box.through_activation(
-                    self._network.activations[index - 1],
-                    centres.pre_activations[index - 1],
-                    centres.values[index],
-                    region,
-                )
-                around.known[position - 1] = region
-            region = ball_box.through_linear({0: linear}, {0: region})
-            region = self._backward.refined(position, region, around)
-            around.known[position] = region
-            before = centres.pre_activations[index]
-            found.append(ball_box.enclosed(before, region))
-        return found
+            around.known[position - 1] = source
+            found = self._backward.refined(position, value, around)
+            around.known[position] = found
+            return found
+
+        return refine
 
     def _at(self, centres: ChainCentres) -> dict[int, ball_box.Centre]:
         found = {2 * i: each for i, each in enumerate(centres.values)}

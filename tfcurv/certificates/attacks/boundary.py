@@ -130,7 +130,7 @@ def least_margin(logits: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
         logits: `[batch, classes]`.
         y: `[batch]` int32 labels.
     """
-    best = tf.reduce_max(_others(logits, y), axis=-1)
+    best = tf.reduce_max(others(logits, y), axis=-1)
     return tf.gather(logits, y, batch_dims=1) - best
 
 
@@ -141,11 +141,16 @@ def rival(logits: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
         logits: `[batch, classes]`.
         y: `[batch]` int32 labels.
     """
-    return tf.argmax(_others(logits, y), axis=-1, output_type=tf.int32)
+    return tf.argmax(others(logits, y), axis=-1, output_type=tf.int32)
 
 
-def _others(logits: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
-    """Returns the logits with minus infinity for class y."""
+def others(logits: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+    """Returns the logits with minus infinity for class y.
+
+    Args:
+        logits: `[batch, classes]`.
+        y: `[batch]` int32 labels.
+    """
     own = tf.one_hot(y, logits.shape[-1], on_value=True, off_value=False)
     lowest = tf.fill(tf.shape(logits), tf.cast(float("-inf"), logits.dtype))
     return tf.where(own, lowest, logits)

@@ -9,6 +9,7 @@ from tfcurv import numerics
 from tfcurv.certificates.attacks.boundary import Adversarial
 from tfcurv.certificates.attacks.boundary import approach_boundary
 from tfcurv.certificates.attacks.boundary import cross_boundary
+from tfcurv.certificates.attacks.boundary import others
 from tfcurv.certificates.attacks.threat import Threat
 from tfcurv.certificates.margins.search import search_problem
 
@@ -93,11 +94,9 @@ class MultiTargetAttack:
 
     def _attack_batch(self, x, y) -> Adversarial:
         options, classes = self._options, self._network.num_classes
-        logits = self._network.logits(x)
-        own = tf.one_hot(y, classes, on_value=True, off_value=False)
-        lowest = tf.fill(tf.shape(logits), tf.constant(x.dtype.min, x.dtype))
         targets = min(options.targets, classes - 1)
-        _, order = tf.math.top_k(tf.where(own, lowest, logits), targets)
+        rivals = others(self._network.logits(x), y)
+        _, order = tf.math.top_k(rivals, targets)
 
         # One loop, so that an attack is traced once and not for every start.
         def attempt(run, best):

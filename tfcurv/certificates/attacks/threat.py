@@ -108,11 +108,11 @@ class Threat:
                 tf.where(enough, middle, high),
             )
 
-        start = (0, tf.zeros_like(eta), tf.fill(tf.shape(eta), _DOUBLINGS))
+        zero = tf.zeros_like(eta)
         _, _, high = tf.while_loop(
             lambda index, *_: index < _HALVINGS,
             halve,
-            (*start[:2], tf.cast(start[2], x0.dtype)),
+            (0, zero, zero + _DOUBLINGS),
         )
         return moved(high) - x0
 

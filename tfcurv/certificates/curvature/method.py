@@ -51,9 +51,6 @@ from tfcurv.certificates.margins.search import search_problem as search_problem
 # where not, a decision is lost and nothing else.
 _SEARCH_ERROR = 1e-4
 
-# Layers up to this size are factorised for each image without being told so.
-_MAX_WIDTH = 2048
-
 _GLOBAL_BOUND, _LOCAL_BOUND = "curvature bound", "local curvature bound"
 
 
@@ -181,11 +178,11 @@ class CurvatureMethod(Method):
 
     @functools.cached_property
     def _closing(self) -> Sequence[Stage]:
-        sizes = [each.linear.outputs for each in self.network.affines[:-1]]
+        network = self.network
         is_given = self.options.curvature is not Curvature.GLOBAL
-        if is_given or len(sizes) < 2 or max(sizes) > _MAX_WIDTH:
+        if is_given or len(network.activations) < 2 or is_slow(network):
             return ()
-        if _unwritten(self.network) is not None:
+        if _unwritten(network) is not None:
             return ()
         stage = self._near_each_image(Curvature.AUTO)
         stage.skips_closed = True

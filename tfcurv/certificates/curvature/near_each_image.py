@@ -7,6 +7,7 @@ so the best R is where T(R) = R; it lies between any R and T(R).
 
 from collections.abc import Callable
 import dataclasses
+import functools
 
 import numpy as np
 import tensorflow as tf
@@ -72,7 +73,6 @@ class LocalStage(Stage):
         self._options = options
         self._table = table
         self._on_bound = on_bound
-        self._local = bounds.LocalCurvature(network)
         pairs = tf.TensorSpec([None], numerics.PROOF_DTYPE)
         points = tf.TensorSpec([None, network.input_dim], numerics.PROOF_DTYPE)
         classes = tf.TensorSpec([None], tf.int32)
@@ -86,6 +86,11 @@ class LocalStage(Stage):
             input_signature=[points, points, classes, classes, pairs],
             autograph=False,
         )
+
+    @functools.cached_property
+    def _local(self) -> bounds.LocalCurvature:
+        # Late: perhaps no image asks.
+        return bounds.LocalCurvature(self._network)
 
     def __call__(self, pairs: Pairs) -> Raised:
         """Returns what is proved of these pairs, some rows at a time."""

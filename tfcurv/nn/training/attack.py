@@ -92,16 +92,7 @@ class CurvatureAttack(Adversary):
         x: tf.Tensor,
         y: tf.Tensor,
     ) -> tf.Tensor:
-        """Returns the attacked points, in the shape and dtype of x.
-
-        Args:
-            model: Maps x to logits.
-            graph: Its layers; None suffices on the sphere.
-            x: `[batch, ...]` inputs, float32 or float64, whatever the
-                precision of the model: norms of gradients underflow in less.
-            y: `[batch]` int32 labels; a point whose label is
-                `targets.NO_CLASS` stays where it is.
-        """
+        """Returns the attacked points; on the sphere no graph is needed."""
         has_class = y != targets.NO_CLASS
         y = tf.where(has_class, y, 0)
         kind = self._config["target"]

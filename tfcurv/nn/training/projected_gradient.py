@@ -75,14 +75,7 @@ class ProjectedGradientAttack(Adversary):
         x: tf.Tensor,
         y: tf.Tensor,
     ) -> tf.Tensor:
-        """Returns the attacked points; see `Adversary`.
-
-        Args:
-            model: Maps x to logits.
-            graph: Not used.
-            x: `[batch, ...]` inputs.
-            y: `[batch]` int32 labels.
-        """
+        """Returns the attacked points; no graph is needed."""
         del graph
         config = self._config
         has_class = y != targets.NO_CLASS
