@@ -40,6 +40,24 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        name="linear_nodes_end_a_pass",
+        fault="Weights lost where maps end at nodes that are linear.",
+        file="tfcurv/bounds/propagation/backward_walk.py",
+        old="            self.push(atom, weights)\n            return",
+        new="            return",
+        tests=("tests/nn/training/worst_case_test.py::LogitsTest",),
+    ),
+    Mutant(
+        name="lines_of_the_rival_alone",
+        fault="A rival's logit bounded, not its rise over the label's.",
+        file="tfcurv/bounds/propagation/margin_lines.py",
+        old="return Rows(point, own - other)",
+        new="return Rows(point, -other)",
+        tests=(
+            "tests/bounds/propagation/backward_lines_test.py::SoundnessTest",
+        ),
+    ),
+    Mutant(
         name="upper_ends_from_lower_rows",
         fault="The first half of the rows taken for upper ends.",
         file="tfcurv/bounds/propagation/backward_lines.py",

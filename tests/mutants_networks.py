@@ -36,6 +36,14 @@ MUTANTS = (
         tests=("tests/networks/functions/relaxations_test.py::LinesTest",),
     ),
     Mutant(
+        name="a_parallel_through_the_wrong_point",
+        fault="A lower line of another slope's offset.",
+        file="tfcurv/networks/functions/relaxations.py",
+        old="lower_slope, below = upper_slope, curve.offset(-1, upper_slope)",
+        new="lower_slope, below = upper_slope, curve.line(-1)[1]",
+        tests=("tests/networks/functions/relaxations_test.py::LinesTest",),
+    ),
+    Mutant(
         name="lines_past_a_kink",
         fault="Lines that look past the kinks of the curve.",
         file="tfcurv/networks/functions/relaxations.py",
@@ -47,8 +55,8 @@ MUTANTS = (
         name="lines_of_the_first_block_for_all",
         fault="Lines of one activation for all that stand side by side.",
         file="tfcurv/networks/functions/relaxations.py",
-        old="lines(block.activation, z,",
-        new="lines(fn.blocks[0].activation, z,",
+        old="*(block.activation, z,",
+        new="*(fn.blocks[0].activation, z,",
         tests=("tests/networks/functions/relaxations_test.py::LinesTest",),
     ),
     Mutant(

@@ -145,6 +145,20 @@ class NamedMethodTest(parameterized.TestCase):
                 _model(activation), _data(), method=method, verbose=0
             )
 
+    @parameterized.parameters("crown", "crown-ibp", "coap")
+    def test_by_lines_its_radii_withstand_attacks(self, method):
+        model = _model("relu")
+        with untraced():
+            result = tfcurv.certify(
+                model, _data(), method=method, falsify=True, verbose=0
+            )
+        self.assertEqual(result.method_names, (method,))
+        self.assertGreater(result.num_attacks, 0)
+        right = result.reason_counts["certified"]
+        self.assertEqual(np.count_nonzero(result.radii), right)
+        self.assertEqual(result.method_counts, {method: right})
+        self.assertTrue(np.all(result.radii <= result.upper_bounds))
+
     def test_an_unknown_one_is_refused_by_name(self):
         with self.assertRaisesRegex(ValueError, "method='curve'.*Allowed"):
             _certify("curve")

@@ -50,23 +50,37 @@ class ArchitecturesTest(parameterized.TestCase):
             )
         )
 
-    def test_begin_with_the_weights_of_the_paper(self):
-        model = _model("4C3F", (28, 28, 1), 10)
+    @parameterized.parameters((28, 1), (32, 3))
+    def test_begin_with_the_weights_of_the_paper(self, size, colours):
+        keras.utils.set_random_seed(0)
+        layers = training.architecture_layers("4C3F", 10)
+        shape = (size, size, colours)
+        model = nn.Sequential([keras.Input(shape), *layers])
+        training.start_as_published(model)
         for layer in model.layers:
-            if isinstance(layer, keras.layers.Conv2D):
-                *window, _, filters = layer.kernel.shape
+            if not hasattr(layer, "kernel"):
+                continue
+            kernel = np.asarray(layer.kernel)
+            if colours == 3 and isinstance(layer, keras.layers.Conv2D):
+                *window, _, filters = kernel.shape
                 deviation = np.sqrt(2.0 / (np.prod(window) * filters))
-                count = np.prod(layer.kernel.shape)
                 # Of this many draws the deviation errs by so much of it.
                 self.assertAlmostEqual(
-                    np.std(layer.kernel) / deviation,
+                    np.std(kernel) / deviation,
                     1.0,
-                    delta=4.0 / np.sqrt(2.0 * count),
+                    delta=4.0 / np.sqrt(2.0 * kernel.size),
                 )
-            elif isinstance(layer, keras.layers.Dense):
-                inputs = layer.kernel.shape[0]
-                most = np.max(np.abs(layer.kernel)) * np.sqrt(inputs)
-                self.assertBetween(most, 0.99, 1.0)
+                self.assertAllZero(layer.bias)
+                continue
+            most = 1.0 / np.sqrt(np.prod(kernel.shape[:-1]))
+            for each in (kernel, np.asarray(layer.bias)):
+                share = np.max(np.abs(each)) / most
+                # The largest of n is as near to the end as n is large.
+                self.assertBetween(share, 1.0 - 8.0 / each.size, 1.0)
+            self.assertLess(abs(np.mean(layer.kernel)), 0.1 * most)
+
+    def assertAllZero(self, values):
+        np.testing.assert_array_equal(values, 0.0)
 
     def test_same_is_a_padding_by_one(self):
         model = _model("4C3F", (28, 28, 1), 10)

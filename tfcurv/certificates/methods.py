@@ -12,7 +12,9 @@ from tfcurv.certificates.deciding.contract import Method
 from tfcurv.certificates.deciding.contract import Threat
 from tfcurv.certificates.interval.method import BoxConstraintMethod
 from tfcurv.certificates.interval.method import IntervalMethod
+from tfcurv.certificates.linear.method import LastLinesMethod
 from tfcurv.certificates.linear.method import LinearMethod
+from tfcurv.certificates.linear.method import ParallelLinesMethod
 from tfcurv.certificates.lipschitz.method import LipschitzMethod
 from tfcurv.certificates.portfolio import Portfolio
 from tfcurv.certificates.quadratic.method import QuadraticMethod
@@ -30,6 +32,8 @@ METHODS: dict[str, type[Method]] = {
         LinearMethod,
         LipschitzMethod,
         IntervalMethod,
+        LastLinesMethod,
+        ParallelLinesMethod,
     )
 }
 

@@ -18,11 +18,11 @@ USAGE = """Usage: tfcurv train --output=FOLDER [flags]
 
 Trains a network so that it can be certified, and certifies it on the test
 split. --objective says how: crt, curvature-based robust training of a smooth
-network; bcp, ibp or lmt, the loss of the worst logits within --epsilon, as box
-constraint propagation, interval bound propagation or Lipschitz-margin training
-bound them; or plain. Flags that are not given have the value that fits
-objective and data set. The certificate is that of the objective, unless
---method names another.
+network; bcp, ibp, lmt, crown-ibp or coap, the loss of the worst logits within
+--epsilon, as box constraint propagation, interval bound propagation, Lipschitz-
+margin training or linear bounds bound them; or plain. Flags that are not given
+have the value that fits objective and data set. The certificate is that of the
+objective, unless --method names another.
 
 Writes FOLDER/model.keras and FOLDER/training.json as soon as it
 is trained, and FOLDER/certificates/, the report, at the end. A run that was
@@ -30,8 +30,8 @@ killed or interrupted goes on by the same command: from the last epoch, which
 FOLDER/unfinished/ keeps, or from the last batch that was certified.
 FOLDER/best_val_accuracy.keras is the network of the epoch, after the warm-up,
 that was right most often on clean validation images, and
-best_val_verified_estimate.keras that of bcp, ibp and lmt which was right most
-often on worst logits; model.keras is the last one, and the one that is
+best_val_verified_estimate.keras, where there are worst logits, that which was
+right most often on them; model.keras is the last one, and the one that is
 certified."""
 
 FLAGS = flags.FlagValues()
@@ -101,7 +101,7 @@ _OBJECTIVE = options.enum_flag(
 )
 _DATASET = options.dataset_flag(FLAGS, _DEFAULTS.dataset)
 _EPSILONS = options.epsilons_flag(
-    FLAGS, None, " Default: 0.5,1.58; of bcp, ibp and lmt --epsilon."
+    FLAGS, None, " Default: 0.5,1.58; of worst logits --epsilon."
 )
 _METHOD = options.enum_flag(
     "method",
@@ -154,7 +154,7 @@ _setting(
     "pixels; 0 trains crt without an adversary.",
     lower_bound=0.0,
 )
-_choice("norm", training.NORMS, "Norm of --epsilon of bcp, ibp and lmt.")
+_choice("norm", training.NORMS, "Norm of --epsilon of worst logits.")
 _setting(
     "gamma",
     flags.DEFINE_float,
@@ -164,8 +164,8 @@ _setting(
 _setting(
     "epochs",
     flags.DEFINE_integer,
-    "Passes over the training images; ramps that are not given, of bcp, ibp "
-    "and lmt, keep their share of them.",
+    "Passes over the training images; ramps that are not given, of worst "
+    "logits, keep their share of them.",
     lower_bound=1,
 )
 _setting(
@@ -192,8 +192,8 @@ _setting(
 _setting(
     "warmup_epochs",
     flags.DEFINE_float,
-    "Of crt, epochs over which epsilon and gamma rise from 0; of bcp, ibp and "
-    "lmt, plain epochs before epsilon and weight of the worst logits rise.",
+    "Of crt, epochs over which epsilon and gamma rise from 0; of worst logits, "
+    "plain epochs before epsilon and weight of the worst logits rise.",
     lower_bound=0.0,
 )
 _setting(

@@ -74,11 +74,13 @@ def certify(
             "quadratic" for quadratic minorants of two-layer ReLU networks,
             "bcp" for a ball and a box propagated side by side, "crown" for
             linear bounds backward through the network, "lipschitz" for global
-            Lipschitz constants, "ibp" for boxes alone; "auto" takes the first
-            of these that can do the model and the threat, and asks "crown"
-            too about images that this leaves far from an adversarial example,
-            unless it has a closed form and the network one hidden layer; and
-            of deep smooth networks last for the curvature around them.
+            Lipschitz constants, "ibp" for boxes alone, "crown-ibp" for linear
+            bounds on intervals of ball and box, "coap" for those of parallel
+            lines; "auto" takes the first of these that can do the model and the
+            threat, and asks "crown" too about images that this leaves far from
+            an adversarial example, unless it has a closed form and the network
+            one hidden layer; and of deep smooth networks last for the curvature
+            around them.
         norm: In which the distance is measured, "l2" or "linf".
         domain: Interval that every entry of an input lies in, such as (0, 1):
             nothing is then said of inputs outside of it. None for all inputs.

@@ -5,6 +5,9 @@ from tfcurv.training.architectures import (
     architecture_layers as architecture_layers,
 )
 from tfcurv.training.architectures import parameter_count as parameter_count
+from tfcurv.training.architectures import (
+    start_as_published as start_as_published,
+)
 from tfcurv.training.config import KINKED as KINKED
 from tfcurv.training.config import NORMS as NORMS
 from tfcurv.training.config import ConvolutionSettings as ConvolutionSettings

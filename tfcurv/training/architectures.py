@@ -1,7 +1,9 @@
 """Networks of published tables by name, layer by layer.
 
-Source: Lee, Lee and Park, "Lipschitz-Certifiable Training with a Tight Outer
-Bound", NeurIPS 2020, and its code, for layers and initial weights.
+For layers and initial weights: [LLP20] and its code.
+
+[LLP20]: Lee, Lee and Park, "Lipschitz-Certifiable Training with a Tight Outer
+Bound", NeurIPS 2020.
 """
 
 from collections.abc import Mapping
@@ -83,9 +85,6 @@ def architecture_layers(
 ) -> list[keras.layers.Layer]:
     """Returns new layers, from behind the input to the logits.
 
-    They start as those of the paper: convolutions of variance 2 / (window *
-    filters), dense kernels uniform within 1 / sqrt(inputs), PyTorch's default.
-
     Args:
         name: A key of `ARCHITECTURES`.
         num_classes: The number of logits.
@@ -97,37 +96,44 @@ def architecture_layers(
     """
     windows, units = ARCHITECTURES[check_architecture(name)]
     layers: list[keras.layers.Layer] = [
-        nn.layers.Conv2D(
-            *window,
-            activation=activation,
-            kernel_initializer=_of_convolution(),
-        )
-        for window in windows
+        nn.layers.Conv2D(*window, activation=activation) for window in windows
     ]
     layers.append(keras.layers.Flatten())
     for count in units:
-        layers.append(
-            nn.layers.Dense(
-                count, activation=activation, kernel_initializer=_of_dense()
+        layers.append(nn.layers.Dense(count, activation=activation))
+    return [*layers, nn.layers.Dense(num_classes)]
+
+
+def start_as_published(model: keras.Model) -> None:
+    """Draws weights as the code of [LLP20] does, by Keras' global seed.
+
+    Kernels and biases uniform within 1 / sqrt(what an output reads), which is
+    PyTorch's default; but on images in colour convolutions of variance 2 /
+    (window * filters), with no bias.
+
+    Args:
+        model: Of images, built.
+    """
+    has_colour = model.input_shape[-1] > 1
+    for layer in model.layers:
+        if not hasattr(layer, "kernel"):
+            continue
+        shape = layer.kernel.shape
+        is_window = len(shape) > 2
+        if is_window and has_colour:
+            variance = 2.0 / (math.prod(shape[:-2]) * shape[-1])
+            kernel = keras.random.normal(shape, stddev=math.sqrt(variance))
+            bias = keras.ops.zeros(layer.bias.shape)
+        else:
+            most = 1.0 / math.sqrt(math.prod(shape[:-1]))
+            kernel, bias = (
+                keras.random.uniform(each.shape, -most, most)
+                for each in (layer.kernel, layer.bias)
             )
-        )
-    last = nn.layers.Dense(num_classes, kernel_initializer=_of_dense())
-    return [*layers, last]
+        layer.kernel.assign(kernel)
+        layer.bias.assign(bias)
 
 
 def parameter_count(model: keras.Model) -> int:
     """Returns the number of trained numbers, as tables print it."""
     return sum(math.prod(w.shape) for w in model.trainable_variables)
-
-
-# New ones for each layer: an initializer keeps its seed.
-def _of_convolution() -> keras.initializers.Initializer:
-    return keras.initializers.VarianceScaling(
-        2.0, mode="fan_out", distribution="untruncated_normal"
-    )
-
-
-def _of_dense() -> keras.initializers.Initializer:
-    return keras.initializers.VarianceScaling(
-        1.0 / 3.0, mode="fan_in", distribution="uniform"
-    )

@@ -56,8 +56,8 @@ class TrainConfig:
     Attributes:
         dataset: Name of a data set, see `tfcurv.data.DATASETS`.
         objective: A key of `OBJECTIVES`: "crt" for curvature-based robust
-            training; "bcp", "ibp" and "lmt" for the worst logits within
-            epsilon, see `tfcurv.WorstCase`; "plain" for neither.
+            training; "bcp", "ibp", "lmt", "crown-ibp" and "coap" for the worst
+            logits within epsilon, see `tfcurv.WorstCase`; "plain" for neither.
         architecture: A key of `ARCHITECTURES`; None for the layers below.
         convolutions: The convolutions before the dense layers, if any.
         layers: Number of dense layers, the logits' layer included.
@@ -73,9 +73,9 @@ class TrainConfig:
         learning_rate_drops: Shares of the epochs after which it drops, rising.
         learning_rate_factor: What each of them multiplies it by.
         warmup_epochs: Of "crt", epochs over which epsilon and gamma rise from
-            0; of "bcp", "ibp" and "lmt" plain epochs before the rise begins.
-        rampup_epochs: Of these, epochs over which epsilon and the weight of
-            the worst logits rise from 0.
+            0; of worst logits, plain epochs before the rise begins.
+        rampup_epochs: Epochs over which epsilon and the weight of the worst
+            logits rise from 0.
         augmentation: Whether training images are shifted by up to four pixels
             and mirrored at random.
         attack_steps: Gradient evaluations of the adversary a step.

@@ -47,6 +47,10 @@ _CERTIFIED: Mapping[str, Mapping[str, Any]] = {
     "digits": {**_MNIST, "epsilon": 0.5},
 }
 
+# Lines go back through a network once for each class, and as often through
+# each convolution: by default there is none.
+_DENSE = ("crown-ibp", "coap")
+
 _RAMPS = ("warmup_epochs", "rampup_epochs")
 
 # Any of them describes a network, in place of a named one.
@@ -74,7 +78,8 @@ def default_config(
         found = {"epsilon": 0.0, "gamma": 0.0}
     elif OBJECTIVES[objective].worst_case is not None:
         found = {"gamma": 0.0, "activation": "relu", **_CERTIFIED[dataset]}
-        if not settings.keys() & set(_SIZES):
+        is_named = not settings.keys() & set(_SIZES)
+        if is_named and objective not in _DENSE:
             found["architecture"] = "4C3F"
         share = settings.get("epochs", found["epochs"]) / found["epochs"]
         found |= {name: share * found[name] for name in _RAMPS}

@@ -12,6 +12,7 @@ from tfcurv import data
 from tfcurv import nn
 from tfcurv.nn.training import building
 from tfcurv.training.architectures import architecture_layers
+from tfcurv.training.architectures import start_as_published
 from tfcurv.training.backup import Backup
 from tfcurv.training.config import TrainConfig
 from tfcurv.training.epoch_progress import EpochProgress
@@ -55,6 +56,8 @@ def build_model(config: TrainConfig) -> nn.Sequential:
         [keras.Input(info.image_shape), *_layers(config, info.num_classes)],
         name=_name(config),
     )
+    if config.architecture is not None:
+        start_as_published(model)
     if config.gamma and config.objective == "crt":
         model.add_loss(nn.CurvatureRegularizer(config.gamma))
     return model
@@ -91,7 +94,7 @@ def compile_model(
     config: TrainConfig,
     steps_per_epoch: int,
     adversary: nn.CurvatureAttack | None = None,
-    power_iterations: int = 1,
+    power_iterations: int | None = None,
 ) -> None:
     """Compiles a model with optimizer and objective of the settings.
 
@@ -128,7 +131,8 @@ def compile_model(
         adversary=adversary,
         worst_case=_worst_case(config),
         power_iterations=power_iterations,
-        jit_compile=config.is_dense,
+        # Of how many neurons bend XLA would have to know beforehand.
+        jit_compile=config.is_dense and config.objective != "coap",
     )
 
 

@@ -15,12 +15,18 @@ from tfcurv.bounds.propagation import backward_walk
 from tfcurv.bounds.propagation.ball_box import Rules
 from tfcurv.certificates.interval.regions import GraphRegions
 from tfcurv.certificates.linear.lines import GraphLines
+from tfcurv.certificates.linear.lines import LastLines
+from tfcurv.certificates.linear.lines import ParallelLines
 from untraced import plain
 
 # Of each, one or two calls.
-_Lines, _Regions = (
-    plain(kind, ("margins",)) for kind in (GraphLines, GraphRegions)
+_Lines, _Last, _Parallel, _Regions = (
+    plain(kind, ("margins",))
+    for kind in (GraphLines, LastLines, ParallelLines, GraphRegions)
 )
+
+# Some of what CROWN does, by the published names.
+_VARIANTS = {"crown": _Lines, "crown-ibp": _Last, "coap": _Parallel}
 
 _THREATS = {
     "l2": ("l2", None),
@@ -155,6 +161,18 @@ class SoundnessTest(parameterized.TestCase):
             self.assertTrue(np.all(np.isfinite(bounds)))
             self.assertTrue(np.all(bounds <= met + 1e-12))
 
+    @parameterized.product(
+        kind=(_Last, _Parallel), name=("relu", "tanh", "pooled")
+    )
+    def test_no_variant_proves_more(self, kind, name):
+        graph, margins = _margins(name, kind=kind)
+        x, y = _points(graph)
+        for epsilon in (0.05, 0.5):
+            bounds = margins(x, y, np.full(len(x), epsilon))
+            points = _down(graph, x, y, epsilon, *_THREATS["l2"])
+            self.assertTrue(np.all(np.isfinite(bounds)))
+            self.assertTrue(np.all(bounds <= _attained(graph, points, y)))
+
     @parameterized.parameters("relu", "pooled", "plain")
     def test_proves_no_less_than_balls_and_boxes(self, name):
         graph, by_lines = _margins(name)
@@ -217,9 +235,12 @@ class ExactTest(parameterized.TestCase):
             found, own - logits - 1e-5 * size, rtol=near, atol=near
         )
 
-    @parameterized.parameters("l2", "linf")
-    def test_of_relu_networks_are_those_of_the_formula(self, norm):
-        graph, margins = _margins("relu", norm)
+    @parameterized.product(variant=list(_VARIANTS), norm=("l2", "linf"))
+    def test_of_relu_networks_are_those_of_the_formula(self, variant, norm):
+        graph = _GRAPHS["relu"]()
+        # Without balls: of boxes alone the formula is short.
+        rules = Rules(ball=variant != "crown-ibp")
+        margins = _VARIANTS[variant](graph, rules, norm).margins
         x, y = _points(graph)
         found = margins(x, y, np.full(len(x), 0.2))
         layers = [
@@ -228,14 +249,16 @@ class ExactTest(parameterized.TestCase):
             if node.step is not None
         ]
         for row, label in enumerate(y):
-            more = found[row] - _crown(layers, x[row], label, 0.2, norm)
-            # Boxes may cut what lines alone leave, rarely.
-            self.assertGreater(np.min(more), -1e-9)
+            expected = _crown(layers, x[row], label, 0.2, norm, variant)
+            more = found[row] - expected
+            # Boxes may cut what lines alone leave, rarely; boxes of boxes are
+            # rounded outward more often.
+            self.assertGreater(np.min(more), -1e-8)
             self.assertLess(np.median(more), 1e-9)
 
 
-def _crown(layers, x, label, epsilon, norm):
-    """CROWN-Ada of one point, in values and not in deviations."""
+def _crown(layers, x, label, epsilon, norm, variant):
+    """CROWN-Ada and others of one point, in values and not in deviations."""
     ends, dual = [], 2 if norm == "l2" else 1
 
     def bound(weights, offset, count):
@@ -249,6 +272,8 @@ def _crown(layers, x, label, epsilon, norm):
             above = np.where(crossing, high / width, low >= 0.0)
             room = np.where(crossing, -high * low / width, 0.0)
             below = np.where(crossing, high > -low, low >= 0.0)
+            if variant == "coap":
+                below = above
             positive, negative = np.maximum(weights, 0), np.minimum(weights, 0)
             offset = offset + negative @ room
             weights = positive * below + negative * above
@@ -257,8 +282,15 @@ def _crown(layers, x, label, epsilon, norm):
         away = epsilon * np.linalg.norm(weights, dual, axis=-1)
         return weights @ x + offset - away
 
-    for count, (kernel, _) in enumerate(layers[:-1]):
+    for count, (kernel, bias) in enumerate(layers[:-1]):
         unit = np.eye(kernel.shape[1])
+        if variant == "crown-ibp" and count:
+            low, high = np.maximum(ends[-1], 0.0)
+            middle, half = 0.5 * (low + high), 0.5 * (high - low)
+            centre = middle @ kernel + bias
+            half = half @ np.abs(kernel)
+            ends.append((centre - half, centre + half))
+            continue
         ends.append((bound(unit, 0.0, count), -bound(-unit, 0.0, count)))
     classes = layers[-1][0].shape[1]
     rows = np.eye(classes)[label] - np.eye(classes)

@@ -73,6 +73,25 @@ def _late():
 
 
 class LinesTest(parameterized.TestCase):
+    @parameterized.parameters(*_ALL)
+    def test_parallel_ones_hold_and_are(self, name):
+        fn = _ALL[name]
+        centre, low, high = _cases(seed=4)
+        values = networks.Interval(*map(tf.constant, (low, high)))
+        found = relaxations.lines(
+            fn, tf.constant(centre), values, _NOTHING, parallel=True
+        )
+        found = relaxations.Lines(*(each.numpy().ravel() for each in found))
+        np.testing.assert_array_equal(found.lower_slope, found.upper_slope)
+        z = low + _SHARES * (high - low)
+        below, curve, above = _heights(fn, found, centre, z)
+        self.assertTrue(np.all(below <= curve))
+        self.assertTrue(np.all(curve <= above))
+        # Each meets the curve: no line of this slope is nearer.
+        size = 1.0 + np.abs(low) + np.abs(high)
+        for room in (curve - below, above - curve):
+            self.assertLess(np.max(np.min(room, axis=0) / size), 1e-3)
+
     @parameterized.named_parameters(_ALL.items())
     def test_hold_on_their_interval(self, fn):
         centre, low, high = _cases()

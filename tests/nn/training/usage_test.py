@@ -1,5 +1,7 @@
 """Tests of usage: what cannot be trained is refused by name."""
 
+from unittest import mock
+
 from absl.testing import absltest
 from absl.testing import parameterized
 import keras
@@ -27,6 +29,24 @@ def _compiled(output, *, attacks):
 
 
 class UsageTest(parameterized.TestCase):
+    @parameterized.parameters(
+        ({}, 1),
+        ({"worst_case": tfcurv.WorstCase(0.1)}, 20),
+        ({"worst_case": tfcurv.WorstCase(0.1, method="ibp")}, 1),
+        ({"worst_case": tfcurv.WorstCase(0.1), "power_iterations": 3}, 3),
+    )
+    def test_norms_are_followed_by_so_many_steps(self, settings, expected):
+        model = tfcurv.Sequential([keras.Input((3,)), tfcurv.layers.Dense(2)])
+        model.add_loss(tfcurv.CurvatureRegularizer(0.1))
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile("sgd", loss, run_eagerly=True, **settings)
+        tracker = tfcurv.SpectralNormTracker
+        with mock.patch.object(tracker, "step", autospec=True) as step:
+            model.train_on_batch(_X, _Y)
+        for call in step.call_args_list:
+            self.assertEqual(call.kwargs["power_iterations"], expected)
+        self.assertLen(step.call_args_list, 1)
+
     @parameterized.named_parameters(
         ("dict", lambda logits: {"logits": logits}, "output in a dict"),
         ("two", lambda logits: [logits, logits], "2 outputs"),

@@ -11,7 +11,11 @@ import tensorflow as tf
 
 import tfcurv
 from tfcurv import errors
+from tfcurv.bounds.propagation.ball_box import Rules
+from tfcurv.certificates.linear import lines
+from tfcurv.nn.reading.subject import read_subject
 from tfcurv.nn.training.trained_graph import TrainedGraph
+from untraced import plain
 from untraced import untraced
 
 _L, _T = keras.layers, tfcurv.layers
@@ -22,6 +26,7 @@ _UPPER, _LOWER = (
 )
 _Y = (_UPPER > _LOWER).astype(np.int32)
 _METHODS = ("bcp", "ibp", "lipschitz")
+_LINES = ("crown-ibp", "coap")
 
 
 def _loss():
@@ -62,13 +67,30 @@ def _read(with_norm=True):
     return model, TrainedGraph(model, with_kinks=True)
 
 
+def _double(fn):
+    """A dense model in float64, and its graph."""
+    keras.utils.set_random_seed(1)
+    # Biases, or what reads only dead neurons lies at a kink.
+    settings = {"dtype": "float64", "bias_initializer": "random_normal"}
+    made = [_L.Dense(n, fn, **settings) for n in (7, 6)]
+    model = tfcurv.Sequential(
+        [
+            keras.Input((36,), dtype="float64"),
+            *made,
+            _L.Dense(3, **settings),
+        ]
+    )
+    model.dtype_policy = keras.dtype_policies.get("float64")
+    return model, TrainedGraph(model, needs_norms=False, with_kinks=True)
+
+
 def _worst(model, graph, epsilon, **settings):
     case = tfcurv.WorstCase(epsilon, **settings)
     return [each.numpy() for each in case.logits(graph, _X, tf.constant(_Y))]
 
 
 class LogitsTest(parameterized.TestCase):
-    @parameterized.product(method=_METHODS, norm=("l2", "linf"))
+    @parameterized.product(method=_METHODS + _LINES, norm=("l2", "linf"))
     def test_no_input_nearby_has_worse_ones(self, method, norm):
         model, graph = _read()
         epsilon = 0.3
@@ -138,6 +160,76 @@ class LogitsTest(parameterized.TestCase):
                 _, (worst,) = case.logits(graph, x[index : index + 1], label)
                 found = np.argmax(worst) == y[index]
                 self.assertEqual(found, is_verified)
+
+    @parameterized.product(
+        method=_LINES, fn=("relu", "tanh"), norm=("l2", "linf")
+    )
+    def test_by_lines_are_those_that_are_proved(self, method, fn, norm):
+        model, found = _double(fn)
+        case = tfcurv.WorstCase(0.1, method=method, norm=norm)
+        rows = _X.reshape([len(_X), -1]).astype(np.float64)
+        worst = case.logits(found, rows, tf.constant(_Y))[1].numpy()
+        kind = lines.LastLines if method == "crown-ibp" else lines.ParallelLines
+        graph = read_subject(model, as_graph=True).network.graph
+        proof = plain(kind, ("margins",))(graph, Rules(ball=False), norm)
+        margins = proof.margins(rows, _Y, np.full(len(_X), 0.1))
+        own = np.take_along_axis(worst, _Y[:, np.newaxis], axis=-1)
+        rivals = np.arange(3) != _Y[:, np.newaxis]
+        # Which chord of a smooth curve is best may differ by a rounding.
+        near = 1e-6 if fn == "relu" else 2e-3
+        np.testing.assert_allclose(
+            (own - worst)[rivals], margins[rivals], atol=near
+        )
+
+    @parameterized.product(
+        # From where smooth curves are met jumps, by a small part of a slope.
+        case=(("relu", 1e-6, 1e-4), ("softplus", 1e-3, 3e-3)),
+        method=_LINES,
+    )
+    def test_by_lines_have_the_slopes_of_differences(self, method, case):
+        fn, size, delta = case
+        model, graph = _double(fn)
+        rows = _X.reshape([len(_X), -1]).astype(np.float64)
+        case, y = tfcurv.WorstCase(0.3, method=method), tf.constant(_Y)
+
+        def total():
+            _, worst = case.logits(graph, rows, y)
+            return tf.reduce_sum(tf.math.softplus(worst))
+
+        with tf.GradientTape() as tape:
+            value = total()
+        weights = model.trainable_variables
+        slopes = tape.gradient(value, weights)
+        random = np.random.default_rng(3)
+        ways = [random.normal(size=w.shape) for w in weights]
+        expected = sum(np.sum(s * w) for s, w in zip(slopes, ways))
+        ends = []
+        for step in (0.5 * size, -size):
+            for weight, way in zip(weights, ways):
+                weight.assign_add(step * way)
+            ends.append(float(total()))
+        found = (ends[0] - ends[1]) / size
+        self.assertAlmostEqual(found / expected, 1.0, delta=delta)
+
+    @parameterized.parameters(*_LINES)
+    def test_by_lines_can_be_followed_where_there_is_no_room(self, method):
+        model, graph = _read()
+        case = tfcurv.WorstCase(0.0, method=method)
+        with tf.GradientTape() as tape:
+            clean, worst = case.logits(graph, _X, tf.constant(_Y))
+        np.testing.assert_allclose(worst, clean, atol=1e-5)
+        for slope in tape.gradient(worst, model.trainable_variables):
+            self.assertTrue(np.all(np.isfinite(slope)))
+
+    def test_by_lines_are_nearer_than_by_boxes(self):
+        model, graph = _read()
+        boxes, last, parallel = (
+            _worst(model, graph, 0.3, method=method)[1]
+            for method in ("ibp", *_LINES)
+        )
+        for found in (last, parallel):
+            self.assertTrue(np.all(found <= boxes + 1e-4))
+            self.assertLess(found.mean(), boxes.mean() - 0.1)
 
     def test_of_no_example_are_none(self):
         _, graph = _read()

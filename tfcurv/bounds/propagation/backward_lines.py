@@ -21,6 +21,8 @@ Rounding: each step holds for the weights as computed; a product w K^T is off
 by a vector that is bounded in length, and what it multiplies is no longer than
 the radius that is known of d. These products are summed up and taken off.
 
+[WK18]: Wong and Kolter, "Provable Defenses against Adversarial Examples via
+the Convex Outer Adversarial Polytope", ICML 2018.
 [ZWC18]: Zhang et al., "Efficient Neural Network Robustness Certification with
 General Activation Functions", NeurIPS 2018.
 """
@@ -34,6 +36,7 @@ import tensorflow as tf
 from tfcurv import networks
 from tfcurv import numerics
 from tfcurv.bounds.propagation import ball_box
+from tfcurv.bounds.propagation.backward_walk import LINEAR
 from tfcurv.bounds.propagation.backward_walk import Around
 from tfcurv.bounds.propagation.backward_walk import Rows
 from tfcurv.bounds.propagation.backward_walk import Walk
@@ -41,6 +44,9 @@ from tfcurv.bounds.propagation.ball_box import BallBox
 from tfcurv.bounds.propagation.ball_box import Centre
 from tfcurv.networks import Kind
 from tfcurv.networks import Lines
+
+# What lines are drawn around.
+_BENT = (Kind.ACTIVATION, Kind.MAXIMUM)
 
 # Rows at a time: so many numbers of the largest node.
 _NUMBERS = 2**23
@@ -56,15 +62,20 @@ class BackwardLines:
         self,
         graph: networks.Graph,
         maps: Callable[[int], Mapping[int, networks.TrainedMap]],
+        *,
+        parallel: bool = False,
     ):
         """Keeps what it is given.
 
         Args:
             graph: The graph.
             maps: By position of a node, its value as linear maps of atoms:
-                the input, activations, maxima and joins.
+                the input, activations, maxima and joins, perhaps nodes that
+                are linear themselves.
+            parallel: Whether the lines around an activation are, [WK18].
         """
         self._graph, self._maps = graph, maps
+        self._parallel = parallel
         self._largest = max(node.size for node in graph.nodes)
 
     def lower_bounds(
@@ -85,8 +96,7 @@ class BackwardLines:
         Returns:
             `[count]`; NaN or minus infinity where nothing is known.
         """
-        for atom in self._before(position):
-            self._line(atom, around)
+        self._draw(position, around)
         dtype = around.centres[0].value.dtype
         size = tf.minimum(count, max(1, _NUMBERS // self._largest))
         size = tf.maximum(size, 1)
@@ -105,6 +115,19 @@ class BackwardLines:
             parallel_iterations=1,
         )
         return tf.reshape(chunks, [-1])[:count]
+
+    def lower_bounds_at_once(
+        self, position: int, rows: Rows, around: Around
+    ) -> tf.Tensor:
+        """Returns `[rows]` what `lower_bounds` does, of a few sums: to train.
+
+        Args:
+            position: Of the node whose deviations are summed.
+            rows: The sums.
+            around: What is known; lines are added to it.
+        """
+        self._draw(position, around)
+        return self._bound(position, rows, around)
 
     def refined(
         self, position: int, region: BallBox, around: Around
@@ -173,15 +196,19 @@ class BackwardLines:
             atom = waiting.pop()
             if atom and atom not in found:
                 found.add(atom)
-                for source in self._graph.nodes[atom].sources:
-                    waiting += self._maps(source)
+                node = self._graph.nodes[atom]
+                is_linear = node.kind in LINEAR
+                for read in [atom] if is_linear else node.sources:
+                    waiting += self._maps(read)
         return sorted(found)
 
-    def _line(self, atom: int, around: Around) -> None:
-        node = self._graph.nodes[atom]
-        if node.kind is not Kind.CONCATENATE and atom not in around.lines:
-            region = around.known[node.sources[0]]
-            around.lines[atom] = self._relaxed(atom, region, around)
+    def _draw(self, position: int, around: Around) -> None:
+        """Draws the lines that a pass from a node needs."""
+        for atom in self._before(position):
+            node = self._graph.nodes[atom]
+            if node.kind in _BENT and atom not in around.lines:
+                region = around.known[node.sources[0]]
+                around.lines[atom] = self._relaxed(atom, region, around)
 
     def _relaxed(self, atom: int, region: BallBox, around: Around) -> Lines:
         node = self._graph.nodes[atom]
@@ -195,7 +222,8 @@ class BackwardLines:
             return _maximum(node.windows, before.value, after, values, error)
         if error is None:
             error = tf.zeros_like(before.value[:, :1])
-        find = _lines_of(node.activation, before.value.dtype)
+        dtype = before.value.dtype
+        find = _lines_of(node.activation, dtype, self._parallel)
         return Lines(*find(before.value, *values, error))
 
     def _bound(self, position: int, rows: Rows, around: Around) -> tf.Tensor:
@@ -220,7 +248,7 @@ def _bends(fn: networks.Activation, before: Centre, region: BallBox):
 
 
 @functools.cache
-def _lines_of(fn: networks.Activation, dtype: tf.DType):
+def _lines_of(fn: networks.Activation, dtype: tf.DType, parallel: bool):
     """Returns `networks.lines` of one activation, traced once."""
     rows = tf.TensorSpec([None, None], dtype)
     error = tf.TensorSpec([None, 1], dtype)
@@ -230,7 +258,8 @@ def _lines_of(fn: networks.Activation, dtype: tf.DType):
         values = networks.Interval(low, high)
         # A function does not take over where its caller computes.
         with tf.device("CPU:0" if proves else None):
-            return networks.lines(fn, centre, values, error if proves else None)
+            known = error if proves else None
+            return networks.lines(fn, centre, values, known, parallel=parallel)
 
     return tf.function(found, input_signature=[rows, rows, rows, error])
 
@@ -252,8 +281,9 @@ def _maximum(windows, before, after, values, error) -> Lines:
     low = windows.apply(tf.where(own, values.lower, least))
     high = windows.apply(tf.where(own, values.upper, least))
     rival = tf.maximum(rival, low)
-    slope = tf.maximum(high - rival, 0.0) / tf.maximum(high - low, 1e-300)
-    slope = tf.where(high > low, tf.minimum(slope, 1.0), one)
+    width = tf.where(high > low, high - low, one)
+    slope = tf.minimum(tf.maximum(high - rival, 0.0) / width, 1.0)
+    slope = tf.where(high > low, slope, one)
     ends = (rival - slope * low, tf.maximum(high, rival) - slope * high)
     above = tf.maximum(*ends) - (after - slope * after)
     if error is not None:

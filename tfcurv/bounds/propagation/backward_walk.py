@@ -28,6 +28,9 @@ from tfcurv.networks import Window
 #: `[rows, n]`, or those within a window.
 Weights: TypeAlias = tf.Tensor | Window
 
+#: Where maps end at nodes that are linear themselves, a pass goes on.
+LINEAR = (Kind.LINEAR, Kind.ADD)
+
 # A window with more than this share of the places of a layer saves nothing.
 _SMALL = 0.5
 
@@ -111,6 +114,9 @@ class Walk:
         if atom not in self._weights:
             return
         weights = self._weights.pop(atom)
+        if node.kind in LINEAR:
+            self.push(atom, weights)
+            return
         same = all(s == node.shape for s in self._graph.shapes(node.sources))
         if node.kind is not Kind.ACTIVATION or not same:
             weights = self._rows(weights, atom)

@@ -99,3 +99,19 @@ def start_region(
     box = _longest(tf.maximum(-low, high))
     radius = tf.minimum(epsilon, box) if norm == "l2" else box
     return BallBox(radius, low, high)
+
+
+def ends(
+    start: BallBox, norm: str, domain: tuple[float, float] | None
+) -> BallBox:
+    """Returns where sums of the input end: what does not cut is left out.
+
+    Args:
+        start: What `start_region` gave.
+        norm: "l2" or "linf".
+        domain: Interval that every entry lies in; None for all inputs.
+    """
+    if norm == "linf":
+        # The ball is that around the box.
+        return start._replace(radius=None)
+    return BallBox(start.radius) if domain is None else start

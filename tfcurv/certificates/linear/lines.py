@@ -5,9 +5,9 @@ import functools
 import tensorflow as tf
 
 from tfcurv.bounds.propagation import ball_box
-from tfcurv.bounds.propagation.backward_lines import Around
+from tfcurv.bounds.propagation import margins
 from tfcurv.bounds.propagation.backward_lines import BackwardLines
-from tfcurv.bounds.propagation.backward_lines import Rows
+from tfcurv.bounds.propagation.margin_lines import MarginLines
 from tfcurv.certificates.interval.regions import GraphRegions
 
 
@@ -16,48 +16,43 @@ class GraphLines(GraphRegions):
 
     Of each margin the better of what linear bounds prove and what balls and
     boxes do.
+
+    Attributes:
+        refines: Whether intervals of neurons are bounded by lines, too.
+        parallel: Whether the two lines around an activation are.
     """
+
+    refines = True
+    parallel = False
 
     @functools.cached_property
     def _backward(self) -> BackwardLines:
-        return BackwardLines(self._graph, self._maps)
+        return BackwardLines(self._graph, self._maps, parallel=self.parallel)
 
     def _rises(self, centres, start: ball_box.BallBox, y) -> tf.Tensor:
-        around = Around(centres, {}, {}, self._ends(start))
-
-        def refine(step, region, found):
-            around.known.update(found)
-            return self._backward.refined(step.position, region, around)
-
-        around.known.update(self._known(centres, start, refine))
-        by_regions = self._rises_in(around.known, y)
-        by_lines = -self._falls(around, y)
+        ends = margins.ends(start, self._norm, self._domain)
+        lines = MarginLines(self._backward, centres, ends)
+        refine = lines.refine if self.refines else None
+        known = self._known(centres, start, refine)
+        nodes = self._graph.nodes
+        by_lines = lines.rises(
+            len(nodes) - 1, known, y, self._graph.num_classes
+        )
         return tf.minimum(
             *(
                 ball_box.where_nan(rises, float("inf"))
-                for rises in (by_regions, by_lines)
+                for rises in (self._rises_in(known, y), by_lines)
             )
         )
 
-    def _ends(self, start: ball_box.BallBox) -> ball_box.BallBox:
-        """Returns where sums of the input end: what does not cut is left."""
-        if self._norm == "linf":
-            # The ball is that around the box.
-            return start._replace(radius=None)
-        return ball_box.BallBox(start.radius) if self._domain is None else start
 
-    def _falls(self, around: Around, y: tf.Tensor) -> tf.Tensor:
-        """Bounds from below z_y - z_t less what it is at the centre."""
-        classes = self._graph.num_classes
-        dtype = around.centres[0].value.dtype
+class LastLines(GraphLines):
+    """Lines for the margins alone, on intervals of balls and boxes."""
 
-        def rows(numbers):
-            point = numbers // classes
-            own = tf.one_hot(tf.gather(y, point), classes, dtype=dtype)
-            other = tf.one_hot(numbers % classes, classes, dtype=dtype)
-            return Rows(point, own - other)
+    refines = False
 
-        found = self._backward.lower_bounds(
-            len(self._graph.nodes) - 1, tf.size(y) * classes, rows, around
-        )
-        return tf.reshape(found, [-1, classes])
+
+class ParallelLines(GraphLines):
+    """Lines of equal slope above and below."""
+
+    parallel = True

@@ -1,4 +1,4 @@
-"""CROWN, behind the contract."""
+"""CROWN, CROWN-IBP and the convex outer polytope, behind the contract."""
 
 from typing import ClassVar
 
@@ -10,6 +10,8 @@ from tfcurv.certificates.deciding.contract import Grounds
 from tfcurv.certificates.deciding.contract import Method
 from tfcurv.certificates.interval.method import BoxConstraintMethod
 from tfcurv.certificates.linear.lines import GraphLines
+from tfcurv.certificates.linear.lines import LastLines
+from tfcurv.certificates.linear.lines import ParallelLines
 
 _BENT = (networks.Kind.ACTIVATION, networks.Kind.MAXIMUM)
 
@@ -46,3 +48,44 @@ class LinearMethod(BoxConstraintMethod):
         """Points at a time: lines are chosen by 25 chords of an activation."""
         size = sum(node.size for node in self.network.graph.nodes)
         return int(np.clip(2**21 // size, 8, 256))
+
+
+class LastLinesMethod(LinearMethod):
+    """The same with one pass, back from the margins [ZCX20].
+
+    The intervals are those of ball and box: a small part of the cost, and
+    weaker where many neurons bend.
+
+    [ZCX20]: Zhang et al., "Towards Stable and Efficient Training of Verifiably
+    Robust Neural Networks", ICLR 2020.
+    """
+
+    name = "crown-ibp"
+    regions = LastLines
+
+    @classmethod
+    def follows(cls, first: Method, graph: networks.Graph) -> bool:
+        """Never: CROWN is asked."""
+        return False
+
+
+class ParallelLinesMethod(LinearMethod):
+    """The same with lines of equal slope above and below [WK18].
+
+    For ReLU the dual network of the convex outer adversarial polytope (COAP).
+
+    [WK18]: Wong and Kolter, "Provable Defenses against Adversarial Examples
+    via the Convex Outer Adversarial Polytope", ICML 2018.
+    """
+
+    name = "coap"
+    grounds: ClassVar[Grounds] = (
+        *BoxConstraintMethod.grounds,
+        ("lines", "chords and their parallels, rounded outward"),
+    )
+    regions = ParallelLines
+
+    @classmethod
+    def follows(cls, first: Method, graph: networks.Graph) -> bool:
+        """Never: CROWN is asked."""
+        return False

@@ -24,11 +24,14 @@ mean height there. They are taken from chords between some points of the curve,
 or the tangent where the curve itself is its envelope; for ReLU, the chord
 above, and below the slope 0 or 1 of the nearer side, as [ZWC18].
 
+[WK18]: Wong and Kolter, "Provable Defenses against Adversarial Examples via
+the Convex Outer Adversarial Polytope", ICML 2018.
 [ZWC18]: Zhang et al., "Efficient Neural Network Robustness Certification with
 General Activation Functions", NeurIPS 2018.
 """
 
 import functools
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -105,6 +108,8 @@ def lines(
     centre: tf.Tensor,
     values: Interval,
     error: tf.Tensor | None = None,
+    *,
+    parallel: bool = False,
 ) -> Lines:
     """Returns lines above and below an activation, of nearly the least area.
 
@@ -115,6 +120,8 @@ def lines(
         error: `[..., 1]` bounds how far the exact centre, around which the
             lines are to hold, is from the computed one; None where nothing is
             to be proved.
+        parallel: Whether the lower line takes the slope of the upper one, as
+            [WK18] does.
 
     Returns:
         In float64, with an error, lines that hold; NaN where an end is not
@@ -124,7 +131,10 @@ def lines(
         sizes = [block.size for block in fn.blocks]
         parts = [tf.split(each, sizes, -1) for each in (centre, *values)]
         found = [
-            lines(block.activation, z, Interval(low, high), error)
+            lines(
+                *(block.activation, z, Interval(low, high), error),
+                parallel=parallel,
+            )
             for block, z, low, high in zip(fn.blocks, *parts)
         ]
         return Lines(*(tf.concat(each, axis=-1) for each in zip(*found)))
@@ -132,8 +142,11 @@ def lines(
         one, zero = tf.ones_like(centre), tf.zeros_like(centre)
         return Lines(one, zero, one, zero)
     curve = _Curve(fn, centre, *values)
-    lower_slope, below = curve.line(-1)
     upper_slope, upper = curve.line(1)
+    if parallel:
+        lower_slope, below = upper_slope, curve.offset(-1, upper_slope)
+    else:
+        lower_slope, below = curve.line(-1)
     lower = -below
     if error is not None:
         lower -= curve.roundings(lower_slope, error)
@@ -203,47 +216,37 @@ class _Curve:
 
     def _highest_chord(self, side: int) -> tf.Tensor:
         """Returns the slope of the chord that is highest over the middle."""
-        m = self._middle[..., tf.newaxis]
-        start = self._points(self._low, self._middle)
-        end = self._points(self._middle, self._high)
-        starts, ends = (
-            side * (self._fn.value(z) - self._start[..., tf.newaxis])
-            for z in (start, end)
-        )
-        before, behind = (m - start)[..., tf.newaxis], (end - m)
-        behind = behind[..., tf.newaxis, :]
-        starts, ends = starts[..., tf.newaxis], ends[..., tf.newaxis, :]
-        heights = (starts * behind + ends * before) / (before + behind)
-        # Between a point and itself there is no chord, nor all but itself.
-        least = (_LEAST * (self._high - self._low))[..., tf.newaxis, tf.newaxis]
-        none = tf.constant(-np.inf, m.dtype)
-        is_chord = (before > least) & (behind > least)
-        heights = tf.where(is_chord, heights, none)
-        shape, each = tf.shape(self._middle), (start.shape[-1], end.shape[-1])
-        heights = tf.reshape(
-            heights, tf.concat([shape, [each[0] * each[1]]], 0)
-        )
-        best = tf.argmax(heights, axis=-1, output_type=tf.int32)
-        on = tf.one_hot(best, each[0] * each[1], True, False)
-        slopes = tf.reshape((ends - starts) / (before + behind), tf.shape(on))
-        zero = tf.zeros([], m.dtype)
-        slope = tf.reduce_sum(tf.where(on, side * slopes, zero), axis=-1)
+        middle = self._middle
         # Of an interval that is all but a point there is none.
-        none = tf.reduce_max(heights, axis=-1) == none
-        return tf.where(none, self._fn.slope(self._middle), slope)
+        slope = self._fn.slope(middle)
+        highest = tf.fill(tf.shape(middle), tf.constant(-np.inf, middle.dtype))
+        least = _LEAST * (self._high - self._low)
+        starts, ends = (
+            [(z, self._height(side, z)) for z in self._points(*ends)]
+            for ends in ((self._low, middle), (middle, self._high))
+        )
+        for (start, low), (end, high) in itertools.product(starts, ends):
+            before, behind = middle - start, end - middle
+            is_chord = (before > least) & (behind > least)
+            # Not by zero even where it does not count: a derivative would.
+            width = tf.where(is_chord, before + behind, tf.ones_like(middle))
+            height = (low * behind + high * before) / width
+            is_higher = is_chord & (height > highest)
+            highest = tf.where(is_higher, height, highest)
+            slope = tf.where(is_higher, side * (high - low) / width, slope)
+        return slope
 
     @property
     def _is_bent(self) -> bool:
         return any(piece.bend for piece in pieces(self._fn))
 
-    def _points(self, low: tf.Tensor, high: tf.Tensor) -> tf.Tensor:
-        """Returns `[..., n, points]` from one end to another, bends too."""
+    def _points(self, low: tf.Tensor, high: tf.Tensor) -> list[tf.Tensor]:
+        """Returns points from one end to another, bends too."""
         found = [low, high]
         if self._is_bent:
             shares = np.arange(1, _POINTS) / _POINTS
             found += [low + share * (high - low) for share in shares]
-        found += [_clip(bend, low, high) for bend in self._fn.bends]
-        return tf.stack(found, axis=-1)
+        return found + [_clip(bend, low, high) for bend in self._fn.bends]
 
     def offset(self, side: int, slope: tf.Tensor) -> tf.Tensor:
         """Returns the least offset of a line, rounding left out.

@@ -112,7 +112,7 @@ class _CurvatureTraining(_KerasModel):
         *args: Any,
         adversary: Adversary | None = None,
         worst_case: WorstCase | None = None,
-        power_iterations: int = 1,
+        power_iterations: int | None = None,
         **kwargs: Any,
     ) -> None:
         """Compiles as Keras does, for robust or for certified training.
@@ -123,9 +123,8 @@ class _CurvatureTraining(_KerasModel):
             worst_case: Whose loss, of the worst logits near each example, is
                 a part of the loss, in training and in evaluation; or None.
             power_iterations: Steps of power iteration a training batch, for
-                the spectral norms that penalty and adversary see. More see
-                more of a deep network's curvature; benchmarks/README.md has
-                what they bring and cost.
+                the spectral norms that training sees. Default: 1, see
+                benchmarks/README.md; of a worst case by norms 20.
             **kwargs: As `keras.Model.compile`.
 
         Raises:
@@ -133,12 +132,13 @@ class _CurvatureTraining(_KerasModel):
                 `WorstCase`.
             ValueError: `power_iterations` is not positive.
         """
-        usage.check_compiled(adversary, worst_case, power_iterations)
+        self._power_iterations = usage.check_compiled(
+            adversary, worst_case, power_iterations
+        )
         super().compile(*args, **kwargs)
         given = inspect.signature(super().compile).bind(*args, **kwargs)
         self._loss_weights = given.arguments.get("loss_weights")
         self._adversary, self._worst_case = adversary, worst_case
-        self._power_iterations = int(power_iterations)
         with self.distribute_strategy.scope():
             self._clock = Clock()  # Every replica counts for itself.
             if worst_case is not None:

@@ -14,16 +14,39 @@ from tfcurv import certificates
 from tfcurv import networks
 from tfcurv.bounds.propagation import ball_box
 from tfcurv.bounds.propagation import margins
+from tfcurv.bounds.propagation.backward_lines import BackwardLines
+from tfcurv.bounds.propagation.margin_lines import MarginLines
 from tfcurv.networks import Kind
 from tfcurv.nn.training import targets
 from tfcurv.nn.training.strength import Strength
 from tfcurv.nn.training.trained_graph import TrainedGraph
 
-#: What is carried through the network, by the name of the method.
-RULES: Mapping[str, ball_box.Rules] = {
-    "bcp": ball_box.Rules(careful=False),
-    "ibp": ball_box.Rules(ball=False, careful=False),
-    "lipschitz": ball_box.Rules(box=False, careful=False),
+
+class Bound(NamedTuple):
+    """How worst logits are bounded.
+
+    Attributes:
+        rules: What is carried through the network.
+        lines: Whether linear bounds lead back from the logits, too.
+        parallel: Whether these are of equal slope above and below.
+        refines: Whether intervals of neurons are bounded by them.
+    """
+
+    rules: ball_box.Rules
+    lines: bool = False
+    parallel: bool = False
+    refines: bool = False
+
+
+_BOXES = ball_box.Rules(ball=False, careful=False)
+
+#: By the name of the method.
+BOUNDS: Mapping[str, Bound] = {
+    "bcp": Bound(ball_box.Rules(careful=False)),
+    "ibp": Bound(_BOXES),
+    "lipschitz": Bound(ball_box.Rules(box=False, careful=False)),
+    "crown-ibp": Bound(_BOXES, lines=True),
+    "coap": Bound(_BOXES, lines=True, parallel=True, refines=True),
 }
 
 _NORMS = ("l2", "linf")
@@ -44,10 +67,13 @@ class WorstCase:
 
     the region of the last features' deviations d being a ball and a box
     ("bcp", [LLP20]), a box ("ibp", [GDS18]) or a ball ("lipschitz": Lipschitz-
-    margin training, [TSS18]); see `tfcurv.bounds.propagation`. Norms are those
-    that the layers' trackers estimate, so that the layers are `tfcurv.layers`;
-    "ibp" needs no tracker. Nothing of it is a proof: `tfcurv.certify` has its
-    own norms.
+    margin training, [TSS18]); or, where they are nearer, by linear bounds from
+    the logits to the input, on the intervals of boxes ("crown-ibp", [ZCX20]) or
+    on their own, of parallel lines ("coap", [WK18]: it bounds each neuron, and
+    takes networks of a few hundred in the layers behind the first). See
+    `tfcurv.bounds.propagation`. Norms are those that the layers' trackers
+    estimate, so that the layers are `tfcurv.layers`; only "bcp" and "lipschitz"
+    need them. Nothing of it is a proof: `tfcurv.certify` has its own norms.
 
         model.compile("adam", loss, worst_case=tfcurv.WorstCase(epsilon=1.58))
 
@@ -78,7 +104,7 @@ class WorstCase:
 
         Args:
             epsilon: Distance, in units of the model's input, non-negative.
-            method: "bcp", "ibp" or "lipschitz".
+            method: "bcp", "ibp", "lipschitz", "crown-ibp" or "coap".
             norm: "l2" or "linf".
             domain: Interval that every entry of an input lies in, to which
                 the first box is cut; None for all inputs.
@@ -94,11 +120,11 @@ class WorstCase:
                 "The distance must be non-negative and finite, the weight in "
                 f"[0, 1]. Received: epsilon={epsilon!r}, weight={weight!r}."
             )
-        if method not in RULES or norm not in _NORMS or rounds < 1:
+        if method not in BOUNDS or norm not in _NORMS or rounds < 1:
             raise ValueError(
                 "Unknown method or norm, or no round. Received: "
                 f"method={method!r}, norm={norm!r}, rounds={rounds!r}. "
-                f"Allowed: method {tuple(RULES)}, norm {_NORMS}, rounds >= 1."
+                f"Allowed: method {tuple(BOUNDS)}, norm {_NORMS}, rounds >= 1."
             )
         threat = certificates.Threat(norm=norm, domain=domain)
         self.epsilon = Strength(epsilon, name="epsilon")
@@ -110,7 +136,7 @@ class WorstCase:
     @property
     def needs_norms(self) -> bool:
         """Whether trained layers must carry trackers."""
-        return RULES[self.method].ball
+        return BOUNDS[self.method].rules.ball
 
     def logits(
         self, graph: TrainedGraph, x: tf.Tensor, y: tf.Tensor
@@ -133,9 +159,10 @@ class WorstCase:
     def _logits(self, graph, x, y) -> tuple[tf.Tensor, tf.Tensor]:
         epsilon = tf.fill([tf.shape(x)[0]], tf.cast(self.epsilon, x.dtype))
         start = margins.start_region(x, epsilon, self.norm, self.domain)
-        rules = RULES[self.method]
+        bound = BOUNDS[self.method]
         # Where balls end at the first linear step, that is all of the first.
-        values, steps = _passed(graph, x, whole_first=not rules.ball)
+        whole_first = not bound.rules.ball
+        values, steps = _passed(graph, x, whole_first=whole_first)
         centres = {i: ball_box.Centre(value) for i, value in enumerate(values)}
         last = steps[-1]
         if last.terms is None:
@@ -144,10 +171,33 @@ class WorstCase:
             terms = {last.position: networks.FixedMap(same)}
         else:
             steps, terms = steps[:-1], last.terms
-        known = ball_box.propagate(graph.graph, steps, centres, start, rules)
-        rises = margins.worst_rises(
-            terms, known, y, graph.graph.num_classes, rounds=self._rounds
+        lines = None
+        if bound.lines:
+            maps = _maps(graph.graph, steps) | {last.position: terms}
+            lines = MarginLines(
+                BackwardLines(
+                    graph.graph, maps.__getitem__, parallel=bound.parallel
+                ),
+                centres,
+                margins.ends(start, self.norm, self.domain),
+            )
+        known = ball_box.propagate(
+            graph.graph,
+            steps,
+            centres,
+            start,
+            bound.rules,
+            lines.refine if lines and bound.refines else None,
         )
+        classes = graph.graph.num_classes
+        rises = margins.worst_rises(
+            terms, known, y, classes, rounds=self._rounds
+        )
+        if lines:
+            by_lines = lines.rises(
+                last.position, known, y, classes, at_once=True
+            )
+            rises = tf.minimum(rises, by_lines)
         own = tf.one_hot(y, rises.shape[-1], dtype=rises.dtype)
         return values[-1], values[-1] + (1.0 - own) * rises
 
@@ -259,6 +309,16 @@ def _passed(graph: TrainedGraph, x: tf.Tensor, *, whole_first: bool):
         values.append(value)
         steps.append(ball_box.Step(node, position, terms))
     return values, steps
+
+
+def _maps(graph: networks.Graph, steps) -> dict[int, dict]:
+    """Returns each node's value as linear maps of others, or of itself."""
+    found = {}
+    for position, node in enumerate(graph.nodes):
+        same = networks.Identity(input_shape=node.shape)
+        found[position] = {position: networks.FixedMap(same)}
+    linear = {s.position: s.terms for s in steps if s.terms is not None}
+    return found | linear
 
 
 def _times(count: int, node: networks.Node) -> networks.TrainedMap:
