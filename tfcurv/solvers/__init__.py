@@ -3,6 +3,7 @@
 from tfcurv.solvers.anderson import AndersonMemory as AndersonMemory
 from tfcurv.solvers.anderson import anderson_step as anderson_step
 from tfcurv.solvers.anderson import initial_memory as initial_memory
+from tfcurv.solvers.as_written import as_written as as_written
 from tfcurv.solvers.compaction import iterate as iterate
 from tfcurv.solvers.conjugate_gradient import (
     conjugate_gradient as conjugate_gradient,

@@ -217,11 +217,13 @@ def through_activation(
 
 def _bent(slopes: networks.Interval, region: BallBox) -> networks.Interval:
     """Encloses products of slopes and deviations, which may be 0."""
-    ends = (region.lower, region.upper)
-    corners = tf.stack([slope * end for slope in slopes for end in ends])
+    low, high = region.lower, region.upper
+    # Of an interval that holds 0, two of the four corners decide.
+    least = tf.minimum(slopes.upper * low, slopes.lower * high)
+    most = tf.maximum(slopes.upper * high, slopes.lower * low)
+    lost = tf.constant(numerics.PRODUCT_UNDERFLOW, low.dtype)
     return networks.Interval(
-        tf.reduce_min(corners, 0) * _INFLATION - numerics.PRODUCT_UNDERFLOW,
-        tf.reduce_max(corners, 0) * _INFLATION + numerics.PRODUCT_UNDERFLOW,
+        least * _INFLATION - lost, most * _INFLATION + lost
     )
 
 

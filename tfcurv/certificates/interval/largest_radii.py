@@ -26,8 +26,12 @@ _NEAR, _AWAY, _FAR = 2.0**-10, 0.05, 2.0**-10
 _SMALLEST = 2.0**-90
 
 # Shares of what was found at which to prove: float32 errs by less than the
-# first, nearly always; where it has lost the margin itself, by any factor.
-_SHARES = (1.0 - 2.0**-12, 1.0 - 2.0**-7, 0.5, *0.5 ** np.arange(4, 65, 4))
+# first of balls and boxes, nearly always, and of lines by less than the second;
+# where it has lost the margin itself, by any factor.
+_SHARES = (
+    *(1.0 - 2.0**-12, 1.0 - 2.0**-10, 1.0 - 2.0**-7),
+    *(0.5, *0.5 ** np.arange(4, 65, 4)),
+)
 
 # What is enough must be proved a little beyond: radii are compared with it.
 _BEYOND = 1.0 + 2.0**-39

@@ -84,7 +84,8 @@ class GraphRegions:
         with np.errstate(over="ignore"):  # Infinite is as good.
             x, epsilon = x.astype(dtype), epsilon.astype(dtype)
         y = np.asarray(y, np.int32)
-        found = self._margins(*map(tf.constant, (x, y, epsilon)))
+        with solvers.as_written():
+            found = self._margins(*map(tf.constant, (x, y, epsilon)))
         return found.numpy().astype(np.float64)
 
     @functools.cached_property
