@@ -312,8 +312,8 @@ MUTANTS = (
         name="deviations_by_one_slope",
         fault="A box carried through by the largest slope, the least left out.",
         file="tfcurv/bounds/propagation/ball_box.py",
-        old="for slope in slopes for end in ends",
-        new="for slope in slopes[1:] for end in ends",
+        old="tf.minimum(slopes.upper * low, slopes.lower * high)",
+        new="slopes.upper * low",
         tests=("tests/bounds/propagation/chain_test.py",),
     ),
     Mutant(

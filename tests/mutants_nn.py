@@ -318,8 +318,8 @@ MUTANTS = (
         name="worst_case_forgets_the_ball",
         fault="Boxes that begin behind a Flatten, not in the ball before it.",
         file="tfcurv/nn/training/worst_case.py",
-        old="whole_first=not rules.ball",
-        new="whole_first=False",
+        old="whole_first = not bound.rules.ball",
+        new="whole_first = False",
         tests=("tests/nn/training/worst_case_test.py::LogitsTest",),
     ),
     Mutant(
