@@ -264,9 +264,9 @@ NOTES = {
     "IBP: interval bound propagation. Each network is certified in three ways, "
     "so that what training brings can be told from what the certificate does; "
     "the paper's figure is that of its training. The paper trains for 60 "
-    "epochs, here it is 15, in ten of which epsilon rises; the largest singular "
-    "value of each layer is followed by twenty steps of power iteration a "
-    "batch, where the paper takes one. Norms are estimates there and proved "
+    "epochs, here it is 15, in ten of which epsilon rises; the norm of each "
+    "layer is followed by twenty steps of power iteration a batch, where the "
+    "paper takes one. Norms are estimates there and proved "
     "here. Its attack is PGD; attacked is as above.",
     "bcp2": "As before, but for ramps and drops, which are at the paper's "
     "shares; it trains for 200 epochs, here it is 24.",

@@ -77,6 +77,8 @@ class WorstCaseTest(parameterized.TestCase):
         ("bcp", "bcp", "bcp", {"epsilon": 0.3}),
         ("lmt", "lmt", "lipschitz", {"epsilon": 0.3}),
         ("ibp", "ibp", "ibp", {"epsilon": 0.1, "convolutions": ((8, 4, 2),)}),
+        ("last_lines", "crown-ibp", "crown-ibp", {"epsilon": 0.6}),
+        ("parallel_lines", "coap", "coap", {"epsilon": 0.6}),
     )
     def test_raises_what_is_proved_by_its_own_method(
         self, objective, method, settings

@@ -34,7 +34,7 @@ OBJECTIVES: Mapping[str, Objective] = types.MappingProxyType(
         "ibp": Objective("ibp", "ibp", "interval bound propagation"),
         "lmt": Objective("lipschitz", "lipschitz", "Lipschitz-margin training"),
         "crown-ibp": Objective(
-            "crown-ibp", "crown", "linear bounds on intervals of boxes"
+            "crown-ibp", "crown-ibp", "linear bounds on intervals of boxes"
         ),
         "coap": Objective("coap", "coap", "convex outer adversarial polytope"),
         "plain": Objective(None, certificates.AUTO, "plain training"),

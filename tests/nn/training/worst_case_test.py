@@ -183,9 +183,7 @@ class LogitsTest(parameterized.TestCase):
             (own - worst)[rivals], margins[rivals], atol=near
         )
 
-    @parameterized.product(
-        method=_METHODS + _LINES, fn=("relu", "softplus")
-    )
+    @parameterized.product(method=_METHODS + _LINES, fn=("relu", "softplus"))
     def test_have_the_slopes_of_differences(self, method, fn):
         size, delta = 1e-6, 1e-4
         if method in _LINES and fn == "softplus":
