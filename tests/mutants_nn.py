@@ -315,6 +315,14 @@ MUTANTS = (
         tests=("tests/nn/reading/training_mode_test.py::DeployedModelTest",),
     ),
     Mutant(
+        name="norms_that_lag",
+        fault="One step of power iteration a batch where balls need many.",
+        file="tfcurv/nn/training/usage.py",
+        old="return _STEPS_OF_BALLS if has_balls else 1",
+        new="return 1",
+        tests=("tests/nn/training/usage_test.py::UsageTest",),
+    ),
+    Mutant(
         name="worst_case_forgets_the_ball",
         fault="Boxes that begin behind a Flatten, not in the ball before it.",
         file="tfcurv/nn/training/worst_case.py",
