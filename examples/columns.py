@@ -264,7 +264,7 @@ NOTES = {
     "IBP: interval bound propagation. Each network is certified in three ways, "
     "so that what training brings can be told from what the certificate does; "
     "the paper's figure is that of its training. The paper trains for 60 "
-    "epochs, here it is 15, in ten of which epsilon rises; the norm of each "
+    "epochs, here it is 15, in 9.5 of which epsilon rises; the norm of each "
     "layer is followed by twenty steps of power iteration a batch, where the "
     "paper takes one. Norms are estimates there and proved "
     "here. Its attack is PGD; attacked is as above.",

@@ -85,6 +85,8 @@ def architecture_layers(
 ) -> list[keras.layers.Layer]:
     """Returns new layers, from behind the input to the logits.
 
+    With Keras' initial weights; see `start_as_published`.
+
     Args:
         name: A key of `ARCHITECTURES`.
         num_classes: The number of logits.

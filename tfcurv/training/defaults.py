@@ -13,6 +13,7 @@ from typing import Any
 
 from tfcurv import data
 from tfcurv.training.config import TrainConfig
+from tfcurv.training.objectives import BY_LINES
 from tfcurv.training.objectives import OBJECTIVES
 from tfcurv.training.objectives import check_objective
 
@@ -47,10 +48,6 @@ _CERTIFIED: Mapping[str, Mapping[str, Any]] = {
     "digits": {**_MNIST, "epsilon": 0.5},
 }
 
-# Lines go back through a network once for each class, and as often through
-# each convolution: by default there is none.
-_DENSE = ("crown-ibp", "coap")
-
 _RAMPS = ("warmup_epochs", "rampup_epochs")
 
 # Any of them describes a network, in place of a named one.
@@ -79,7 +76,7 @@ def default_config(
     elif OBJECTIVES[objective].worst_case is not None:
         found = {"gamma": 0.0, "activation": "relu", **_CERTIFIED[dataset]}
         is_named = not settings.keys() & set(_SIZES)
-        if is_named and objective not in _DENSE:
+        if is_named and objective not in BY_LINES:
             found["architecture"] = "4C3F"
         share = settings.get("epochs", found["epochs"]) / found["epochs"]
         found |= {name: share * found[name] for name in _RAMPS}

@@ -41,6 +41,11 @@ OBJECTIVES: Mapping[str, Objective] = types.MappingProxyType(
     }
 )
 
+#: Those that lead linear bounds back from the logits: once for each class, and
+#: as often through each convolution. XLA takes many times as long for it, and
+#: would have to know beforehand how many neurons bend.
+BY_LINES = ("crown-ibp", "coap")
+
 
 def check_objective(name: str) -> str:
     """Returns the name of an objective.

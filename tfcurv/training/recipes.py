@@ -8,7 +8,7 @@ those of [SF20], Tables 2 to 6. `conv` stands for a network whose only hidden
 layer is a convolution.
 
 Networks of [LLP20] have a name for their layers, as `4C3F`, and end with the
-objective. They are trained for a third or a tenth of its epochs, which two
+objective. They are trained for a quarter or an eighth of its epochs, which two
 cores manage; the shares of the epochs are its own on CIFAR-10, see
 `default_config`, while on MNIST the ramp of epsilon is longer.
 
@@ -113,7 +113,7 @@ def _convolutional() -> dict[str, TrainConfig]:
 _LEE_EPOCHS = {"mnist": 15, "cifar10": 24}
 
 # Its ramp takes a third of its epochs, and most of the others the learning
-# rate is all but gone: of a third of these, most go into the ramp.
+# rate is all but gone: of a quarter of these, most go into the ramp.
 _LEE_SCHEDULES: Mapping[str, Mapping[str, Any]] = {
     "mnist": {
         "warmup_epochs": 0.5,

@@ -16,12 +16,9 @@ from tfcurv.training.architectures import start_as_published
 from tfcurv.training.backup import Backup
 from tfcurv.training.config import TrainConfig
 from tfcurv.training.epoch_progress import EpochProgress
+from tfcurv.training.objectives import BY_LINES
 
 _VALIDATION_BATCH = 1000
-
-# XLA takes many times as long for passes back from the logits; and it would
-# have to know beforehand how many neurons bend.
-_BY_LINES = ("crown-ibp", "coap")
 
 # Pixels of zeros around an image that is shifted, as [LLP20] does.
 _MARGIN = 4
@@ -135,7 +132,7 @@ def compile_model(
         adversary=adversary,
         worst_case=_worst_case(config),
         power_iterations=power_iterations,
-        jit_compile=config.is_dense and config.objective not in _BY_LINES,
+        jit_compile=config.is_dense and config.objective not in BY_LINES,
     )
 
 

@@ -16,7 +16,23 @@ from tfcurv.certificates.linear.lines import ParallelLines
 _BENT = (networks.Kind.ACTIVATION, networks.Kind.MAXIMUM)
 
 
-class LinearMethod(BoxConstraintMethod):
+class _ByLines(BoxConstraintMethod):
+    """What methods by linear bounds have in common."""
+
+    cost = Cost.SEARCH
+    grounds: ClassVar[Grounds] = (
+        *BoxConstraintMethod.grounds,
+        ("lines", "tangents and chords, rounded outward"),
+    )
+
+    @property
+    def _rows(self) -> int:
+        """Points at a time: lines are chosen by 25 chords of an activation."""
+        size = sum(node.size for node in self.network.graph.nodes)
+        return int(np.clip(2**21 // size, 8, 256))
+
+
+class LinearMethod(_ByLines):
     """Proves radii by linear bounds from the logits to the input [ZWC18].
 
     Of each activation between two lines, of each maximum too; the intervals
@@ -27,11 +43,6 @@ class LinearMethod(BoxConstraintMethod):
     """
 
     name = "crown"
-    cost = Cost.SEARCH
-    grounds: ClassVar[Grounds] = (
-        *BoxConstraintMethod.grounds,
-        ("lines", "tangents and chords, rounded outward"),
-    )
     regions = GraphLines
 
     @classmethod
@@ -43,15 +54,9 @@ class LinearMethod(BoxConstraintMethod):
         depth = sum(node.kind in _BENT for node in graph.nodes)
         return depth > 1 or isinstance(first, BoxConstraintMethod)
 
-    @property
-    def _rows(self) -> int:
-        """Points at a time: lines are chosen by 25 chords of an activation."""
-        size = sum(node.size for node in self.network.graph.nodes)
-        return int(np.clip(2**21 // size, 8, 256))
 
-
-class LastLinesMethod(LinearMethod):
-    """The same with one pass, back from the margins [ZCX20].
+class LastLinesMethod(_ByLines):
+    """CROWN with one pass, back from the margins [ZCX20].
 
     The intervals are those of ball and box: a small part of the cost, and
     weaker where many neurons bend.
@@ -63,14 +68,9 @@ class LastLinesMethod(LinearMethod):
     name = "crown-ibp"
     regions = LastLines
 
-    @classmethod
-    def follows(cls, first: Method, graph: networks.Graph) -> bool:
-        """Never: CROWN is asked."""
-        return False
 
-
-class ParallelLinesMethod(LinearMethod):
-    """The same with lines of equal slope above and below [WK18].
+class ParallelLinesMethod(_ByLines):
+    """CROWN with lines of equal slope above and below [WK18].
 
     For ReLU the dual network of the convex outer adversarial polytope (COAP).
 
@@ -84,8 +84,3 @@ class ParallelLinesMethod(LinearMethod):
         ("lines", "chords and their parallels, rounded outward"),
     )
     regions = ParallelLines
-
-    @classmethod
-    def follows(cls, first: Method, graph: networks.Graph) -> bool:
-        """Never: CROWN is asked."""
-        return False

@@ -15,7 +15,7 @@ _DENSE = (keras.layers.Dense, tfcurv_layers.Dense)
 
 
 # What follows convolutions, whose largest singular values lie close together,
-# to a hundredth of the product of the norms; one step misses a third of it.
+# to a hundredth of the product of the norms; one step misses two fifths of it.
 _STEPS_OF_BALLS = 20
 
 

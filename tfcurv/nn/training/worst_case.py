@@ -167,8 +167,7 @@ class WorstCase:
         last = steps[-1]
         if last.terms is None:
             # An activation of the logits: nothing is linear behind it.
-            same = networks.Identity(input_shape=last.node.shape)
-            terms = {last.position: networks.FixedMap(same)}
+            terms = _itself(last.position, last.node)
         else:
             steps, terms = steps[:-1], last.terms
         lines = None
@@ -313,12 +312,15 @@ def _passed(graph: TrainedGraph, x: tf.Tensor, *, whole_first: bool):
 
 def _maps(graph: networks.Graph, steps) -> dict[int, dict]:
     """Returns each node's value as linear maps of others, or of itself."""
-    found = {}
-    for position, node in enumerate(graph.nodes):
-        same = networks.Identity(input_shape=node.shape)
-        found[position] = {position: networks.FixedMap(same)}
+    found = {i: _itself(i, node) for i, node in enumerate(graph.nodes)}
     linear = {s.position: s.terms for s in steps if s.terms is not None}
     return found | linear
+
+
+def _itself(position: int, node: networks.Node) -> dict:
+    """Returns a node's value as a linear map of itself."""
+    same = networks.Identity(input_shape=node.shape)
+    return {position: networks.FixedMap(same)}
 
 
 def _times(count: int, node: networks.Node) -> networks.TrainedMap:
