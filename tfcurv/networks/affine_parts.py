@@ -6,7 +6,9 @@ than the product of what each may do, and it is known exactly.
 """
 
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import NamedTuple
+import weakref
 
 import numpy as np
 
@@ -32,8 +34,23 @@ class AffinePart(NamedTuple):
     roundings: int = 0
 
 
-def affine_parts(graph: Graph) -> list[AffinePart]:
-    """Returns what each node of a graph is, in terms of atoms."""
+# By graph: what a map has proved of itself serves whoever asks for it.
+_FOUND: weakref.WeakKeyDictionary[Graph, Sequence[AffinePart]] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+def affine_parts(graph: Graph) -> Sequence[AffinePart]:
+    """Returns what each node of a graph is, in terms of atoms.
+
+    Composed once: the maps are the same objects for all who ask.
+    """
+    if graph not in _FOUND:
+        _FOUND[graph] = _composed_parts(graph)
+    return _FOUND[graph]
+
+
+def _composed_parts(graph: Graph) -> Sequence[AffinePart]:
     found: list[AffinePart] = []
     for position, node in enumerate(graph.nodes):
         sources = [found[source] for source in node.sources]
@@ -44,7 +61,7 @@ def affine_parts(graph: Graph) -> list[AffinePart]:
         else:
             same = Identity(input_shape=node.shape)
             found.append(AffinePart({position: same}))
-    return found
+    return tuple(found)
 
 
 def _mapped(part: AffinePart, step) -> AffinePart:

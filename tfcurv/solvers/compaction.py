@@ -14,7 +14,7 @@ def iterate(
     constants: Any,
     state: Any,
     *,
-    max_steps: int,
+    max_steps: int | tf.Tensor,
     result: Callable[[Any], Any],
 ) -> Any:
     """Repeats a step on each row of a batch until the row is finished.

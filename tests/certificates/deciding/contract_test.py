@@ -182,7 +182,7 @@ class StageTest(parameterized.TestCase):
         with mock.patch.object(
             deciding.Witness,
             "attack",
-            lambda witness, x, *_: np.linspace(1.0, 2.0, len(x)),
+            lambda witness, x, *_, **__: np.linspace(1.0, 2.0, len(x)),
         ):
             claim = np.linspace(1.0, 2.0, 8)[:, np.newaxis] * np.ones((8, 4))
             claim[:4] *= 0.5

@@ -3,10 +3,12 @@
 from absl.testing import absltest
 from absl.testing import parameterized
 import numpy as np
+import tensorflow as tf
 
 from certificates_toys import certify
 from certificates_toys import predict
 from certificates_toys import random_network
+from tfcurv.certificates.deciding import evidence
 
 
 def _case(activation, seed):
@@ -42,6 +44,22 @@ class DecisionsTest(parameterized.TestCase):
         found = certify(network, x, y, enough=epsilon, too_little=epsilon)
         spent = np.sum(found.num_evaluations)
         self.assertLess(spent, 0.7 * np.sum(full.num_evaluations))
+
+    def test_an_example_that_is_near_enough_ends_an_attack(self):
+        network, x, y = _case("tanh", 0)
+        logits = network.logits(tf.constant(x)).numpy()
+        logits[np.arange(len(y)), y] = -np.inf
+        t = logits.argmax(axis=-1).astype(np.int32)
+        witness = evidence.Witness(network, 10)
+        full = witness.attack(x, y, t, x)
+        near = float(np.median(full))
+        found = witness.attack(x, y, t, x, near=near)
+        beyond = found > near
+        np.testing.assert_array_equal(beyond, full > near)
+        # Others are attacked as ever, and some of the first looks, which are
+        # not the best, are left as they are.
+        self.assertTrue(np.all(found[beyond] <= full[beyond] * (1 + 1e-6)))
+        self.assertTrue(np.any(found[~beyond] > full[~beyond] * (1 + 1e-6)))
 
     def test_radii_beyond_float32_can_be_asked_for(self):
         network, x, y = _case("tanh", 0)

@@ -282,6 +282,65 @@ class HostileTest(parameterized.TestCase):
         found = largest_radii.largest_radii(margins, margins, x, y, rivals)
         np.testing.assert_allclose(found[:, 1], 1.0, rtol=2e-3)
 
+    def test_what_is_known_is_neither_lost_nor_asked_again(self):
+        x, y = np.arange(3.0)[:, np.newaxis], np.zeros(3, np.int32)
+        rivals = np.array([[False, True]] * 3)
+        known = np.array([[np.inf, 0.6], [np.inf, 0.125], [np.inf, 0.0]])
+        asked = []
+
+        def margins(x, y, epsilon):
+            asked.extend(zip(x[:, 0], epsilon))
+            return np.stack([0.25 - epsilon, 0.25 - epsilon], axis=1)
+
+        found = largest_radii.largest_radii(
+            margins, margins, x, y, rivals, known=known, enough=0.5
+        )
+        np.testing.assert_array_equal(found[0], [0.0, 0.6])
+        np.testing.assert_allclose(found[1:, 1], 0.25, rtol=2e-3)
+        points = [point for point, _ in asked]
+        self.assertNotIn(0.0, points)
+        # Of the second neither a first step from 0, nor a proof below.
+        steps = [e for point, e in asked if point == 1.0 and e > 0.0]
+        self.assertGreater(min(steps), 0.125)
+        # Where no more is proved, what is known stays.
+        asked.clear()
+        found = largest_radii.largest_radii(
+            *(margins, lambda x, *_: np.zeros((len(x), 2))),
+            *(x, y, rivals),
+            known=known,
+        )
+        np.testing.assert_array_equal(found[:, 1], known[:, 1])
+        steps = [e for point, e in asked if point == 1.0]
+        np.testing.assert_allclose(steps[:2], [0.0, 0.125 * 17.0 / 16.0])
+
+    def test_a_single_question_is_put_once(self):
+        x, y = np.arange(4.0)[:, np.newaxis], np.zeros(4, np.int32)
+        rivals = np.array([[False, True]] * 4)
+        known = np.array([[np.inf, 0.1]] * 3 + [[np.inf, 0.7]])
+        limits, asked, proved = np.array([0.3, 0.6, 0.6, 0.3]), [], []
+
+        def margins(calls):
+            def found(x, y, epsilon):
+                calls.extend(x[:, 0])
+                left = limits[x[:, 0].astype(int)] - epsilon
+                return np.stack([left, left], axis=1)
+
+            return found
+
+        found = largest_radii.largest_radii(
+            *(margins(asked), margins(proved)),
+            *(x, y, rivals),
+            known=known,
+            enough=0.5,
+            too_little=0.5,
+        )
+        self.assertEqual(asked, [0.0, 1.0, 2.0])
+        self.assertEqual(proved, [1.0, 2.0])
+        np.testing.assert_array_equal(
+            found[:, 1] > 0.5, [False, True, True, True]
+        )
+        self.assertEqual(found[0, 1], 0.1)
+
 
 if __name__ == "__main__":
     absltest.main()

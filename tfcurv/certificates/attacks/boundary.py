@@ -46,7 +46,7 @@ def approach_boundary(
     network: networks.Network,
     problem: Problem,
     start: tf.Tensor,
-    num_steps: int,
+    num_steps: int | tf.Tensor,
     threat: Threat = Threat(),
 ) -> tf.Tensor:
     """Returns points near where a margin first vanishes, seen from x0.

@@ -293,9 +293,13 @@ class Decider:
         near = np.min(standing.radii, axis=-1) <= self._options.enough
         rows = among[(standing.certified & near)[among]]
         if rows.size:
-            t = standing.target
-            columns = (standing.x, standing.y, t, standing.centre)
-            found = self._witness.attack(*(part[rows] for part in columns))
+            found = self._witness.attack(
+                standing.x[rows],
+                standing.y[rows],
+                standing.target[rows],
+                standing.centre[rows],
+                near=self._options.too_little,
+            )
             standing.upper_bound[rows] = np.minimum(
                 standing.upper_bound[rows], found
             )

@@ -13,6 +13,10 @@ from tfcurv.certificates.attacks.threat import Threat
 from tfcurv.certificates.margins.search import search_problem
 
 
+# Steps of an attack after which to see whether it has got near enough.
+_GLANCE = 2
+
+
 class Look(NamedTuple):
     """What a network says at a batch of points.
 
@@ -50,7 +54,7 @@ class Witness:
         """
         self._threat = threat
         self._network = network
-        self._attack_steps = attack_steps
+        self._steps = attack_steps
         points = tf.TensorSpec([None, network.input_dim], numerics.PROOF_DTYPE)
         classes = tf.TensorSpec([None], tf.int32)
         self._look = tf.function(
@@ -58,7 +62,10 @@ class Witness:
         )
         self._attack = tf.function(
             self._attack_batch,
-            input_signature=[points, classes, classes, points],
+            input_signature=[
+                *(points, classes, classes, points),
+                tf.TensorSpec([], tf.int32),
+            ],
             autograph=False,
         )
 
@@ -78,7 +85,12 @@ class Witness:
         return Look(*(field.numpy() for field in found))
 
     def attack(
-        self, x: np.ndarray, y: np.ndarray, t: np.ndarray, start: np.ndarray
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        t: np.ndarray,
+        start: np.ndarray,
+        near: float = 0.0,
     ) -> np.ndarray:
         """Returns distances `[batch]` of adversarial examples really found.
 
@@ -87,11 +99,22 @@ class Witness:
             y: `[batch]` int32 labels.
             t: `[batch]` int32 classes to move towards; any may be met.
             start: `[batch, dim]` where to begin.
+            near: Of an example so near no nearer one is looked for.
 
         Returns:
             Proved upper bounds; infinite where no example was found.
         """
-        return self._attack(*map(tf.constant, (x, y, t, start))).numpy()
+        columns = x, y, t, start
+        found, rows = np.full(len(x), np.inf), np.arange(len(x))
+        glances = (_GLANCE,) if 0.0 < near and _GLANCE < self._steps else ()
+        for steps in (*glances, self._steps):
+            few = (tf.constant(column[rows]) for column in columns)
+            distance = self._attack(*few, tf.constant(steps)).numpy()
+            found[rows] = np.minimum(found[rows], distance)
+            rows = rows[found[rows] > near]
+            if not rows.size:
+                break
+        return found
 
     def _look_batch(self, x: tf.Tensor, y: tf.Tensor) -> Look:
         network = self._network
@@ -108,13 +131,13 @@ class Witness:
             error=error,
         )
 
-    def _attack_batch(self, x, y, t, start) -> tf.Tensor:
+    def _attack_batch(self, x, y, t, start, steps) -> tf.Tensor:
         network = self._network
         nothing = tf.zeros_like(x[:, 0])
         problem = search_problem(network, x, y, t, nothing, nothing)
         start = tf.cast(start, numerics.SEARCH_DTYPE)
         point = adversary.approach_boundary(
-            network, problem, start, self._attack_steps, self._threat
+            network, problem, start, steps, self._threat
         )
         return adversary.cross_boundary(
             network, x, y, point, threat=self._threat

@@ -2,7 +2,8 @@
 
 For methods that prove margins in a neighbourhood of a given size, smaller
 where it is larger. What is not proved where it was looked for is proved at a
-smaller radius, or at none: nothing rests on how good the search is.
+smaller radius, or at none: nothing rests on how good the search is. Cheaper
+radii may be known before: then it is looked beyond them alone.
 """
 
 from collections.abc import Callable
@@ -21,6 +22,9 @@ _NARROWINGS = 16
 # Two ends are near enough; and a guess stays so far from both, relative, or
 # from a lower end that is 0.
 _NEAR, _AWAY, _FAR = 2.0**-10, 0.05, 2.0**-10
+
+# The first step beyond what is known.
+_NEXT = 1.0 + 2.0**-4
 
 # An end that is as good as 0.
 _SMALLEST = 2.0**-90
@@ -51,6 +55,7 @@ def largest_radii(
     y: np.ndarray,
     rivals: np.ndarray,
     *,
+    known: np.ndarray | None = None,
     enough: float = float("inf"),
     too_little: float = 0.0,
     rows: int = 1024,
@@ -64,6 +69,7 @@ def largest_radii(
         y: `[batch]` labels.
         rivals: `[batch, classes]` the classes to prove against; of a point
             without any nothing is asked.
+        known: `[batch, classes]` radii that are proved already; None for none.
         enough: Radius beyond which nothing is asked.
         too_little: Radius below which nothing is asked: none is refined
             there.
@@ -74,17 +80,21 @@ def largest_radii(
         none was proved.
     """
     found = np.zeros(rivals.shape)
-    asked = np.flatnonzero(np.any(rivals, axis=-1))
+    if known is not None:
+        found = np.where(rivals, known, found)
+    least = np.where(rivals, found, np.inf).min(axis=-1)
+    asked = np.flatnonzero(np.any(rivals, axis=-1) & (least <= enough))
     for start in range(0, asked.size, rows):
         part = asked[start : start + rows]
         few = x[part], y[part], rivals[part]
+        looking = _Search(search, *few, least[part])
         if too_little == enough:
-            # A single question, which is soonest answered by the proof.
-            goals = [np.full(len(part), enough * _BEYOND)]
+            goals = [looking.answer(enough)]
         else:
-            wanted = _Search(search, *few).run(enough, too_little)
-            goals = _goals(wanted, enough)
-        found[part] = _proved(prove, *few, goals)
+            goals = _goals(looking.run(enough, too_little), enough)
+        found[part] = np.maximum(
+            found[part], _proved(prove, *few, least[part], goals)
+        )
     return found
 
 
@@ -95,8 +105,8 @@ class _Search:
     where a line between the two margins is zero it is looked for next.
     """
 
-    def __init__(self, margins: _Margins, x, y, rivals):
-        self._margins = margins
+    def __init__(self, margins: _Margins, x, y, rivals, known):
+        self._margins, self._known = margins, known
         self._x, self._y, self._rivals = x, y, rivals
         count = len(x)
         self.low, self.high = np.zeros(count), np.full(count, np.inf)
@@ -125,6 +135,12 @@ class _Search:
         self._moved[up], self._moved[down] = 1, -1
         return held
 
+    def answer(self, enough: float) -> np.ndarray:
+        """Returns `[batch]` where to prove that a radius is enough, else 0."""
+        every = np.arange(len(self._x))
+        held = self._look(every, np.full(every.size, enough * _SHARES[1]))
+        return np.where(held, enough * _BEYOND, 0.0)
+
     def run(self, enough: float, too_little: float) -> np.ndarray:
         """Returns `[batch]` radii, 0 for what has none."""
         count = len(self._x)
@@ -145,7 +161,7 @@ class _Search:
     def _widen(self, rows) -> None:
         """Finds an upper end."""
         start = self._at_low.copy()
-        step = np.full(len(self.low), _BEGIN)
+        step = np.maximum(self._known * _NEXT, _BEGIN)
         for _ in range(_STEPS):
             if not rows.size:
                 return
@@ -160,7 +176,8 @@ class _Search:
     def _narrow(self, rows) -> None:
         for _ in range(_NARROWINGS):
             low, high = self.low[rows], self.high[rows]
-            is_open = (high - low > _NEAR * high) & (high > _SMALLEST)
+            least = np.maximum(low, self._known[rows])
+            is_open = (high - least > _NEAR * high) & (high > _SMALLEST)
             rows = rows[is_open]
             if not rows.size:
                 return
@@ -177,7 +194,8 @@ class _Search:
         # What lies far below the first step is looked for by its exponent.
         share = np.where((low == 0.0) & np.isneginf(below), 0.0, share)
         least = np.where(low == 0.0, _FAR, _AWAY)
-        return low + np.clip(share, least, 1.0 - _AWAY) * (high - low)
+        found = low + np.clip(share, least, 1.0 - _AWAY) * (high - low)
+        return np.maximum(found, self._known[rows])
 
 
 def _goals(wanted: np.ndarray, enough: float) -> list[np.ndarray]:
@@ -186,13 +204,13 @@ def _goals(wanted: np.ndarray, enough: float) -> list[np.ndarray]:
     return [goal, *(wanted * share for share in _SHARES[1:])]
 
 
-def _proved(prove, x, y, rivals, goals) -> np.ndarray:
+def _proved(prove, x, y, rivals, known, goals) -> np.ndarray:
     """Returns radii `[batch, classes]`, at the first goal that is proved."""
     found = np.zeros(rivals.shape)
     # What nothing was found for is still correct, perhaps.
     for goal in (*goals, np.full(len(x), _LEAST)):
         unproved = np.any(rivals & (found == 0.0), axis=-1)
-        rows = np.flatnonzero(unproved & (goal > 0.0))
+        rows = np.flatnonzero(unproved & (goal > known))
         if not rows.size:
             continue
         margins = prove(x[rows], y[rows], goal[rows])

@@ -1,11 +1,13 @@
 """Box constraint and interval bound propagation, behind the contract."""
 
 import functools
+import math
 from typing import ClassVar
 
 import numpy as np
 
 from tfcurv import networks
+from tfcurv import numerics
 from tfcurv.bounds.propagation.ball_box import Rules
 from tfcurv.certificates.deciding.contract import CertifierOptions
 from tfcurv.certificates.deciding.contract import Cost
@@ -15,6 +17,7 @@ from tfcurv.certificates.deciding.contract import Method
 from tfcurv.certificates.deciding.contract import Threat
 from tfcurv.certificates.interval.largest_radii import largest_radii
 from tfcurv.certificates.interval.regions import GraphRegions
+from tfcurv.certificates.lipschitz.bounds import LipschitzBounds
 
 
 class BoxConstraintMethod(Method):
@@ -65,10 +68,26 @@ class BoxConstraintMethod(Method):
             x,
             y,
             rivals,
+            known=self._by_constants(x, y),
             enough=self.options.enough,
             too_little=self.options.too_little,
             rows=self._rows,
         )
+
+    def _by_constants(self, x: np.ndarray, y: np.ndarray) -> np.ndarray | None:
+        """Returns what the balls prove alone, at the cost of the logits."""
+        if not self.rules.ball:
+            return None
+        radii = self._constants.radii(x, y)
+        if self.threat.norm == "linf":
+            # The ball around a box is larger by the root of its dimension.
+            root = numerics.round_up(math.sqrt(self.network.input_dim), 1)
+            radii = numerics.round_down(radii / root, 1)
+        return radii
+
+    @functools.cached_property
+    def _constants(self) -> LipschitzBounds:
+        return LipschitzBounds(self.network.graph, self.network.rigor)
 
     def trace(self) -> None:
         """Proves the norms and compiles."""
