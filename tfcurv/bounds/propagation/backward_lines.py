@@ -48,8 +48,8 @@ from tfcurv.networks import Lines
 # What lines are drawn around.
 _BENT = (Kind.ACTIVATION, Kind.MAXIMUM)
 
-# Rows at a time: so many numbers of the largest node.
-_NUMBERS = 2**23
+# Rows at a time: so many numbers of the largest node. More leave the cache.
+_NUMBERS = 2**21
 
 # Room between lines, beside the size of their interval, that is none.
 _NARROW = 1e-9
@@ -145,20 +145,46 @@ class BackwardLines:
         if region.lower is None or not self._before(position):
             # Of linear maps of the input all is known.
             return region
-        asked = self._bent(position, region, around)
-        if asked is None:
+        readers = self._readers(position)
+        if not readers:
             return region
+        # The end beyond zero first: where it is known not to be, most bends
+        # are left behind, and the other end does not matter.
+        is_upper = around.centres[position].value < 0.0
+
+        def tighten(turn, low, high):
+            ends = BallBox(region.radius, low, high)
+            asked = self._bent(readers, position, ends, around)
+            first = tf.equal(turn, 0)
+            ends = self._tightened(
+                position, ends, around, asked, tf.equal(is_upper, first)
+            )
+            return turn + 1, ends.lower, ends.upper
+
+        # A loop, so that a pass is traced once; lines stay outside of it.
+        self._draw(position, around)
+        _, low, high = tf.while_loop(
+            lambda turn, *_: turn < 2,
+            tighten,
+            (0, region.lower, region.upper),
+            maximum_iterations=2,
+        )
+        return BallBox(region.radius, low, high)
+
+    def _tightened(
+        self, position: int, region: BallBox, around: Around, asked, is_upper
+    ) -> BallBox:
+        """Returns a region with one end of some entries bounded by lines."""
         # The first of all, too, so that there is always something to do.
         some = tf.cast(tf.where(asked), tf.int32)
         pairs = tf.concat([tf.zeros([1, 2], tf.int32), some], axis=0)
+        upper = tf.gather_nd(is_upper, pairs)
         low, high = region.lower, region.upper
-        count = tf.shape(pairs)[0]
 
         def rows(numbers):
-            # The first half are lower ends, the second are upper ones.
-            pair = tf.gather(pairs, numbers % count)
-            point, entry = tf.unstack(pair, axis=-1)
-            sign = tf.cast(tf.where(numbers < count, 1.0, -1.0), low.dtype)
+            point, entry = tf.unstack(tf.gather(pairs, numbers), axis=-1)
+            one = tf.ones_like(numbers, low.dtype)
+            sign = tf.where(tf.gather(upper, numbers), -one, one)
             shape = self._graph.nodes[position].shape
             if len(shape) == 3:
                 unit = networks.window_of_entry(entry, sign, shape)
@@ -166,26 +192,36 @@ class BackwardLines:
             unit = tf.one_hot(entry, low.shape[-1], dtype=low.dtype)
             return Rows(point, unit * sign[:, tf.newaxis])
 
-        found = self.lower_bounds(position, 2 * count, rows, around)
-        found = tf.minimum(ball_box.where_nan(found, -float("inf")), 0.0)
-        low = tf.tensor_scatter_nd_max(low, pairs, found[:count])
-        high = tf.tensor_scatter_nd_min(high, pairs, -found[count:])
+        count = tf.shape(pairs)[0]
+        found = self.lower_bounds(position, count, rows, around)
+        # A deviation may be 0: what is more, or unknown, is not said.
+        unknown = tf.fill(tf.shape(found), tf.cast(-float("inf"), found.dtype))
+        found = tf.minimum(tf.where(tf.math.is_nan(found), unknown, found), 0.0)
+        least = tf.where(upper, unknown, found)
+        most = -tf.where(upper, found, unknown)
+        low = tf.tensor_scatter_nd_max(low, pairs, least)
+        high = tf.tensor_scatter_nd_min(high, pairs, most)
         return BallBox(region.radius, low, high)
 
-    def _bent(self, position: int, region: BallBox, around: Around):
-        """Returns `[batch, n]` which entries matter; None where none does."""
-        found = None
-        for reader, node in enumerate(self._graph.nodes):
-            if position not in node.sources:
-                continue
+    def _readers(self, position: int) -> list[networks.Node]:
+        """Returns the nodes that bend what a node gives."""
+        return [
+            node
+            for node in self._graph.nodes
+            if position in node.sources and node.kind in _BENT
+        ]
+
+    def _bent(
+        self, readers, position: int, region: BallBox, around: Around
+    ) -> tf.Tensor:
+        """Returns `[batch, n]` which entries matter to some readers."""
+        before = around.centres[position]
+        found = tf.zeros_like(region.lower, tf.bool)
+        for node in readers:
             if node.kind is Kind.MAXIMUM:
-                asked = tf.ones_like(region.lower, tf.bool)
-            elif node.kind is Kind.ACTIVATION:
-                before = around.centres[position]
-                asked = _bends(node.activation, before, region)
+                found |= tf.ones_like(found)
             else:
-                continue
-            found = asked if found is None else found | asked
+                found |= _bends(node.activation, before, region)
         return found
 
     def _before(self, position: int) -> list[int]:
