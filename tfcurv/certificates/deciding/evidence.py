@@ -12,7 +12,6 @@ from tfcurv.certificates.attacks import boundary as adversary
 from tfcurv.certificates.attacks.threat import Threat
 from tfcurv.certificates.margins.search import search_problem
 
-
 # Steps of an attack after which to see whether it has got near enough.
 _GLANCE = 2
 
