@@ -4,6 +4,24 @@ from mutant import Mutant
 
 MUTANTS = (
     Mutant(
+        name="ends_of_neurons_exchanged",
+        fault="How far a neuron can fall taken for how far it can rise.",
+        file="tfcurv/bounds/propagation/backward_lines.py",
+        old="sign = tf.where(tf.gather(upper, numbers), -one, one)",
+        new="sign = tf.where(tf.gather(upper, numbers), one, -one)",
+        tests=(
+            "tests/bounds/propagation/backward_lines_test.py::SoundnessTest",
+        ),
+    ),
+    Mutant(
+        name="the_other_end_is_never_asked",
+        fault="Of neurons that bend the first end is bounded twice.",
+        file="tfcurv/bounds/propagation/backward_lines.py",
+        old="position, ends, around, asked, tf.equal(is_upper, first)",
+        new="position, ends, around, asked, is_upper",
+        tests=("tests/bounds/propagation/backward_lines_test.py::ExactTest",),
+    ),
+    Mutant(
         name="lines_of_another_point",
         fault="Windows of all points given the lines of the first.",
         file="tfcurv/bounds/propagation/backward_walk.py",
