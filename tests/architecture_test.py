@@ -31,10 +31,10 @@ FLOORS = (
     ("tfcurv.certificates.margins",),
     ("tfcurv.certificates.attacks",),
     ("tfcurv.certificates.deciding",),
+    ("tfcurv.certificates.lipschitz",),
     (
         "tfcurv.certificates.curvature",
         "tfcurv.certificates.interval",
-        "tfcurv.certificates.lipschitz",
         "tfcurv.certificates.quadratic",
     ),
     ("tfcurv.certificates",),

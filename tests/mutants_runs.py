@@ -4,6 +4,32 @@ from mutant import Mutant
 
 MUTANTS = (
     Mutant(
+        name="counted_without_confidence",
+        fault="The share of draws taken for the probability of a class.",
+        file="tfcurv/runs/smooth.py",
+        old="""bound = smoothing.probability_lower_bound(
+                    hits, samples, failure_probability
+                )""",
+        new="bound = np.float64(hits / samples)",
+        tests=("tests/runs/smooth_test.py::SmoothTest",),
+    ),
+    Mutant(
+        name="chosen_and_counted_by_the_same_draws",
+        fault="The class that leads by chance counted by what made it lead.",
+        file="tfcurv/runs/smooth.py",
+        old="hits = votes(x, draw, samples, 1).numpy()[top]",
+        new="hits = votes(x, draw, samples, 0).numpy()[top]",
+        tests=("tests/runs/smooth_test.py::SmoothTest",),
+    ),
+    Mutant(
+        name="minority_with_a_radius",
+        fault="Radii of classes that need not be the majority.",
+        file="tfcurv/certificates/smoothing.py",
+        old="majority = (probability > 0.5) & np.isfinite(quantile)",
+        new="majority = np.isfinite(quantile)",
+        tests=("tests/runs/smooth_test.py::ProbabilityTest",),
+    ),
+    Mutant(
         name="unsaved_example_said_to_be_saved",
         fault="A counter-example that a full disk took, said to be saved.",
         file="tfcurv/runs/falsify.py",

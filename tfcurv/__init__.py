@@ -13,7 +13,6 @@ from tfcurv import errors as errors
 from tfcurv import former
 from tfcurv.nn import CurvatureAttack as CurvatureAttack
 from tfcurv.nn import CurvatureRegularizer as CurvatureRegularizer
-from tfcurv.nn import LinearMapSpec as LinearMapSpec
 from tfcurv.nn import Model as Model
 from tfcurv.nn import Sequential as Sequential
 from tfcurv.nn import SpectralNormTracker as SpectralNormTracker
@@ -30,6 +29,7 @@ from tfcurv.runs import attack as attack
 from tfcurv.runs import certify as certify
 from tfcurv.runs import curvature_report as curvature_report
 from tfcurv.runs import falsify as falsify
+from tfcurv.runs import smooth as smooth
 from tfcurv.version import __version__ as __version__
 
 # For those who build on the mathematics: one floor down.
@@ -37,6 +37,7 @@ __getattr__ = former.names(
     __name__,
     {
         "CurvatureReport": "tfcurv.results",
+        "LinearMapSpec": "tfcurv.nn",
         "network_from_model": "tfcurv.nn",
     },
 )

@@ -8,3 +8,4 @@ from tfcurv.runs.certify import DEFAULT_EPSILONS as DEFAULT_EPSILONS
 from tfcurv.runs.certify import certify as certify
 from tfcurv.runs.curvature_report import curvature_report as curvature_report
 from tfcurv.runs.falsify import falsify as falsify
+from tfcurv.runs.smooth import smooth as smooth
