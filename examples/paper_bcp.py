@@ -66,13 +66,11 @@ TABLES: Mapping[str, Table] = {
         ),
     ),
     "bcp-dense": Table(
-        title="Beyond the papers: one hidden layer by BCP and by CRT (MNIST, "
-        "1.58)",
+        title="Beyond the papers: one hidden layer by BCP (MNIST, 1.58)",
         epsilon=1.58,
         parts=("rules", "auto"),
         rows=_rows(
             (),
-            ("mnist-softplus-2-crt0.01", "CRT, 0.01"),
             ("mnist-softplus-2-bcp", "BCP"),
             ("mnist-relu-2-bcp", "BCP"),
         ),

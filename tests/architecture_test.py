@@ -37,6 +37,7 @@ FLOORS = (
         "tfcurv.certificates.interval",
         "tfcurv.certificates.quadratic",
     ),
+    ("tfcurv.certificates.linear",),
     ("tfcurv.certificates",),
     ("tfcurv.results",),
     ("tfcurv.nn.layers",),

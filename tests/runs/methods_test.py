@@ -14,6 +14,7 @@ import compiled_once
 import tfcurv
 from tfcurv import certificates
 from tfcurv import errors
+from tfcurv import report
 from tfcurv.certificates import methods
 from toy_method import ToyLipschitz
 from untraced import untraced
@@ -177,6 +178,38 @@ class NamedMethodTest(parameterized.TestCase):
         folder = self.create_tempdir().full_path
         with self.assertRaises(errors.FalseCertificateError):
             tfcurv.falsify(model, false, data, folder=folder, verbose=0)
+
+    def test_says_what_it_will_do_and_shows_the_first_images_soon(self):
+        x = np.random.default_rng(0).normal(size=(150, 4)).astype(np.float32)
+        data = x, np.argmax(_model()(x), axis=-1)
+        bars, lines = [], []
+
+        def bar(total, unit, **settings):
+            del settings
+            bars.append(mock.MagicMock(total=total, unit=unit, disable=False))
+            return bars[-1]
+
+        with (
+            untraced(),
+            mock.patch.object(report, "progress_bar", bar),
+            mock.patch.object(report, "announce", lines.append),
+        ):
+            found = tfcurv.certify(_model(), data, norm="linf")
+            tfcurv.certify(_model(), data, method="bcp")
+        self.assertEqual(found.method_names, ("bcp", "crown"))
+        dear, cheap = (
+            [call.args[0] for call in each.update.call_args_list]
+            for each in bars
+            if each.total == 150
+        )
+        self.assertEqual(dear, [8, 64, 64, 14])
+        self.assertEqual(cheap, [150])
+        (plan,) = lines
+        self.assertIn("certifying by bcp; then, where", plan)
+        self.assertIn("by crown", plan)
+        # The parts make the same as the whole, in the same order.
+        np.testing.assert_array_equal(found.labels, data[1])
+        self.assertLen(found.radii, 150)
 
 
 if __name__ == "__main__":

@@ -71,6 +71,18 @@ class Portfolio(Method):
         return tuple(each.name for each in self._methods)
 
     @property
+    def plan(self) -> str:
+        """Which method is asked for every image, and which where."""
+        first, *others = self._methods
+        closing = first.closing_stages()
+        more = [each.name for each in others]
+        more += [f"{first.name} around the image"] if closing else []
+        return (
+            f"certifying by {first.name}; then, where an adversarial example "
+            f"is farther than what is proved, by {', '.join(more)}"
+        )
+
+    @property
     def grounds(self) -> Grounds:  # type: ignore[override]
         """Those of all methods, each once."""
         every = [ground for each in self._methods for ground in each.grounds]

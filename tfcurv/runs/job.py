@@ -18,6 +18,10 @@ from tfcurv.runs.falsify import Attacker
 # What a method shares is saved this often while it is computed.
 _SAVE_SECONDS = 1.0
 
+# Images after which a dear method shows what it has done: the first few at
+# once, so that there is a time left to be seen.
+_FIRST_IMAGES, _IMAGES = 8, 64
+
 # What the batches' arrays are summed to.
 _TOTALS = {
     "num_evaluations": float,
@@ -49,6 +53,8 @@ class Job:
         self._attacker = attacker
         self._checkpoint = checkpoint
         self._verbose = verbose
+        self._images = report.progress_bar(None, "image", verbose=0)
+        self._done = np.zeros(3)
         self._bars = {
             unit: report.progress_bar(None, unit, verbose=verbose)
             for unit in self._method.work
@@ -63,29 +69,23 @@ class Job:
     def run(self, source: tfcurv_data.BatchSource) -> dict[str, Any]:
         """Returns the fields of the result that the data decide."""
         fingerprint = tfcurv_data.DataFingerprint()
-        shards, count, sums = [], 0, np.zeros(2)
-        images = report.progress_bar(
+        shards, count, self._done = [], 0, np.zeros(3)
+        self._images = report.progress_bar(
             source.num_examples,
             "image",
             verbose=self._verbose,
             description="certifying",
         )
         with contextlib.ExitStack() as bars:
-            for bar in (images, *self._bars.values()):
+            for bar in (self._images, *self._bars.values()):
                 bars.enter_context(bar)
+            if self._method.plan and not self._images.disable:
+                report.announce(self._method.plan)
             for index, batch in enumerate(source):
                 fingerprint.update(batch)
                 with _says_how_to_go_on(count, self._checkpoint):
                     shards.append(self._shard(index, count, batch))
                 count += len(batch.labels)
-                sums += _sums(shards[-1])
-                right, radii = sums
-                images.set_postfix(
-                    clean=right / count,
-                    mean_radius=radii / max(right, 1),
-                    refresh=False,
-                )
-                images.update(len(batch.labels))
         columns = {
             name: np.concatenate([shard[name] for shard in shards])
             for name in shards[0]
@@ -104,7 +104,9 @@ class Job:
         one = tfcurv_data.DataFingerprint()
         one.update(batch)
         found = self._checkpoint.load_shard(index, one.hexdigest())
-        if found is None:
+        if found is not None:
+            self._show(found)
+        else:
             start = time.monotonic()
             found = self._compute(first, batch)
             seconds = np.array([time.monotonic() - start])
@@ -116,10 +118,32 @@ class Job:
         return found
 
     def _compute(self, first, batch) -> dict[str, np.ndarray]:
-        x = batch.inputs.reshape(len(batch.labels), -1).astype(np.float64)
-        found = self._decider(x, batch.labels)
+        parts = []
+        ends = self._ends(first, len(batch.labels))
+        for start, end in zip([0, *ends], ends):
+            x, y = batch.inputs[start:end], batch.labels[start:end]
+            parts.append(self._part(first + start, x, y))
+            self._show(parts[-1])
         shard = {
-            "labels": batch.labels,
+            name: np.concatenate([part[name] for part in parts])
+            for name in parts[0]
+        }
+        shard["num_attacks"] = np.sum(shard["num_attacks"], keepdims=True)
+        return shard
+
+    def _ends(self, first: int, count: int) -> list[int]:
+        """Returns where the parts of a batch end, the same in every run."""
+        method = self._method
+        if method.cost is certificates.Cost.PASSES and not method.plan:
+            return [count]
+        begin = _FIRST_IMAGES if first == 0 else _IMAGES
+        return [*range(begin, count, _IMAGES), count]
+
+    def _part(self, first: int, x, y) -> dict[str, np.ndarray]:
+        x = x.reshape(len(y), -1).astype(np.float64)
+        found = self._decider(x, y)
+        shard = {
+            "labels": y,
             "predictions": found.prediction,
             "radii": found.radius,
             "targets": found.target,
@@ -132,9 +156,21 @@ class Job:
         }
         if self._attacker is not None:
             shard["num_attacks"] += self._attacker(
-                tf.constant(x), batch.labels, found.radius, found.target, first
+                tf.constant(x), y, found.radius, found.target, first
             )
         return shard
+
+    def _show(self, shard: Mapping[str, np.ndarray]) -> None:
+        """Counts images, and the means so far, in the bar."""
+        right = shard["predictions"] == shard["labels"]
+        self._done += len(right), np.sum(right), np.sum(shard["radii"])
+        count, correct, radii = self._done
+        self._images.set_postfix(
+            clean=correct / count,
+            mean_radius=radii / max(correct, 1),
+            refresh=False,
+        )
+        self._images.update(len(right))
 
     def _count(self, unit: str, count: int) -> None:
         """Shows what a method has done, and keeps it now and then."""
@@ -150,12 +186,6 @@ class Job:
             self._checkpoint.save_curvature(self._method.shared())
             self._num_saved = self._method.num_shared
             self._saved_at = time.monotonic()
-
-
-def _sums(shard) -> np.ndarray:
-    """Returns the number of right predictions and the sum of radii."""
-    right = shard["predictions"] == shard["labels"]
-    return np.array([np.sum(right), np.sum(shard["radii"])])
 
 
 @contextlib.contextmanager

@@ -274,6 +274,11 @@ class Method(abc.ABC):
         return (self.name,)
 
     @property
+    def plan(self) -> str:
+        """What will be asked, and where, in words; empty for one method."""
+        return ""
+
+    @property
     def rigor(self) -> str:
         """How norms and eigenvalues were bounded; see `solvers.Rigor`."""
         return self.network.rigor.value
