@@ -76,16 +76,6 @@ MUTANTS = (
         ),
     ),
     Mutant(
-        name="upper_ends_from_lower_rows",
-        fault="The first half of the rows taken for upper ends.",
-        file="tfcurv/bounds/propagation/backward_lines.py",
-        old="tf.tensor_scatter_nd_min(high, pairs, -found[count:])",
-        new="tf.tensor_scatter_nd_min(high, pairs, -found[:count])",
-        tests=(
-            "tests/bounds/propagation/backward_lines_test.py::SoundnessTest",
-        ),
-    ),
-    Mutant(
         name="a_rival_of_a_maximum_overlooked",
         fault="Of a window its largest member alone.",
         file="tfcurv/bounds/propagation/backward_lines.py",

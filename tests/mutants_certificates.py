@@ -4,6 +4,14 @@ from mutant import Mutant
 
 MUTANTS = (
     Mutant(
+        name="minority_with_a_radius",
+        fault="Radii of classes that need not be the majority.",
+        file="tfcurv/certificates/smoothing.py",
+        old="majority = (probability > 0.5) & np.isfinite(quantile)",
+        new="majority = np.isfinite(quantile)",
+        tests=("tests/runs/smooth_test.py::ProbabilityTest",),
+    ),
+    Mutant(
         name="unproved_said_to_be_proved",
         fault="Images that nothing is proved of counted as a method's.",
         file="tfcurv/certificates/deciding/decider.py",

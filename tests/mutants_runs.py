@@ -22,14 +22,6 @@ MUTANTS = (
         tests=("tests/runs/smooth_test.py::SmoothTest",),
     ),
     Mutant(
-        name="minority_with_a_radius",
-        fault="Radii of classes that need not be the majority.",
-        file="tfcurv/certificates/smoothing.py",
-        old="majority = (probability > 0.5) & np.isfinite(quantile)",
-        new="majority = np.isfinite(quantile)",
-        tests=("tests/runs/smooth_test.py::ProbabilityTest",),
-    ),
-    Mutant(
         name="unsaved_example_said_to_be_saved",
         fault="A counter-example that a full disk took, said to be saved.",
         file="tfcurv/runs/falsify.py",
