@@ -22,6 +22,19 @@ _AUTO_IMAGES = 300
 _DRAWN = 6
 
 
+def _decided(model, split, epsilon, method, verbose, limit=None):
+    """Returns what a method says at one epsilon."""
+    return runs.certify(
+        model,
+        (split.images, split.labels),
+        method=method,
+        epsilons=(epsilon,),
+        limit=limit,
+        radii=False,
+        verbose=verbose,
+    )
+
+
 def by_rules(
     model, split: data.Split, epsilon: float, verbose: int = 1
 ) -> dict[str, float]:
@@ -29,17 +42,9 @@ def by_rules(
 
     `attacked` is what the adversarial examples of all three runs leave.
     """
-    images = split.images, split.labels
     found, survived = {}, None
     for method in _RULES:
-        result = runs.certify(
-            model,
-            images,
-            method=method,
-            epsilons=(epsilon,),
-            radii=False,
-            verbose=verbose,
-        )
+        result = _decided(model, split, epsilon, method, verbose)
         found[method] = result.certified_accuracy(epsilon)
         alive = result.correct & (result.upper_bounds > epsilon)
         survived = alive if survived is None else survived & alive
@@ -55,23 +60,14 @@ def by_auto(
     model, split: data.Split, epsilon: float, verbose: int = 1
 ) -> dict[str, float]:
     """Certifies first images at epsilon by whatever proves most of each."""
-
-    def certified(method: str):
-        return runs.certify(
-            model,
-            (split.images, split.labels),
-            method=method,
-            epsilons=(epsilon,),
-            limit=_AUTO_IMAGES,
-            radii=False,
-            verbose=verbose,
-        )
-
-    result = certified("auto")
+    result, by_box = (
+        _decided(model, split, epsilon, method, verbose, _AUTO_IMAGES)
+        for method in ("auto", "bcp")
+    )
     return {
         "images": result.num_images,
         "clean": result.clean_accuracy,
-        "bcp": certified("bcp").certified_accuracy(epsilon),
+        "bcp": by_box.certified_accuracy(epsilon),
         "certified": result.certified_accuracy(epsilon),
         "attacked": result.attacked_accuracy(epsilon),
         "methods": {name: int(n) for name, n in result.method_counts.items()},

@@ -5,11 +5,12 @@ import dataclasses
 import numpy as np
 
 from tfcurv.certificates.deciding.contract import Threat
+from tfcurv.results.labelled import Labelled
 
 
 # eq=False: the generated `==` would compare arrays and have no truth value.
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class AttackResult:
+class AttackResult(Labelled):
     """The nearest adversarial examples that were found, image by image.
 
     Each is misclassified in exact arithmetic, whatever its rounding; that none
@@ -42,14 +43,9 @@ class AttackResult:
     seconds: float
 
     @property
-    def num_images(self) -> int:
-        """The number of inputs."""
-        return len(self.labels)
-
-    @property
     def clean_accuracy(self) -> float:
         """The share of inputs that are classified correctly."""
-        return float(np.mean(self.predictions == self.labels))
+        return float(np.mean(self.correct))
 
     def accuracy_upper_bound(self, epsilon: float) -> float:
         """Returns the share of inputs that are left within epsilon.
@@ -67,7 +63,7 @@ class AttackResult:
 
         NaN if there is no such input.
         """
-        right = self.distances[self.predictions == self.labels]
+        right = self.distances[self.correct]
         return float(np.median(right)) if right.size else float("nan")
 
     def __str__(self) -> str:

@@ -17,6 +17,7 @@ from tfcurv.certificates.deciding.contract import Reason
 from tfcurv.certificates.deciding.contract import Threat
 from tfcurv.results import page
 from tfcurv.results import storage
+from tfcurv.results.labelled import Labelled
 
 # What results rest on that were saved before they said so.
 _GROUNDS = (
@@ -29,7 +30,7 @@ _GROUNDS = (
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class CertificationResult:
+class CertificationResult(Labelled):
     """Certificates of the images of a data set, in their order.
 
     Radii are distances in the units of the model's input. Every array is
@@ -148,19 +149,9 @@ class CertificationResult:
         object.__setattr__(self, name, value)
 
     @property
-    def num_images(self) -> int:
-        """The number of images."""
-        return len(self.labels)
-
-    @property
     def is_certificate(self) -> bool:
         """Whether the radii hold against every class."""
         return self.targets_protocol == "all"
-
-    @property
-    def correct(self) -> np.ndarray:
-        """`[images]` whether the prediction is the label."""
-        return self.predictions == self.labels
 
     @property
     def clean_accuracy(self) -> float:

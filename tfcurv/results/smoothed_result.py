@@ -4,13 +4,15 @@ import dataclasses
 
 import numpy as np
 
+from tfcurv.results.labelled import Labelled
+
 #: In `predictions`: no class had a majority beyond doubt.
 ABSTAINED = -1
 
 
 # eq=False: the generated `==` would compare arrays and have no truth value.
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class SmoothedResult:
+class SmoothedResult(Labelled):
     """l2 radii of a smoothed classifier, each with a confidence.
 
     They hold of the majority under noise, not of the model itself, and each is
@@ -43,11 +45,6 @@ class SmoothedResult:
     seconds: float
 
     @property
-    def num_images(self) -> int:
-        """The number of inputs."""
-        return len(self.labels)
-
-    @property
     def abstained(self) -> float:
         """The share of inputs that no class was given to."""
         return float(np.mean(self.predictions == ABSTAINED))
@@ -55,7 +52,7 @@ class SmoothedResult:
     @property
     def smoothed_accuracy(self) -> float:
         """The share of inputs whose majority is their label."""
-        return float(np.mean(self.predictions == self.labels))
+        return float(np.mean(self.correct))
 
     def accuracy_with_confidence(self, epsilon: float) -> float:
         """Returns the share of inputs that are right within epsilon.
@@ -66,8 +63,7 @@ class SmoothedResult:
         Args:
             epsilon: The radius that those of these inputs exceed.
         """
-        right = self.predictions == self.labels
-        return float(np.mean(right & (self.radii > epsilon)))
+        return float(np.mean(self.correct & (self.radii > epsilon)))
 
     def __str__(self) -> str:
         """Returns a few lines for people."""

@@ -30,6 +30,28 @@ _TOTALS = {
 }
 
 
+class _Images:
+    """The bar of images, with the means so far."""
+
+    def __init__(self, total: int | None, verbose: int):
+        self.bar = report.progress_bar(
+            total, "image", verbose=verbose, description="certifying"
+        )
+        self._sums = np.zeros(3)
+
+    def show(self, shard: Mapping[str, np.ndarray]) -> None:
+        """Counts the images of some arrays."""
+        right = shard["predictions"] == shard["labels"]
+        self._sums += len(right), np.sum(right), np.sum(shard["radii"])
+        count, correct, radii = self._sums
+        self.bar.set_postfix(
+            clean=correct / count,
+            mean_radius=radii / max(correct, 1),
+            refresh=False,
+        )
+        self.bar.update(len(right))
+
+
 class Job:
     """Certificates of data by one method, kept as they are made."""
 
@@ -53,8 +75,6 @@ class Job:
         self._attacker = attacker
         self._checkpoint = checkpoint
         self._verbose = verbose
-        self._images = report.progress_bar(None, "image", verbose=0)
-        self._done = np.zeros(3)
         self._bars = {
             unit: report.progress_bar(None, unit, verbose=verbose)
             for unit in self._method.work
@@ -69,22 +89,17 @@ class Job:
     def run(self, source: tfcurv_data.BatchSource) -> dict[str, Any]:
         """Returns the fields of the result that the data decide."""
         fingerprint = tfcurv_data.DataFingerprint()
-        shards, count, self._done = [], 0, np.zeros(3)
-        self._images = report.progress_bar(
-            source.num_examples,
-            "image",
-            verbose=self._verbose,
-            description="certifying",
-        )
+        shards, count = [], 0
+        images = _Images(source.num_examples, self._verbose)
         with contextlib.ExitStack() as bars:
-            for bar in (self._images, *self._bars.values()):
+            for bar in (images.bar, *self._bars.values()):
                 bars.enter_context(bar)
-            if self._method.plan and not self._images.disable:
+            if self._method.plan and not images.bar.disable:
                 report.announce(self._method.plan)
             for index, batch in enumerate(source):
                 fingerprint.update(batch)
                 with _says_how_to_go_on(count, self._checkpoint):
-                    shards.append(self._shard(index, count, batch))
+                    shards.append(self._shard(index, count, batch, images))
                 count += len(batch.labels)
         columns = {
             name: np.concatenate([shard[name] for shard in shards])
@@ -94,21 +109,21 @@ class Job:
             columns[name] = kind(np.sum(columns[name]))
         return {**columns, "data_hash": fingerprint.hexdigest()}
 
-    def _shard(self, index, first, batch) -> Mapping[str, np.ndarray]:
+    def _shard(self, index, first, batch, images) -> Mapping[str, np.ndarray]:
         """Returns the arrays of one batch, computed at most once."""
         if self._checkpoint is None:
             return {
-                **self._compute(first, batch),
+                **self._compute(first, batch, images),
                 "seconds_before": np.zeros(1),
             }
         one = tfcurv_data.DataFingerprint()
         one.update(batch)
         found = self._checkpoint.load_shard(index, one.hexdigest())
         if found is not None:
-            self._show(found)
+            images.show(found)
         else:
             start = time.monotonic()
-            found = self._compute(first, batch)
+            found = self._compute(first, batch, images)
             seconds = np.array([time.monotonic() - start])
             found["seconds_before"] = seconds
             self._save_shared()
@@ -117,13 +132,13 @@ class Job:
             found["seconds_before"] = np.zeros(1)
         return found
 
-    def _compute(self, first, batch) -> dict[str, np.ndarray]:
+    def _compute(self, first, batch, images) -> dict[str, np.ndarray]:
         parts = []
         ends = self._ends(first, len(batch.labels))
         for start, end in zip([0, *ends], ends):
             x, y = batch.inputs[start:end], batch.labels[start:end]
             parts.append(self._part(first + start, x, y))
-            self._show(parts[-1])
+            images.show(parts[-1])
         shard = {
             name: np.concatenate([part[name] for part in parts])
             for name in parts[0]
@@ -133,8 +148,8 @@ class Job:
 
     def _ends(self, first: int, count: int) -> list[int]:
         """Returns where the parts of a batch end, the same in every run."""
-        method = self._method
-        if method.cost is certificates.Cost.PASSES and not method.plan:
+        is_cheap = self._method.cost is certificates.Cost.PASSES
+        if is_cheap and len(self._method.names) == 1:
             return [count]
         begin = _FIRST_IMAGES if first == 0 else _IMAGES
         return [*range(begin, count, _IMAGES), count]
@@ -159,18 +174,6 @@ class Job:
                 tf.constant(x), y, found.radius, found.target, first
             )
         return shard
-
-    def _show(self, shard: Mapping[str, np.ndarray]) -> None:
-        """Counts images, and the means so far, in the bar."""
-        right = shard["predictions"] == shard["labels"]
-        self._done += len(right), np.sum(right), np.sum(shard["radii"])
-        count, correct, radii = self._done
-        self._images.set_postfix(
-            clean=correct / count,
-            mean_radius=radii / max(correct, 1),
-            refresh=False,
-        )
-        self._images.update(len(right))
 
     def _count(self, unit: str, count: int) -> None:
         """Shows what a method has done, and keeps it now and then."""

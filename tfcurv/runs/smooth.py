@@ -38,7 +38,8 @@ def smooth(
 
     Some noisy copies of an input choose the class, others count how often the
     model gives it; see `tfcurv.certificates.smoothing` for the formula. Any
-    model will do: it is only called, and nothing of it is read. What holds is
+    model will do whose output for an input rests on nothing else of its batch:
+    it is only called, and nothing of it is read or checked. What holds is
     a statement about the majority under ideal noise, with a probability, and
     no certificate of the model itself: see `certify` for those.
 

@@ -143,10 +143,9 @@ def _lee(
     return name, _in_lees_way(dataset, objective, shape)
 
 
-def _dense(objective: str, activation: str) -> tuple[str, TrainConfig]:
+def _dense(activation: str) -> tuple[str, TrainConfig]:
     shape = {"layers": 2, "width": 1024, "activation": activation}
-    name = f"mnist-{activation}-2-{objective}"
-    return name, _in_lees_way("mnist", objective, shape)
+    return f"mnist-{activation}-2-bcp", _in_lees_way("mnist", "bcp", shape)
 
 
 def _in_lees_way(
@@ -185,7 +184,7 @@ def _all() -> dict[str, TrainConfig]:
             found.append(_lee(dataset, "4C3F", objective))
     found.append(_lee("cifar10", "4C3F", "ibp"))
     for activation in ("relu", "softplus"):
-        found.append(_dense("bcp", activation))
+        found.append(_dense(activation))
     found.append(_lee("cifar10", "6C2F", "bcp"))
     return dict(found) | _convolutional()
 

@@ -196,7 +196,7 @@ class BackwardLines:
         found = self.lower_bounds(position, count, rows, around)
         # A deviation may be 0: what is more, or unknown, is not said.
         unknown = tf.fill(tf.shape(found), tf.cast(-float("inf"), found.dtype))
-        found = tf.minimum(tf.where(tf.math.is_nan(found), unknown, found), 0.0)
+        found = tf.minimum(ball_box.where_nan(found, -float("inf")), 0.0)
         least = tf.where(upper, unknown, found)
         most = -tf.where(upper, found, unknown)
         low = tf.tensor_scatter_nd_max(low, pairs, least)

@@ -87,7 +87,8 @@ class CertifierOptions:
         enough: Radius beyond which nothing is asked: what has it is neither
             searched nor attacked further.
         too_little: Radius below which nothing is asked: the search ends where
-            it meets another class within it.
+            it meets another class within it, and the attack where it finds an
+            example.
         curvature: Where bounds on the curvature hold, for a method that rests
             on such; another refuses what it has no choice of.
     """

@@ -144,14 +144,13 @@ class _Search:
 
         To look first saves the proofs of what has not enough, unless few are.
         """
-        every = np.arange(len(self._x))
-        held = np.ones(every.size, bool)
-        for rows in (every[:_SOME], every[_SOME:]):
-            if not rows.size or (rows[0] > 0 and np.mean(held[:_SOME]) > _MOST):
-                break
-            held[rows] = self._look(
-                rows, np.full(rows.size, enough * _SHARES[1])
-            )
+        count = len(self._x)
+        goal = np.full(count, enough * _SHARES[1])
+        held = np.ones(count, bool)
+        first, others = np.split(np.arange(count), [_SOME])
+        held[first] = self._look(first, goal[first])
+        if np.mean(held[first]) <= _MOST:
+            held[others] = self._look(others, goal[others])
         return np.where(held, enough * _BEYOND, 0.0)
 
     def run(self, enough: float, too_little: float) -> np.ndarray:
