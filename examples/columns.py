@@ -112,6 +112,10 @@ _TRAINED: tuple[Column, ...] = (
     ("all", _measured("all", "certified")),
     ("mean, all", _radius("all", "radius")),
     ("attacked", _measured("all", "attacked")),
+    ("first 50: mean CRC", _radius("lines", "curvature")),
+    ("CROWN", _radius("lines", "crown")),
+    ("auto", _radius("lines", "auto")),
+    ("attacked", _radius("lines", "attacked")),
 )
 
 _CERTIFIED: tuple[Column, ...] = (
@@ -197,7 +201,7 @@ COLUMNS: Mapping[str, tuple[Column, ...]] = {
     "cifar10": _ROBUST[1:-3] + _ROBUST[-1:],
     "slides": (
         ("paper: clean / certified", _printed("clean", "certified")),
-        ("paper: mean CRC", _printed("radius")),
+        ("paper: mean CRC / CNN-Cert", _printed("radius", "crown")),
         *_TRAINED,
     ),
     "bcp1": _CERTIFIED,

@@ -66,7 +66,7 @@ TABLES: Mapping[str, Table] = {
     "5": Table(
         title="Table 5: what the penalty and CRT do (MNIST, sigmoid, 0.5)",
         epsilon=0.5,
-        parts=("all", "runner_up"),
+        parts=("all", "runner_up", "lines"),
         rows=_rows(
             ("clean", "certified", "radius", "crown"),
             ("mnist-sigmoid-2-plain", "standard", 98.37, 54.17, 0.485, 0.28395),
@@ -119,13 +119,25 @@ TABLES: Mapping[str, Table] = {
     "slides": Table(
         title="Slides: one hidden convolution (MNIST, tanh, 0.5)",
         epsilon=0.5,
-        parts=("all", "runner_up"),
+        parts=("all", "runner_up", "lines"),
         rows=_rows(
-            ("clean", "certified", "radius"),
-            ("mnist-tanh-conv-plain", "gamma 0", 98.35, 0, 0.1770),
-            ("mnist-tanh-conv-gamma0.01", "gamma 0.01", 94.85, 75.26, 0.8427),
-            ("mnist-tanh-conv-gamma0.02", "gamma 0.02", 93.18, 74.42, 0.9048),
-            ("mnist-tanh-conv-gamma0.03", "gamma 0.03", 91.97, 72.89, 0.9162),
+            ("clean", "certified", "radius", "crown"),
+            ("mnist-tanh-conv-plain", "gamma 0", 98.35, 0, 0.1770, 0.1503),
+            (
+                "mnist-tanh-conv-gamma0.01",
+                "gamma 0.01",
+                *(94.85, 75.26, 0.8427, 0.2135),
+            ),
+            (
+                "mnist-tanh-conv-gamma0.02",
+                "gamma 0.02",
+                *(93.18, 74.42, 0.9048, 0.2378),
+            ),
+            (
+                "mnist-tanh-conv-gamma0.03",
+                "gamma 0.03",
+                *(91.97, 72.89, 0.9162, 0.2547),
+            ),
         ),
     ),
     "convolution": Table(

@@ -51,6 +51,7 @@ TABLES: Mapping[str, Table] = {
             ("mnist-relu-4C3F-bcp", "BCP", 92.41, 64.70, 47.95),
             ("mnist-relu-4C3F-lmt", "LMT", 86.48, 53.56, 40.55),
             ("mnist-relu-4C3F-plain", "plain"),
+            ("mnist-absolute-4C3F-lmt", "LMT"),
         ),
     ),
     "bcp2": Table(
@@ -64,6 +65,7 @@ TABLES: Mapping[str, Table] = {
             ("cifar10-relu-4C3F-ibp", "IBP", 34.50, 31.79, 24.39),
             ("cifar10-relu-4C3F-plain", "plain"),
             ("cifar10-relu-6C2F-bcp", "BCP", 65.72, 60.78, 51.30),
+            ("cifar10-absolute-4C3F-lmt", "LMT"),
         ),
     ),
     "bcp-dense": Table(

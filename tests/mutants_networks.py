@@ -341,6 +341,14 @@ MUTANTS = (
         tests=("tests/bounds/propagation/ball_box_test.py::SoundnessTest",),
     ),
     Mutant(
+        name="valley_between_the_ends",
+        fault="A range of |z| on an interval around zero that has no zero.",
+        file="tfcurv/networks/functions/kinked.py",
+        old="value_critical=(0.0,) if negative_slope < 0.0 else (),",
+        new="value_critical=(),",
+        tests=("tests/networks/functions/kinked_test.py",),
+    ),
+    Mutant(
         name="piece_between_ends_forgotten",
         fault="The steepest slope of a row by its ends alone.",
         file="tfcurv/networks/functions/kinked.py",

@@ -254,8 +254,11 @@ MUTANTS = (
         name="loss_added_too_late",
         fault="A regularizer without effect until the model is compiled.",
         file="tfcurv/nn/training/model.py",
-        old="        self._follow_clock()\n        self._trace_again()\n",
-        new="        self._follow_clock()\n",
+        old=(
+            "        self._aims.follow(self._clock)\n"
+            "        self._trace_again()\n"
+        ),
+        new="        self._aims.follow(self._clock)\n",
         tests=("tests/nn/training/stale_state_test.py::ChangeTest",),
     ),
     Mutant(
@@ -273,6 +276,30 @@ MUTANTS = (
         old="point = self._into(centre, radius, point + step)",
         new="point = self._threat.cut(point + step)",
         tests=("tests/nn/training/projected_gradient_test.py::PerturbTest",),
+    ),
+    Mutant(
+        name="divergence_of_the_wrong_side",
+        fault="TRADES that weighs by the attacked output, not by the data's.",
+        file="tfcurv/nn/training/trades.py",
+        old="tf.reduce_sum(tf.exp(log_p) * (log_p - log_q), axis=-1)",
+        new="tf.reduce_sum(tf.exp(log_q) * (log_q - log_p), axis=-1)",
+        tests=("tests/nn/training/trades_test.py",),
+    ),
+    Mutant(
+        name="divergence_at_the_data",
+        fault="TRADES whose penalty looks at points that were not attacked.",
+        file="tfcurv/nn/training/trades.py",
+        old="there = tf.cast(model(moved, training=True), x.dtype)",
+        new="there = tf.cast(model(x, training=True), x.dtype)",
+        tests=("tests/nn/training/trades_test.py::TrainingTest",),
+    ),
+    Mutant(
+        name="penalty_of_evaluation",
+        fault="An evaluation that adds the penalty of an adversary.",
+        file="tfcurv/nn/training/model.py",
+        old="if training and (adversary := self._aims.penalizer)",
+        new="if (adversary := self._aims.penalizer)",
+        tests=("tests/nn/training/trades_test.py::TrainingTest",),
     ),
     Mutant(
         name="interrupted_warm_up_kept",

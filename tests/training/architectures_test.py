@@ -50,6 +50,11 @@ class ArchitecturesTest(parameterized.TestCase):
             )
         )
 
+    def test_absolute_is_that_of_tfcurv(self):
+        model = _model("4C3F", (28, 28, 1), 10, "absolute")
+        found = [getattr(each, "activation", None) for each in model.layers]
+        self.assertEqual(found.count(nn.layers.absolute), 6)
+
     @parameterized.parameters((28, 1), (32, 3))
     def test_begin_with_the_weights_of_the_paper(self, size, colours):
         keras.utils.set_random_seed(0)

@@ -18,6 +18,7 @@ from tfcurv.networks.fingerprint import fingerprint as fingerprint
 from tfcurv.networks.flow import Flow as Flow
 from tfcurv.networks.flow import Value as Value
 from tfcurv.networks.functions.intervals import Interval as Interval
+from tfcurv.networks.functions.kinked import ABSOLUTE as ABSOLUTE
 from tfcurv.networks.functions.kinked import HARD_SIGMOID as HARD_SIGMOID
 from tfcurv.networks.functions.kinked import HARD_SILU as HARD_SILU
 from tfcurv.networks.functions.kinked import HARD_TANH as HARD_TANH

@@ -25,6 +25,7 @@ from tfcurv.nn.training.projected_gradient import (
 from tfcurv.nn.training.regularizer import (
     CurvatureRegularizer as CurvatureRegularizer,
 )
+from tfcurv.nn.training.trades import TradesAttack as TradesAttack
 from tfcurv.nn.training.warm_up import WarmUp as WarmUp
 from tfcurv.nn.training.worst_case import WorstCase as WorstCase
 

@@ -9,10 +9,12 @@ Bound", NeurIPS 2020.
 from collections.abc import Mapping
 import math
 import types
+from typing import Any
 from typing import NamedTuple
 
 import keras
 
+from tfcurv import networks
 from tfcurv import nn
 
 
@@ -80,6 +82,16 @@ def check_architecture(name: str) -> str:
     return name
 
 
+def activation_of(name: str) -> Any:
+    """Returns what Keras' layers take for the activation of a `TrainConfig`.
+
+    Args:
+        name: Keras' name of it, or "absolute".
+    """
+    is_own = name == networks.ABSOLUTE.name
+    return nn.layers.absolute if is_own else name
+
+
 def architecture_layers(
     name: str, num_classes: int, activation: str = "relu"
 ) -> list[keras.layers.Layer]:
@@ -90,13 +102,14 @@ def architecture_layers(
     Args:
         name: A key of `ARCHITECTURES`.
         num_classes: The number of logits.
-        activation: Keras name of the activation; "softplus" gives the smooth
-            twin of the same sizes.
+        activation: See `activation_of`; "softplus" gives the smooth twin of
+            the same sizes.
 
     Raises:
         ValueError: There is no such architecture.
     """
     windows, units = ARCHITECTURES[check_architecture(name)]
+    activation = activation_of(activation)
     layers: list[keras.layers.Layer] = [
         nn.layers.Conv2D(*window, activation=activation) for window in windows
     ]

@@ -13,7 +13,7 @@ CONSTRAINTS = ("dual", "sphere")
 NORMS = ("l2", "linf")
 
 #: Of networks that are not to have a bounded curvature, beside the smooth ones.
-KINKED = (networks.RELU.name,)
+KINKED = (networks.RELU.name, networks.ABSOLUTE.name)
 
 
 class ConvolutionSettings(NamedTuple):
@@ -62,7 +62,8 @@ class TrainConfig:
         convolutions: The convolutions before the dense layers, if any.
         layers: Number of dense layers, the logits' layer included.
         width: Units of each hidden dense layer.
-        activation: Keras name of an activation, a smooth one for "crt".
+        activation: Keras name of an activation, a smooth one for "crt"; or
+            "absolute", for `tfcurv.layers.absolute`.
         epsilon: Radius of the adversary or of the worst logits, pixels in
             [0, 1]; 0 for none. Without effect on "plain".
         norm: Of the worst logits: "l2" or "linf".

@@ -11,6 +11,7 @@ import tensorflow as tf
 from tfcurv import data
 from tfcurv import nn
 from tfcurv.nn.training import building
+from tfcurv.training.architectures import activation_of
 from tfcurv.training.architectures import architecture_layers
 from tfcurv.training.architectures import start_as_published
 from tfcurv.training.backup import Backup
@@ -69,14 +70,15 @@ def _layers(config: TrainConfig, num_classes: int) -> list[keras.layers.Layer]:
         return architecture_layers(
             config.architecture, num_classes, config.activation
         )
+    activation = activation_of(config.activation)
     return [
         *(
-            nn.layers.Conv2D(*settings, activation=config.activation)
+            nn.layers.Conv2D(*settings, activation=activation)
             for settings in config.convolutions
         ),
         keras.layers.Flatten(),
         *(
-            nn.layers.Dense(config.width, activation=config.activation)
+            nn.layers.Dense(config.width, activation=activation)
             for _ in range(config.layers - 1)
         ),
         nn.layers.Dense(num_classes),

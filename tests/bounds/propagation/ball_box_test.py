@@ -24,6 +24,7 @@ _ACTIVATIONS = [
     networks.RELU,
     networks.RELU6,
     networks.SELU,
+    networks.ABSOLUTE,
     networks.HARD_TANH,
     networks.HARD_SIGMOID,
     networks.HARD_SILU,

@@ -11,6 +11,7 @@ from tfcurv import networks
 
 _CASES = [
     ("relu", networks.RELU, lambda z: np.maximum(z, 0.0)),
+    ("absolute", networks.ABSOLUTE, np.abs),
     ("relu6", networks.RELU6, lambda z: np.clip(z, 0.0, 6.0)),
     (
         "leaky",
@@ -72,6 +73,19 @@ class PiecewiseLinearTest(parameterized.TestCase):
             self.assertLessEqual(found[1][0], wide.upper)
 
         check()
+
+    @parameterized.named_parameters(*_CASES)
+    def test_encloses_the_values_of_an_interval(self, fn, expected):
+        random = np.random.default_rng(0)
+        low, high = np.sort(random.uniform(-9.0, 9.0, (2, 60)), axis=0)
+        found = fn.value_range_on(tf.constant(low), tf.constant(high))
+        values = expected(np.linspace(low, high, 401))
+        self.assertTrue(np.all(found.lower <= values.min(axis=0)))
+        self.assertTrue(np.all(found.upper >= values.max(axis=0)))
+        # No wider than by what the samples miss.
+        missed = 2.0 * (high - low) / 400.0 + 1e-9
+        self.assertTrue(np.all(found.lower >= values.min(axis=0) - missed))
+        self.assertTrue(np.all(found.upper <= values.max(axis=0) + missed))
 
     def test_has_both_slopes_at_a_kink_alone(self):
         fn = networks.piecewise_linear("cut", negative_slope=0.5, max_value=1.0)

@@ -416,6 +416,7 @@ class LookupTest(parameterized.TestCase):
         "log_softmax",
         "hard_sigmoid",
         "hard_silu",
+        "absolute",
         "Tanh",
         "",
     )

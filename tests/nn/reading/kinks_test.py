@@ -12,8 +12,10 @@ import graph_oracle as oracle
 import tfcurv
 from tfcurv import errors
 from tfcurv import networks
+from tfcurv.networks.functions import kinked
 from tfcurv.nn.reading import graph
 from tfcurv.nn.reading import network as adapter
+from tfcurv.nn.reading import reasons
 
 _L = keras.layers
 
@@ -45,6 +47,10 @@ _ACTIVATIONS = (
     ("hard_tanh", lambda: _L.Activation("hard_tanh"), "hard_tanh"),
     ("hard_silu", lambda: _L.Activation("hard_swish"), "hard_silu"),
     ("hard_sigmoid", lambda: _L.Activation("hard_sigmoid"), "hard_sigmoid"),
+    ("abs", lambda: _L.Activation(keras.ops.abs), "absolute"),
+    ("absolute", lambda: _L.Activation(keras.ops.absolute), "absolute"),
+    ("tensorflow_abs", lambda: _L.Activation(tf.abs), "absolute"),
+    ("own_abs", lambda: _L.Activation(tfcurv.layers.absolute), "absolute"),
 )
 
 
@@ -128,7 +134,9 @@ class RefusalTest(parameterized.TestCase):
         ("named", lambda: _L.Activation("leaky_relu", name="bad")),
         ("relu6", lambda: _L.Activation("relu6", name="bad")),
         ("cut", lambda: _L.ReLU(3.0, name="bad")),
+        ("absolute", lambda: _L.Activation(keras.ops.abs, name="bad")),
         ("operation", lambda: keras.ops.leaky_relu),
+        ("absolute_operation", lambda: keras.ops.abs),
     )
     def test_of_kinks_tells_what_needs_no_curvature(self, make):
         x = keras.Input((4, 2))
@@ -144,6 +152,10 @@ class RefusalTest(parameterized.TestCase):
             ):
                 ask(model)
         adapter.read_checked(model)
+
+    def test_has_a_reason_for_every_kink(self):
+        known = {fn.name for fn in (*kinked.KINKED, networks.RELU6)}
+        self.assertContainsSubset(known, reasons.FUNCTIONS)
 
     def test_of_relu_in_two_places_tells_it_too(self):
         model = oracle.sequential(

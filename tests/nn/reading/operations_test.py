@@ -231,6 +231,8 @@ class FunctionTest(parameterized.TestCase):
         (lambda x: keras.activations.relu(x, 0.5, 0.7), "relu"),
         (keras.ops.relu6, "relu6"),
         (keras.ops.selu, "selu"),
+        (keras.ops.abs, "absolute"),
+        (keras.ops.absolute, "absolute"),
         (keras.ops.hard_tanh, "hard_tanh"),
         (keras.ops.hard_sigmoid, "hard_sigmoid"),
         (keras.ops.hard_silu, "hard_silu"),

@@ -230,6 +230,11 @@ RELU = dataclasses.replace(piecewise_linear("relu"), value=tf.nn.relu)
 
 RELU6 = piecewise_linear("relu6", max_value=6.0)
 
+#: Keeps the length of every gradient: of two slopes of size one.
+ABSOLUTE = dataclasses.replace(
+    piecewise_linear("absolute", negative_slope=-1.0), value=tf.abs
+)
+
 
 def _kinked(name: str, value, slope, kinks, **more) -> Kinked:
     def curvature(z: tf.Tensor) -> tf.Tensor:
@@ -310,4 +315,4 @@ SELU = scaled_elu(
 )
 
 #: What stands for itself wherever a function is told apart from others.
-KINKED = (RELU, HARD_TANH, HARD_SIGMOID, HARD_SILU, SELU)
+KINKED = (RELU, ABSOLUTE, HARD_TANH, HARD_SIGMOID, HARD_SILU, SELU)

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfcurv import networks
+from tfcurv.nn import layers
 from tfcurv.nn.reading import reasons
 from tfcurv.nn.reading import refusals
 
@@ -30,6 +31,7 @@ _NAMES = {
     "softsign": {"tf": "math.softsign", "keras.ops": "softsign"},
     "tanh": {"tf": "tanh", "keras.ops": "tanh"},
 }
+_ABSOLUTE = (layers.absolute, keras.ops.abs, keras.ops.absolute, tf.abs)
 _ROOMS = {"tf": tf, "keras.ops": keras.ops}
 
 #: Layers that are activations, also in place of a function.
@@ -105,6 +107,7 @@ def _functions() -> tuple[tuple[object, networks.Activation | None], ...]:
         (keras.activations.leaky_relu, leaky(0.2)),
         (keras.ops.leaky_relu, leaky(0.2)),
         (tf.nn.leaky_relu, leaky(0.2)),
+        *((fn, networks.ABSOLUTE) for fn in _ABSOLUTE),
     ]
     for name, activation in known.items():
         found.append((getattr(keras.activations, name), activation))

@@ -126,6 +126,7 @@ def _functions() -> dict[type, _Function]:
             networks.HARD_SIGMOID
         ),
         _class(ops.hard_silu, "HardSilu"): _Function(networks.HARD_SILU),
+        _class(ops.abs, "Absolute"): _Function(networks.ABSOLUTE),
         _class(ops.leaky_relu, "LeakyRelu"): _Function(_leaky),
         _class(keras.activations.relu, "ReLU"): _Function(_relu),
     }

@@ -170,7 +170,7 @@ _OPERATION_ROWS: dict[str, Reason] = {
     "Power Square Sqrt Exp Log Sin Cos Reciprocal": Reason(
         "it is not linear, and its curvature has no known bound", _SMOOTH
     ),
-    "Absolute Maximum Minimum Clip Max Min Sign HardTanh "
+    "Maximum Minimum Clip Max Min Sign HardTanh "
     "HardSigmoid HardSilu Selu Where": Reason(_KINKS, _SMOOTH),
     "FloorDivide Floor Ceil Round Mod Greater Less": Reason(
         "its output jumps", "use a smooth function, such as sigmoid, instead"
@@ -212,7 +212,7 @@ _FUNCTION_ROWS: dict[str, Reason] = {
         "it is piecewise linear, with kinks, where no curvature is bounded",
         f"{_SMOOTH}; {NO_CURVATURE}",
     ),
-    "hard_tanh hard_sigmoid hard_silu hard_swish": Reason(
+    "abs absolute hard_tanh hard_sigmoid hard_silu hard_swish": Reason(
         "it is piecewise linear or has kinks, where no curvature is bounded",
         f"{_SMOOTH}; {NO_CURVATURE}",
     ),

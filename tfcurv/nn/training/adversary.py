@@ -45,6 +45,30 @@ class Adversary(abc.ABC):
         """Whether the model's layers must track their spectral norms."""
         return False
 
+    @property
+    def is_penalty(self) -> bool:
+        """Whether the loss stays that of the data, with a penalty beside it."""
+        return False
+
+    def penalty(
+        self,
+        model: keras.Model,
+        x: tf.Tensor,
+        y: tf.Tensor,
+        logits: tf.Tensor,
+    ) -> tf.Tensor:
+        """Returns `[batch]` what is added to the losses of the examples.
+
+        Of an adversary that `is_penalty`; it may not need the curvature.
+
+        Args:
+            model: Maps x to logits.
+            x: As `perturb`.
+            y: As `perturb`.
+            logits: `[batch, classes]` of x, in training mode.
+        """
+        raise NotImplementedError
+
     @abc.abstractmethod
     def perturb(
         self,

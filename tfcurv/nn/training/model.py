@@ -1,5 +1,6 @@
 """`keras.Sequential` and `keras.Model` with curvature-based training."""
 
+import dataclasses
 import inspect
 from typing import TYPE_CHECKING
 from typing import Any
@@ -12,6 +13,7 @@ from tfcurv.nn.training import rebuilding
 from tfcurv.nn.training import targets
 from tfcurv.nn.training import usage
 from tfcurv.nn.training.adversary import Adversary
+from tfcurv.nn.training.aims import Aims
 from tfcurv.nn.training.example_losses import reduce_as_compiled
 from tfcurv.nn.training.regularizer import CurvatureRegularizer
 from tfcurv.nn.training.regularizer import penalties
@@ -46,10 +48,7 @@ class _CurvatureTraining(_KerasModel):
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        self._adversary: Adversary | None = None
-        self._worst_case: Any = None  # A WorstCase, or None.
-        self._regularizers: tuple[CurvatureRegularizer, ...] = ()
-        self._power_iterations = 1
+        self._aims = Aims()
         self._loss_weights: Any = None
         self._trained_graph: TrainedGraph | None = None
         self._clock: Clock | None = None
@@ -57,40 +56,28 @@ class _CurvatureTraining(_KerasModel):
     @property
     def adversary(self) -> Adversary | None:
         """The adversary given to `compile`."""
-        return self._adversary
+        return self._aims.adversary
 
     @property
     def worst_case(self) -> WorstCase | None:
         """That of `compile`."""
-        return self._worst_case
+        return self._aims.worst_case
 
     @property
     def curvature_regularizers(self) -> tuple[CurvatureRegularizer, ...]:
         """The regularizers given to `add_loss`; may be set, also to `()`."""
-        return tuple(self._regularizers)
+        return self._aims.regularizers
 
     @curvature_regularizers.setter
     def curvature_regularizers(self, regularizers) -> None:
-        regularizers = tuple(regularizers)
-        for each in regularizers:
-            if not isinstance(each, CurvatureRegularizer):
-                raise TypeError(
-                    "Regularizers must be tfcurv.CurvatureRegularizer. "
-                    f"Received: {each!r}."
-                )
-        self._regularizers = regularizers
-        self._follow_clock()
+        self._aims = dataclasses.replace(self._aims, regularizers=regularizers)
+        self._aims.follow(self._clock)
         self._trace_again()
 
     @property
     def strengths(self) -> tuple[Strength, ...]:
         """The numbers that a `WarmUp` raises: gammas, epsilons, a weight."""
-        found = [each.gamma for each in self._regularizers]
-        if self._adversary is not None:
-            found.append(self._adversary.epsilon)
-        if self._worst_case is not None:
-            found += [self._worst_case.epsilon, self._worst_case.weight]
-        return tuple(found)
+        return self._aims.strengths
 
     def add_loss(self, loss: Any) -> None:
         """Adds a `CurvatureRegularizer`, or what Keras' own `add_loss` takes.
@@ -103,7 +90,7 @@ class _CurvatureTraining(_KerasModel):
                 if a regularizer cannot read the model.
         """
         if isinstance(loss, CurvatureRegularizer):
-            self.curvature_regularizers = (*self._regularizers, loss)
+            self.curvature_regularizers = (*self._aims.regularizers, loss)
         else:
             super().add_loss(loss)
 
@@ -132,36 +119,41 @@ class _CurvatureTraining(_KerasModel):
                 `WorstCase`.
             ValueError: `power_iterations` is not positive.
         """
-        self._power_iterations = usage.check_compiled(
-            adversary, worst_case, power_iterations
-        )
+        steps = usage.check_compiled(adversary, worst_case, power_iterations)
         super().compile(*args, **kwargs)
         given = inspect.signature(super().compile).bind(*args, **kwargs)
         self._loss_weights = given.arguments.get("loss_weights")
-        self._adversary, self._worst_case = adversary, worst_case
+        self._aims = dataclasses.replace(
+            self._aims,
+            adversary=adversary,
+            worst_case=worst_case,
+            power_iterations=steps,
+        )
         with self.distribute_strategy.scope():
             self._clock = Clock()  # Every replica counts for itself.
             if worst_case is not None:
                 self._verified = keras.metrics.Mean(name="verified_estimate")
-        self._follow_clock()
+        self._aims.follow(self._clock)
         self._trained_graph = None
 
     @property
     def metrics(self) -> list[keras.Metric]:
         """Keras' own; of a worst case, the share that it leaves right."""
         found = super().metrics
-        if self._worst_case is not None:
+        if self._aims.worst_case is not None:
             return found
         return [m for m in found if m is not getattr(self, "_verified", None)]
 
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """Trains as Keras does; however it ends, no warm-up outlives it."""
-        self._follow_clock()  # An adversary may have been elsewhere since.
+        self._aims.follow(
+            self._clock
+        )  # An adversary may have been elsewhere since.
         try:
             return super().fit(*args, **kwargs)
         finally:
             # Keras calls no hook of a callback at an interruption.
-            for strength in self.strengths:
+            for strength in self._aims.strengths:
                 strength.settle()
 
     def make_train_function(self, force: bool = False) -> None:
@@ -182,8 +174,8 @@ class _CurvatureTraining(_KerasModel):
         it once a batch too. There are as many as `compile` was told, one if it
         was told nothing, and more on a kernel that is new.
         """
-        if self._needs_graph():
-            self._read_graph().step(self._power_iterations)
+        if self._aims.needs_graph:
+            self._read_graph().step(self._aims.power_iterations)
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """Attacks the batch if there is an adversary, then trains on it.
@@ -191,19 +183,18 @@ class _CurvatureTraining(_KerasModel):
         Attacked is inference, as deployed; trained training mode, as in Keras.
         """
         x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
-        if self._adversary is not None:
+        if self._aims.adversary is not None:
             usage.check_attacked(self, x)
         self.update_spectral_norms()
-        if self._adversary is not None:
-            graph = self._read_graph() if self._needs_graph() else None
-            is_double = self.compute_dtype == "float64"
-            x = tf.cast(x, tf.float64 if is_double else tf.float32)
+        mover, worst = self._aims.mover, self._aims.worst_case
+        if mover is not None:
+            graph = self._read_graph() if self._aims.needs_graph else None
             labels = self._labels(y, self.output_shape[-1])
-            x = self._adversary.perturb(self, graph, x, labels)
+            x = mover.perturb(self, graph, self._in_full(x), labels)
         logs = super().train_step((x, y, weight))
-        if self._worst_case is not None:
-            logs["epsilon"] = tf.convert_to_tensor(self._worst_case.epsilon)
-            logs["weight"] = tf.convert_to_tensor(self._worst_case.weight)
+        if worst is not None:
+            logs["epsilon"] = tf.convert_to_tensor(worst.epsilon)
+            logs["weight"] = tf.convert_to_tensor(worst.weight)
         if self._clock is not None:
             self._clock.tick()
         return logs
@@ -216,32 +207,58 @@ class _CurvatureTraining(_KerasModel):
         sample_weight: Any = None,
         training: bool = True,
     ) -> Any:
-        """Returns Keras' loss plus the curvature penalties, reduced alike."""
-        if self._regularizers or self._worst_case is not None:
+        """Returns Keras' loss plus the penalties, reduced alike."""
+        worst = self._aims.worst_case
+        if self._aims.regularizers or worst is not None:
             usage.check_labelled(self, y)
-        if self._worst_case is None:
+        if worst is None:
             loss = super().compute_loss(x, y, y_pred, sample_weight, training)
         else:
-            loss = self._mixed(x, y, y_pred, sample_weight, training)
-        if not self._regularizers:
+            loss = self._mixed(worst, x, y, y_pred, sample_weight, training)
+        values = self._penalties(x, y, y_pred, training)
+        if not values:
             return loss
-        graph, labels = self._read_graph(), self._labels(y, y_pred.shape[-1])
-        values = penalties(
-            self._regularizers, graph, labels, y_pred, converged=not training
-        )
         penalty = reduce_as_compiled(
-            values, self.loss, y, y_pred, sample_weight, self._loss_weights
+            tf.add_n(values),
+            self.loss,
+            y,
+            y_pred,
+            sample_weight,
+            self._loss_weights,
         )
         if loss.dtype.size < penalty.dtype.size:
             return tf.cast(loss, penalty.dtype) + penalty
         return loss + tf.cast(penalty, loss.dtype)
 
-    def _mixed(self, x, y, y_pred, sample_weight, training) -> Any:
+    def _penalties(self, x, y, y_pred, training) -> list[tf.Tensor]:
+        """Returns `[batch]` values, of regularizers and of an adversary."""
+        found = []
+        if regularizers := self._aims.regularizers:
+            graph, labels = (
+                self._read_graph(),
+                self._labels(y, y_pred.shape[-1]),
+            )
+            found.append(
+                penalties(
+                    regularizers, graph, labels, y_pred, converged=not training
+                )
+            )
+        if training and (adversary := self._aims.penalizer) is not None:
+            labels = self._labels(y, y_pred.shape[-1])
+            x = self._in_full(x)
+            found.append(adversary.penalty(self, x, labels, y_pred))
+        return found
+
+    def _in_full(self, x: Any) -> tf.Tensor:
+        is_double = self.compute_dtype == "float64"
+        return tf.cast(x, tf.float64 if is_double else tf.float32)
+
+    def _mixed(self, worst, x, y, y_pred, sample_weight, training) -> Any:
         """Returns a mean of Keras' loss and that of the worst logits."""
         usage.check_attacked(self, x)
         keras_loss = super().compute_loss
         found = mixed_loss(
-            self._worst_case,
+            worst,
             self._read_graph(),
             lambda y_pred: keras_loss(x, y, y_pred, sample_weight, training),
             x,
@@ -283,13 +300,7 @@ class _CurvatureTraining(_KerasModel):
         `keras.models.clone_model` hands to a stock `keras.Sequential`.
         """
         config = super().get_config()
-        extras = {
-            "curvature_regularizers": list(self._regularizers),
-            "adversary": self._adversary,
-            "worst_case": self._worst_case,
-            "power_iterations": self._power_iterations,
-        }
-        config[_EXTRAS] = keras.saving.serialize_keras_object(extras)
+        config[_EXTRAS] = self._aims.get_config()
         return config
 
     @classmethod
@@ -301,13 +312,7 @@ class _CurvatureTraining(_KerasModel):
         extras = config.pop(_EXTRAS, None)
         model = super().from_config(config, custom_objects=custom_objects)
         if extras:
-            extras = keras.saving.deserialize_keras_object(
-                extras, custom_objects=custom_objects
-            )
-            model.curvature_regularizers = extras["curvature_regularizers"]
-            model._adversary = extras["adversary"]
-            model._worst_case = extras.get("worst_case")
-            model._power_iterations = extras.get("power_iterations", 1)
+            model._aims = Aims.from_config(extras, custom_objects)
         return model
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
@@ -315,29 +320,11 @@ class _CurvatureTraining(_KerasModel):
         config = keras.saving.deserialize_keras_object(config)
         self.compile(
             **config,
-            adversary=self._adversary,
-            worst_case=self._worst_case,
-            power_iterations=self._power_iterations,
+            adversary=self._aims.adversary,
+            worst_case=self._aims.worst_case,
+            power_iterations=self._aims.power_iterations,
         )
         building.build_optimizer(self)
-
-    def _needs_curvature(self) -> bool:
-        adversary = self._adversary
-        attacks = adversary is not None and adversary.needs_curvature
-        return bool(self._regularizers) or attacks
-
-    def _needs_graph(self) -> bool:
-        return self._needs_curvature() or self._worst_case is not None
-
-    def _new_graph(self) -> TrainedGraph:
-        curved, worst = self._needs_curvature(), self._worst_case
-        tracked = curved or (worst is not None and worst.needs_norms)
-        return TrainedGraph(self, needs_norms=tracked, with_kinks=not curved)
-
-    def _follow_clock(self) -> None:
-        if self._clock is not None:
-            for strength in self.strengths:
-                strength.follow(self._clock)
 
     def _trace_again(self) -> None:
         """Makes anew the functions that there are, also within `fit`."""
@@ -349,9 +336,9 @@ class _CurvatureTraining(_KerasModel):
     def _read_again(self) -> None:
         """Reads the model; if it is another, what was traced is stale."""
         known = self._trained_graph
-        if not self._needs_graph():
+        if not self._aims.needs_graph:
             return
-        self._trained_graph = self._new_graph()
+        self._trained_graph = self._aims.graph_of(self)
         if known is None or not known.reads_as(self._trained_graph):
             self._trace_again()
 
@@ -359,7 +346,7 @@ class _CurvatureTraining(_KerasModel):
         if self._trained_graph is None:
             # Reads the values of weights, which a graph in the making hides.
             with tf.init_scope():
-                self._trained_graph = self._new_graph()
+                self._trained_graph = self._aims.graph_of(self)
         return self._trained_graph
 
 

@@ -1,5 +1,6 @@
 """Projected gradient descent, the adversary that others are measured by."""
 
+from collections.abc import Callable
 import math
 
 import keras
@@ -10,6 +11,9 @@ from tfcurv.nn.training import targets
 from tfcurv.nn.training.adversary import Adversary
 from tfcurv.nn.training.adversary import check_steps
 from tfcurv.nn.training.trained_graph import TrainedGraph
+
+#: Maps points and labels to gradients.
+Slope = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 @keras.saving.register_keras_serializable(package="tfcurv")
@@ -66,6 +70,7 @@ class ProjectedGradientAttack(Adversary):
             random_start=bool(random_start),
             domain=threat.domain,
         )
+        self._random_start = bool(random_start)
         self._threat = threat
 
     def perturb(
@@ -77,7 +82,7 @@ class ProjectedGradientAttack(Adversary):
     ) -> tf.Tensor:
         """Returns the attacked points; no graph is needed."""
         del graph
-        config = self._config
+        config, slope = self._config, self._slope_at(model, x)
         has_class = y != targets.NO_CLASS
         y = tf.where(has_class, y, 0)
         flat = [-1, math.prod(x.shape[1:])]
@@ -86,17 +91,22 @@ class ProjectedGradientAttack(Adversary):
         radius = tf.fill(tf.shape(centre)[:1], epsilon)
         share = config["step_size"] or 2.5 / config["num_steps"]
         point = centre
-        if config["random_start"]:
+        if self._random_start:
             point = self._into(centre, radius, centre + self._noise(centre))
         for _ in range(config["num_steps"]):
-            slope = _slope(model, tf.reshape(point, tf.shape(x)), y)
-            way = self._threat.unit(_scaled(tf.reshape(slope, flat)))
+            up = slope(tf.reshape(point, tf.shape(x)), y)
+            way = self._threat.unit(_scaled(tf.reshape(up, flat)))
             step = share * epsilon * way
             # NaN and infinity move nothing.
             step = tf.where(tf.math.is_finite(step), step, 0.0 * centre)
             point = self._into(centre, radius, point + step)
         point = tf.where(has_class[:, tf.newaxis], point, centre)
         return tf.stop_gradient(tf.reshape(point, tf.shape(x)))
+
+    def _slope_at(self, model: keras.Model, x: tf.Tensor) -> Slope:
+        """Returns the gradient that is followed from x on."""
+        del x
+        return slope_of(tf.nn.sparse_softmax_cross_entropy_with_logits, model)
 
     def _noise(self, centre: tf.Tensor) -> tf.Tensor:
         epsilon = tf.cast(self.epsilon, centre.dtype)
@@ -113,13 +123,24 @@ class ProjectedGradientAttack(Adversary):
         return self._threat.into(inside, radius, point - outside) + outside
 
 
-def _slope(model, x, y) -> tf.Tensor:
-    """Returns the gradient of the cross entropy, in inference mode."""
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch(x)
-        logits = tf.cast(model(x, training=False), x.dtype)
-        loss = tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits)
-    return tape.gradient(loss, x)
+def slope_of(
+    loss: Callable[[tf.Tensor, tf.Tensor], tf.Tensor], model: keras.Model
+) -> Slope:
+    """Returns what maps points and labels to the gradients of a loss there.
+
+    Args:
+        loss: Maps `[batch]` labels and `[batch, classes]` logits to `[batch]`.
+        model: Maps points to logits; in inference mode.
+    """
+
+    def slope(points: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(points)
+            logits = tf.cast(model(points, training=False), points.dtype)
+            value = loss(y, logits)
+        return tape.gradient(value, points)
+
+    return slope
 
 
 def _scaled(slope: tf.Tensor) -> tf.Tensor:
