@@ -260,7 +260,7 @@ def with_theorem4(
     return found
 
 
-def by_lines(
+def beside_lines(
     model, split: data.Split, epsilon: float, verbose: int = 1
 ) -> dict[str, float]:
     """Compares curvature with linear bounds, and with the best of all methods.
@@ -301,6 +301,6 @@ PARTS: Mapping[str, Callable[[keras.Model, data.Split, float, int], Any]] = {
     "duality_theorem4": duality_with_theorem4,
     "curvature": curvature_bounds,
     "theorem4": with_theorem4,
-    "lines": by_lines,
+    "lines": beside_lines,
     **measurements_bcp.PARTS,
 }

@@ -10,6 +10,7 @@ from tfcurv import runs
 from tfcurv import training
 
 _RULES = ("bcp", "lipschitz", "ibp")
+_LINES = ("crown-ibp", "coap")
 
 # Curves and means settle before.
 _CURVE_IMAGES = 1000
@@ -42,8 +43,19 @@ def by_rules(
 
     `attacked` is what the adversarial examples of all three runs leave.
     """
+    return _by_methods(_RULES, model, split, epsilon, verbose)
+
+
+def by_lines(
+    model, split: data.Split, epsilon: float, verbose: int = 1
+) -> dict[str, float]:
+    """Certifies at epsilon by lines on boxes and by parallel lines."""
+    return _by_methods(_LINES, model, split, epsilon, verbose)
+
+
+def _by_methods(methods, model, split, epsilon, verbose) -> dict[str, float]:
     found, survived = {}, None
-    for method in _RULES:
+    for method in methods:
         result = _decided(model, split, epsilon, method, verbose)
         found[method] = result.certified_accuracy(epsilon)
         alive = result.correct & (result.upper_bounds > epsilon)
@@ -162,6 +174,7 @@ def plane(
 #: Merged into `measurements.PARTS`.
 PARTS = {
     "rules": by_rules,
+    "line_rules": by_lines,
     "auto": by_auto,
     "curve": radius_curve,
     "tightness": tightness,

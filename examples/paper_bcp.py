@@ -23,11 +23,7 @@ _MEASURED = (
 
 
 def _rows(names: tuple[str, ...], *rows: tuple) -> tuple[Row, ...]:
-    found: list[Row] = []
-    for row in rows:
-        seeds = (0,) if row[0] in _MEASURED else ()
-        found += rows_of(names, row, seeds=seeds)
-    return tuple(found)
+    return rows_of(names, *rows, measured=_MEASURED)
 
 
 _TRAINED = (

@@ -1,5 +1,6 @@
 """A published table: rows of figures beside the networks behind them."""
 
+from collections.abc import Collection
 from collections.abc import Mapping
 import dataclasses
 
@@ -42,23 +43,29 @@ class Table:
 def rows_of(
     names: tuple[str, ...],
     *rows: tuple,
-    seeds: tuple[int, ...] = (0,),
     several_seeds: tuple[str, ...] = (),
+    measured: Collection[str] | None = None,
 ) -> tuple[Row, ...]:
     """Returns rows of a table.
 
     Args:
         names: Of the published figures.
         *rows: Recipe, method and figures of each.
-        seeds: Of every row but those of
-        several_seeds: recipes, which have three.
+        several_seeds: Recipes that have three; the others have one.
+        measured: Recipes that have been trained; None for all.
     """
+
+    def seeds(recipe: str) -> tuple[int, ...]:
+        if measured is not None and recipe not in measured:
+            return ()
+        return (0, 1, 2) if recipe in several_seeds else (0,)
+
     return tuple(
         Row(
             recipe=recipe,
             method=method,
             paper=dict(zip(names, figures)),
-            seeds=(0, 1, 2) if recipe in several_seeds else seeds,
+            seeds=seeds(recipe),
         )
         for recipe, method, *figures in rows
     )

@@ -311,6 +311,26 @@ class NothingIsLostTest(parameterized.TestCase):
             "--rampup_epochs=3",
         ),
         (
+            "idle_beta",
+            ("train", "--objective=pgd", "--beta=3", "--output=x"),
+            "--beta=3",
+        ),
+        (
+            "idle_norm",
+            ("train", "--objective=crt", "--norm=linf", "--output=x"),
+            "--norm=linf",
+        ),
+        (
+            "idle_attack",
+            ("train", "--objective=lmt", "--attack_steps=3", "--output=x"),
+            "--attack_steps=3",
+        ),
+        (
+            "weightless",
+            ("train", "--objective=trades", "--beta=0", "--output=x"),
+            "beta=0",
+        ),
+        (
             "idle_radius",
             ("train", "--objective=plain", "--epsilon=1", "--output=x"),
             "--epsilon=1",

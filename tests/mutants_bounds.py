@@ -4,6 +4,30 @@ from mutant import Mutant
 
 MUTANTS = (
     Mutant(
+        name="multiplier_without_its_centre",
+        fault="Constraints of deviations in the place of constraints of values.",
+        file="tfcurv/bounds/propagation/backward_walk.py",
+        old="        self._sum -= tf.reduce_sum(terms, axis=-1)\n",
+        new="",
+        tests=("tests/certificates/complete/search_test.py::BoundTest",),
+    ),
+    Mutant(
+        name="undecided_sign_taken_for_on",
+        fault="Lines of ReLU that take a sign that nothing has decided for known.",
+        file="tfcurv/bounds/propagation/split_lines.py",
+        old="is_on = (sign > 0) | (low >= 0.0)",
+        new="is_on = (sign >= 0) | (low >= 0.0)",
+        tests=("tests/bounds/propagation/split_lines_test.py",),
+    ),
+    Mutant(
+        name="centre_of_split_lines_exact",
+        fault="Lines around ReLU that forget how far off their centre may be.",
+        file="tfcurv/bounds/propagation/split_lines.py",
+        old="lost = before.error[:, tf.newaxis] + 16.0",
+        new="lost = 16.0",
+        tests=("tests/bounds/propagation/split_lines_test.py",),
+    ),
+    Mutant(
         name="ends_of_neurons_exchanged",
         fault="How far a neuron can fall taken for how far it can rise.",
         file="tfcurv/bounds/propagation/backward_lines.py",

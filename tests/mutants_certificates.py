@@ -4,6 +4,46 @@ from mutant import Mutant
 
 MUTANTS = (
     Mutant(
+        name="branches_of_one_sign",
+        fault="A split whose two branches are the same one.",
+        file="tfcurv/certificates/complete/search.py",
+        old="for sign in (1, -1):",
+        new="for sign in (1, 1):",
+        tests=("tests/certificates/complete/search_test.py::SearchTest",),
+    ),
+    Mutant(
+        name="stuck_margin_taken_for_proved",
+        fault="A margin that cannot be split further, whose branches are forgotten.",
+        file="tfcurv/certificates/complete/search.py",
+        old="            self._give_up(stuck)\n",
+        new="",
+        tests=("tests/certificates/complete/search_test.py::SearchTest",),
+    ),
+    Mutant(
+        name="search_in_float32_believed",
+        fault="Branches closed by what float32 has found, without a proof.",
+        file="tfcurv/certificates/complete/search.py",
+        old="            bounds[rows] = proof\n",
+        new="",
+        tests=("tests/certificates/complete/search_test.py::SearchTest",),
+    ),
+    Mutant(
+        name="unfinished_margin_taken_for_proved",
+        fault="A margin that ran out of branches taken for proved.",
+        file="tfcurv/certificates/complete/search.py",
+        old="return ~(is_open | self._failed), self._spent",
+        new="return ~is_open, self._spent",
+        tests=("tests/certificates/complete/search_test.py::SearchTest",),
+    ),
+    Mutant(
+        name="multiplier_of_the_wrong_sign",
+        fault="Multipliers that take off what may be negative in a branch.",
+        file="tfcurv/certificates/complete/duals.py",
+        old="pushes[position] = sign * forces[:, first:last]",
+        new="pushes[position] = forces[:, first:last]",
+        tests=("tests/certificates/complete/search_test.py::BoundTest",),
+    ),
+    Mutant(
         name="minority_with_a_radius",
         fault="Radii of classes that need not be the majority.",
         file="tfcurv/certificates/smoothing.py",

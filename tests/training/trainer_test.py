@@ -72,6 +72,42 @@ def _plain(**shape):
         )
 
 
+class AttackTest(parameterized.TestCase):
+    @parameterized.parameters(
+        ("pgd", nn.ProjectedGradientAttack), ("trades", nn.TradesAttack)
+    )
+    def test_moves_adversarial_examples_away(self, objective, kind):
+        plain, test = _plain()
+        robust, _ = _certified(objective, epsilon=0.4)
+        self.assertIsInstance(robust.model.adversary, kind)
+        self.assertIsNone(robust.model.worst_case)
+        self.assertEqual(float(robust.model.adversary.epsilon.settled), 0.4)
+        near, far = (
+            runs.attack(
+                each.model, (test.images, test.labels), limit=60, verbose=0
+            ).median_distance
+            for each in (plain, robust)
+        )
+        self.assertGreater(far, 1.2 * near)
+
+    def test_has_the_settings_of_its_adversary(self):
+        config = training.default_config(
+            "trades",
+            "digits",
+            norm="linf",
+            beta=2.5,
+            attack_steps=4,
+            epsilon=0.1,
+        )
+        model = training.build_model(config)
+        training.compile_model(model, config, 10)
+        found = model.adversary.get_config()
+        self.assertEqual(
+            [found[name] for name in ("epsilon", "norm", "beta", "num_steps")],
+            [0.1, "linf", 2.5, 4],
+        )
+
+
 class WorstCaseTest(parameterized.TestCase):
     @parameterized.named_parameters(
         ("bcp", "bcp", "bcp", {"epsilon": 0.3}),

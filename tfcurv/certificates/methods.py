@@ -5,6 +5,7 @@ from typing import Any
 
 from tfcurv import errors
 from tfcurv import networks
+from tfcurv.certificates.complete.method import CompleteMethod
 from tfcurv.certificates.curvature.method import CurvatureMethod
 from tfcurv.certificates.deciding.contract import CertifierOptions
 from tfcurv.certificates.deciding.contract import Curvature
@@ -34,6 +35,7 @@ METHODS: dict[str, type[Method]] = {
         IntervalMethod,
         LastLinesMethod,
         ParallelLinesMethod,
+        CompleteMethod,
     )
 }
 

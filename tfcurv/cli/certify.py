@@ -94,6 +94,14 @@ _RADII = flags.DEFINE_bool(
     "Whether to refine radii; --noradii only decides at the epsilons.",
     flag_values=FLAGS,
 )
+_BRANCHES = flags.DEFINE_integer(
+    "branches",
+    None,
+    "Of --method=complete: how many bounds a margin may take before it is left "
+    "open; default: 1,000.",
+    lower_bound=1,
+    flag_values=FLAGS,
+)
 _FALSIFY = flags.DEFINE_bool(
     "falsify",
     False,
@@ -147,6 +155,7 @@ def run(arguments: Sequence[str]) -> None:
             rigor=_RIGOR.value,
             curvature=_CURVATURE.value,
             radii=_RADII.value,
+            branches=_BRANCHES.value,
             falsify=_FALSIFY.value,
             checkpoint=folder,
             batch_size=_BATCH_SIZE.value,

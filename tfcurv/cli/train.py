@@ -37,9 +37,7 @@ certified."""
 FLAGS = flags.FlagValues()
 _DEFAULTS = training.TrainConfig()
 
-# What only some objectives have.
-_OF_CRT = ("gamma", "attack_steps", "constraint")
-_OF_WORST_CASE = ("norm", "rampup_epochs")
+# What a named network leaves no room for.
 _OF_NETWORKS = ("convolutions", "layers", "width")
 
 # By the field of `TrainConfig`: flags that are None unless they are given.
@@ -154,7 +152,9 @@ _setting(
     "pixels; 0 trains crt without an adversary.",
     lower_bound=0.0,
 )
-_choice("norm", training.NORMS, "Norm of --epsilon of worst logits.")
+_choice(
+    "norm", training.NORMS, "Norm of --epsilon of worst logits, pgd and trades."
+)
 _setting(
     "gamma",
     flags.DEFINE_float,
@@ -192,8 +192,8 @@ _setting(
 _setting(
     "warmup_epochs",
     flags.DEFINE_float,
-    "Of crt, epochs over which epsilon and gamma rise from 0; of worst logits, "
-    "plain epochs before epsilon and weight of the worst logits rise.",
+    "Of adversaries, epochs over which epsilon and gamma rise from 0; of worst "
+    "logits, plain epochs before epsilon and weight of the worst logits rise.",
     lower_bound=0.0,
 )
 _setting(
@@ -210,8 +210,13 @@ _setting(
 _setting(
     "attack_steps",
     flags.DEFINE_integer,
-    "Gradient evaluations of the adversary of crt a step.",
+    "Gradient evaluations of the adversary a step.",
     lower_bound=1,
+)
+_setting(
+    "beta",
+    flags.DEFINE_float,
+    "Of trades: weight of how far the adversary moves the output.",
 )
 _choice(
     "constraint",
@@ -256,11 +261,7 @@ def config_from_flags() -> training.TrainConfig:
 def _check_effect(given: dict[str, Any]) -> None:
     """Refuses flags that the objective or the network has no use for."""
     objective = _OBJECTIVE.value
-    idle = [*([] if objective == "crt" else _OF_CRT)]
-    if training.OBJECTIVES[objective].worst_case is None:
-        idle += _OF_WORST_CASE
-    if objective == "plain":
-        idle += ["epsilon", "warmup_epochs"]
+    idle = _idle(objective)
     what = f"--objective={objective}"
     if "architecture" in given:
         named = [name for name in _OF_NETWORKS if name in given]
@@ -272,6 +273,23 @@ def _check_effect(given: dict[str, Any]) -> None:
                 f"Received: --{name}={_shown(given[name])}. "
                 "Remedy: leave one of them out."
             )
+
+
+def _idle(objective: str) -> list[str]:
+    """Returns the settings that an objective does not have."""
+    aim = training.OBJECTIVES[objective]
+    is_attacked, has_worst = aim.adversary is not None, aim.worst_case
+    has = {
+        "gamma": objective == "crt",
+        "constraint": objective == "crt",
+        "attack_steps": is_attacked,
+        "beta": objective == "trades",
+        "norm": has_worst or objective in training.ATTACKS,
+        "rampup_epochs": has_worst,
+        "epsilon": has_worst or is_attacked,
+        "warmup_epochs": has_worst or is_attacked,
+    }
+    return [name for name, found in has.items() if not found]
 
 
 def run(arguments: Sequence[str]) -> None:

@@ -43,6 +43,7 @@ def certify(
     curvature: str = "global",
     assume: Mapping[str, Assumption] | None = None,
     radii: bool = True,
+    branches: int | None = None,
     falsify: bool = False,
     checkpoint: str | pathlib.Path | None = None,
     batch_size: int = tfcurv_data.DEFAULT_BATCH_SIZE,
@@ -76,7 +77,8 @@ def certify(
             linear bounds backward through the network, "lipschitz" for global
             Lipschitz constants, "ibp" for boxes alone, "crown-ibp" for linear
             bounds on intervals of ball and box, "coap" for those of parallel
-            lines; "auto" takes the first of these that can do the model and the
+            lines, "complete" for branch and bound, which decides ReLU networks;
+            "auto" takes the first of these that can do the model and the
             threat, and asks "crown" too about images that this leaves far from
             an adversarial example, unless it has a closed form and the network
             one hidden layer; and of deep smooth networks last for the curvature
@@ -106,6 +108,8 @@ def certify(
             what that takes: sooner. Accuracies are proved, too; an image
             whose refined radius exceeds an epsilon by less than the search
             errs, some 1e-5 of it, or by local bounds alone, may not count.
+        branches: Of "complete": how many bounds a margin may take before it is
+            left open. Default: 1,000.
         falsify: Whether to attack every certified point inside its radius,
             by means that the certifier does not use.
         checkpoint: Folder in which each batch is kept as it is done. The same
@@ -133,6 +137,8 @@ def certify(
     start = time.monotonic()
     epsilons = certificates.check_epsilons(epsilons)
     options = _with(options, targets=targets, curvature=curvature)
+    if branches is not None:
+        options = dataclasses.replace(options, branches=branches)
     threat = certificates.Threat(norm=norm, domain=domain)
     if not radii:
         options = _deciding_alone(options, epsilons)

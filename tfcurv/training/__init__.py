@@ -19,6 +19,7 @@ from tfcurv.training.folder import (
 )
 from tfcurv.training.folder import machine as machine
 from tfcurv.training.folder import train_in_folder as train_in_folder
+from tfcurv.training.objectives import ATTACKS as ATTACKS
 from tfcurv.training.objectives import OBJECTIVES as OBJECTIVES
 from tfcurv.training.objectives import Objective as Objective
 from tfcurv.training.objectives import check_certifiable as check_certifiable

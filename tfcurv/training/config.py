@@ -6,6 +6,7 @@ from typing import NamedTuple
 from tfcurv import data
 from tfcurv import networks
 from tfcurv.training.architectures import check_architecture
+from tfcurv.training.objectives import ATTACKS
 from tfcurv.training.objectives import OBJECTIVES
 from tfcurv.training.objectives import check_objective
 
@@ -57,7 +58,9 @@ class TrainConfig:
         dataset: Name of a data set, see `tfcurv.data.DATASETS`.
         objective: A key of `OBJECTIVES`: "crt" for curvature-based robust
             training; "bcp", "ibp", "lmt", "crown-ibp" and "coap" for the worst
-            logits within epsilon, see `tfcurv.WorstCase`; "plain" for neither.
+            logits within epsilon, see `tfcurv.WorstCase`; "pgd" and "trades"
+            for adversarial training, see `tfcurv.nn.ProjectedGradientAttack`
+            and `TradesAttack`; "plain" for none.
         architecture: A key of `ARCHITECTURES`; None for the layers below.
         convolutions: The convolutions before the dense layers, if any.
         layers: Number of dense layers, the logits' layer included.
@@ -66,21 +69,22 @@ class TrainConfig:
             "absolute", for `tfcurv.layers.absolute`.
         epsilon: Radius of the adversary or of the worst logits, pixels in
             [0, 1]; 0 for none. Without effect on "plain".
-        norm: Of the worst logits: "l2" or "linf".
+        norm: Of the worst logits, of "pgd" and "trades": "l2" or "linf".
         gamma: Strength of the curvature penalty; 0 for none. "crt" alone.
         epochs: Passes over the training data.
         batch_size: Images a step.
         learning_rate: Of Adam, at first.
         learning_rate_drops: Shares of the epochs after which it drops, rising.
         learning_rate_factor: What each of them multiplies it by.
-        warmup_epochs: Of "crt", epochs over which epsilon and gamma rise from
-            0; of worst logits, plain epochs before the rise begins.
+        warmup_epochs: Of an adversary, epochs over which epsilon and gamma
+            rise from 0; of worst logits, plain epochs before the rise begins.
         rampup_epochs: Epochs over which epsilon and the weight of the worst
             logits rise from 0.
         augmentation: Whether training images are shifted by up to four pixels
             and mirrored at random.
         attack_steps: Gradient evaluations of the adversary a step.
-        constraint: "dual" or "sphere", see `tfcurv.CurvatureAttack`.
+        constraint: Of "crt": "dual" or "sphere", see `tfcurv.CurvatureAttack`.
+        beta: Weight of the divergence of "trades".
         seed: Of weights and of the order of the data.
     """
 
@@ -104,6 +108,7 @@ class TrainConfig:
     augmentation: bool = False
     attack_steps: int = 3
     constraint: str = "dual"
+    beta: float = 6.0
     seed: int = 0
 
     @property
@@ -125,6 +130,11 @@ class TrainConfig:
     def worst_case(self) -> str | None:
         """Method of `tfcurv.WorstCase`; None for a training without."""
         return OBJECTIVES[self.objective].worst_case
+
+    @property
+    def adversary(self) -> str | None:
+        """What moves the images of a step, see `Objective`."""
+        return OBJECTIVES[self.objective].adversary if self.epsilon else None
 
     @property
     def settling_epochs(self) -> float:
@@ -151,6 +161,8 @@ class TrainConfig:
             self._require(name, 0.0 <= value < float("inf"), "at least 0")
         is_rate = 0.0 < self.learning_rate < float("inf")
         self._require("learning_rate", is_rate, "positive and finite")
+        weighs = 0.0 < self.beta < float("inf")
+        self._require("beta", weighs, "positive and finite")
         self._check_drops()
         self._check_worst_case()
 
@@ -165,7 +177,8 @@ class TrainConfig:
 
     def _check_worst_case(self) -> None:
         if self.worst_case is None:
-            self._require("norm", self.norm == "l2", "'l2', without worst case")
+            has_norm = self.norm == "l2" or self.objective in ATTACKS
+            self._require("norm", has_norm, "'l2', beside this objective")
             nothing = self.rampup_epochs == 0.0
             self._require("rampup_epochs", nothing, "0, without worst case")
             return

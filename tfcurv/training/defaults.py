@@ -13,6 +13,7 @@ from typing import Any
 
 from tfcurv import data
 from tfcurv.training.config import TrainConfig
+from tfcurv.training.objectives import ATTACKS
 from tfcurv.training.objectives import BY_LINES
 from tfcurv.training.objectives import OBJECTIVES
 from tfcurv.training.objectives import check_objective
@@ -73,6 +74,8 @@ def default_config(
     found: dict[str, Any] = {}
     if objective == "plain":
         found = {"epsilon": 0.0, "gamma": 0.0}
+    elif objective in ATTACKS:
+        found = {"gamma": 0.0, "attack_steps": 7}
     elif OBJECTIVES[objective].worst_case is not None:
         found = {"gamma": 0.0, "activation": "relu", **_CERTIFIED[dataset]}
         is_named = not settings.keys() & set(_SIZES)

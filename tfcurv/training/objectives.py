@@ -17,18 +17,24 @@ class Objective(NamedTuple):
         worst_case: Method of `tfcurv.WorstCase`; None for a training without.
         method: Of certification, see `tfcurv.certify`.
         text: What it is, for people.
+        adversary: What moves the images of a training step: "curvature",
+            "pgd" or "trades"; None for nothing.
     """
 
     worst_case: str | None
     method: str
     text: str
+    adversary: str | None = None
 
 
 #: By the name that `tfcurv train --objective` takes.
 OBJECTIVES: Mapping[str, Objective] = types.MappingProxyType(
     {
         "crt": Objective(
-            None, certificates.AUTO, "curvature-based robust training"
+            None,
+            certificates.AUTO,
+            "curvature-based robust training",
+            "curvature",
         ),
         "bcp": Objective("bcp", "bcp", "box constraint propagation"),
         "ibp": Objective("ibp", "ibp", "interval bound propagation"),
@@ -37,6 +43,12 @@ OBJECTIVES: Mapping[str, Objective] = types.MappingProxyType(
             "crown-ibp", "crown-ibp", "linear bounds on intervals of boxes"
         ),
         "coap": Objective("coap", "coap", "convex outer adversarial polytope"),
+        "pgd": Objective(
+            None, certificates.AUTO, "projected gradient descent", "pgd"
+        ),
+        "trades": Objective(
+            None, certificates.AUTO, "the loss beside a divergence", "trades"
+        ),
         "plain": Objective(None, certificates.AUTO, "plain training"),
     }
 )
@@ -45,6 +57,9 @@ OBJECTIVES: Mapping[str, Objective] = types.MappingProxyType(
 #: as often through each convolution. XLA takes many times as long for it, and
 #: would have to know beforehand how many neurons bend.
 BY_LINES = ("crown-ibp", "coap")
+
+#: Adversarial training by projected gradients, in either norm.
+ATTACKS = ("pgd", "trades")
 
 
 def check_objective(name: str) -> str:

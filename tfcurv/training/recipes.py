@@ -2,10 +2,10 @@
 
 A name is dataset-activation-layers-method: `plain` for standard training,
 `gammaX` for standard training with the penalty X, `crtX` for curvature-based
-robust training with it. Epsilon is 0.5 for sigmoid and 1.58 for softplus
-networks, unless a name ends with another, as `at0.5`. Penalties and radii are
-those of [SF20], Tables 2 to 6. `conv` stands for a network whose only hidden
-layer is a convolution.
+robust training with it, and otherwise the objective. Epsilon is 0.5 for sigmoid
+and 1.58 for softplus and ReLU networks, unless a name ends with another, as
+`at0.5`. Penalties and radii are those of [SF20], Tables 2 to 6. `conv` stands
+for a network whose only hidden layer is a convolution.
 
 Networks of [LLP20] have a name for their layers, as `4C3F`, and end with the
 objective. They are trained for a quarter or an eighth of its epochs, which two
@@ -26,6 +26,14 @@ from typing import Any
 from tfcurv.training.config import ConvolutionSettings
 from tfcurv.training.config import TrainConfig
 from tfcurv.training.defaults import default_config
+from tfcurv.training.objectives import ATTACKS
+
+# The rows of [SF20], Tables 3 and 4, beside its own.
+_LINE_ROWS = (
+    ("softplus", "crown-ibp"),
+    ("relu", "coap"),
+    ("relu", "crown-ibp"),
+)
 
 _EPSILONS = {"sigmoid": 0.5, "softplus": 1.58}
 
@@ -72,6 +80,26 @@ def _robust(
         epochs=epochs[layers],
     )
     return f"{dataset}-{activation}-{layers}-crt{gamma:g}", config
+
+
+def _attacked(layers: int, objective: str) -> tuple[str, TrainConfig]:
+    config = default_config(
+        objective, layers=layers, activation="sigmoid", epsilon=0.5
+    )
+    return f"mnist-sigmoid-{layers}-{objective}", config
+
+
+def _by_lines(
+    dataset: str, activation: str, layers: int, objective: str
+) -> tuple[str, TrainConfig]:
+    config = default_config(
+        objective,
+        dataset,
+        layers=layers,
+        activation=activation,
+        **_BY_LINES_SCHEDULE,
+    )
+    return f"{dataset}-{activation}-{layers}-{objective}", config
 
 
 def _slides(gamma: float) -> tuple[str, TrainConfig]:
@@ -124,6 +152,17 @@ _LEE_SCHEDULES: Mapping[str, Mapping[str, Any]] = {
         "learning_rate_factor": 0.2,
     },
     "cifar10": {},
+}
+
+# What two cores manage in half an hour with two layers.
+_BY_LINES_SCHEDULE: Mapping[str, Any] = {
+    "epochs": 12,
+    "batch_size": 128,
+    "learning_rate": 1e-3,
+    "warmup_epochs": 0.5,
+    "rampup_epochs": 8.0,
+    "learning_rate_drops": (0.75, 0.85, 0.95),
+    "learning_rate_factor": 0.2,
 }
 
 # What plain training has of the others' settings, to be compared with them.
@@ -182,6 +221,11 @@ def _all() -> dict[str, TrainConfig]:
         for dataset in ("mnist", "fashion_mnist"):
             gamma = _SOFTPLUS_GAMMAS[layers]
             found.append(_robust(dataset, "softplus", layers, gamma))
+            for activation, objective in _LINE_ROWS:
+                row = _by_lines(dataset, activation, layers, objective)
+                found.append(row)
+        for objective in ATTACKS:
+            found.append(_attacked(layers, objective))
     for gamma in (0.0, 0.02):
         found.append(_robust("mnist", "sigmoid", 2, gamma))
     found.append(_robust("fashion_mnist", "softplus", 2, _FASHION_GAMMA))

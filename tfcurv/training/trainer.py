@@ -96,7 +96,7 @@ def compile_model(
     model: nn.Sequential,
     config: TrainConfig,
     steps_per_epoch: int,
-    adversary: nn.CurvatureAttack | None = None,
+    adversary: nn.Adversary | None = None,
     power_iterations: int | None = None,
 ) -> None:
     """Compiles a model with optimizer and objective of the settings.
@@ -121,21 +121,27 @@ def compile_model(
         for index in range(len(drops) + 1)
     ]
     schedule = keras.optimizers.schedules.PiecewiseConstantDecay(drops, rates)
-    if config.objective == "crt" and config.epsilon and adversary is None:
-        adversary = nn.CurvatureAttack(
-            config.epsilon,
-            num_steps=config.attack_steps,
-            constraint=config.constraint,
-        )
     model.compile(
         keras.optimizers.Adam(schedule),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
-        adversary=adversary,
+        adversary=adversary or _adversary(config),
         worst_case=_worst_case(config),
         power_iterations=power_iterations,
         jit_compile=config.is_dense and config.objective not in BY_LINES,
     )
+
+
+def _adversary(config: TrainConfig) -> nn.Adversary | None:
+    if config.adversary is None:
+        return None
+    kind, settings = {
+        "curvature": (nn.CurvatureAttack, ("constraint",)),
+        "pgd": (nn.ProjectedGradientAttack, ("norm",)),
+        "trades": (nn.TradesAttack, ("norm", "beta")),
+    }[config.adversary]
+    given = {name: getattr(config, name) for name in settings}
+    return kind(config.epsilon, num_steps=config.attack_steps, **given)
 
 
 def _worst_case(config: TrainConfig) -> nn.WorstCase | None:
@@ -151,7 +157,7 @@ def train(
     train_split: data.Split,
     validation_split: data.Split,
     *,
-    adversary: nn.CurvatureAttack | None = None,
+    adversary: nn.Adversary | None = None,
     backup: str | pathlib.Path | None = None,
     verbose: int = 1,
 ) -> TrainReport:
@@ -228,8 +234,8 @@ def _warm_up(config: TrainConfig) -> list[keras.callbacks.Callback]:
         if not config.rampup_epochs:
             return []
         return [nn.WarmUp(config.rampup_epochs, start=config.warmup_epochs)]
-    strengths = config.gamma or config.epsilon
-    if config.objective == "crt" and config.warmup_epochs and strengths:
+    penalised = config.gamma > 0.0 and config.objective == "crt"
+    if config.warmup_epochs and (penalised or config.adversary):
         return [nn.WarmUp(config.warmup_epochs)]
     return []
 

@@ -8,6 +8,7 @@ weights for as long as they are smaller than a layer.
 from collections.abc import Mapping
 from collections.abc import Sequence
 import math
+import types
 from typing import Any
 from typing import NamedTuple
 from typing import TypeAlias
@@ -55,12 +56,16 @@ class Around(NamedTuple):
         known: By position, the region of its deviations.
         lines: By position of an activation or a maximum, lines around it.
         start: Where inputs are: the region at which sums of them end.
+        forces: By position of an activation, `[batch, n]` multipliers f of
+            constraints f z >= 0, entry by entry, that what it reads satisfies
+            in all of the region: f z is taken off the sums.
     """
 
     centres: Mapping[int, Centre]
     known: dict[int, BallBox]
     lines: dict[int, Lines]
     start: BallBox
+    forces: Mapping[int, tf.Tensor] = types.MappingProxyType({})
 
 
 class Walk:
@@ -126,6 +131,8 @@ class Walk:
             return
         (source,) = node.sources
         weights = self._bend(atom, weights, source)
+        if atom in self._around.forces:
+            weights = self._forced(atom, self._rows(weights, source), source)
         if node.kind is Kind.MAXIMUM:
             weights = self._pull_back(node.windows, weights, source, atom)
         self.push(source, weights)
@@ -164,6 +171,24 @@ class Walk:
         if isinstance(weights, Window):
             return Window(weights.origin, bent)
         return bent
+
+    def _forced(self, atom: int, weights: tf.Tensor, source: int) -> tf.Tensor:
+        """Takes f z = f z0 + f . d off, at least 0 where the region is."""
+        force = tf.gather(self._around.forces[atom], self._point)
+        centre = self._around.centres[source]
+        terms = force * tf.gather(centre.value, self._point)
+        self._sum -= tf.reduce_sum(terms, axis=-1)
+        left = weights - force
+        if self._proves:
+            terms_added = terms.shape[-1] + len(self._graph.nodes)
+            count = numerics.gamma(terms_added + 8)
+            size = tf.reduce_sum(tf.abs(terms), axis=-1)
+            self._lost += count * size + numerics.SUM_UNDERFLOW
+            missed = tf.gather(centre.error, self._point)
+            self._lost += ball_box.length(force) * missed
+            length = ball_box.length(left) + numerics.NORM_FLOOR
+            self._lose(numerics.gamma(2) * length, source)
+        return left
 
     def _at(
         self, position: int, weights: Weights, parts: Sequence[tf.Tensor]

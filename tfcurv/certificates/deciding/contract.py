@@ -91,6 +91,8 @@ class CertifierOptions:
             example.
         curvature: Where bounds on the curvature hold, for a method that rests
             on such; another refuses what it has no choice of.
+        branches: Of a method that splits neurons, how many bounds of a margin
+            it may take, after which the margin stays open.
     """
 
     targets: Targets = Targets.ALL
@@ -99,6 +101,19 @@ class CertifierOptions:
     enough: float = float("inf")
     too_little: float = 0.0
     curvature: Curvature = Curvature.GLOBAL
+    branches: int = 1000
+
+    def __post_init__(self) -> None:
+        """Refuses a search without a single bound.
+
+        Raises:
+            ValueError: There are no branches.
+        """
+        if self.branches < 1:
+            raise ValueError(
+                "A margin takes one bound at least. "
+                f"Received: branches={self.branches!r}. Allowed: 1, 2, ..."
+            )
 
 
 class Certificates(NamedTuple):

@@ -156,7 +156,8 @@ class GraphRegions:
             self._last, known, y, self._graph.num_classes
         )
 
-    def _lower_bounds(self, x, y, epsilon) -> tf.Tensor:
+    def _centres(self, x):
+        """Returns values, errors and both, of all nodes at some points."""
         values = networks.values_of(self._graph, x)
         errors: list[Any] = [None] * len(values)
         if self.proves:
@@ -165,6 +166,10 @@ class GraphRegions:
             position: ball_box.Centre(value, error)
             for position, (value, error) in enumerate(zip(values, errors))
         }
+        return values, errors, centres
+
+    def _lower_bounds(self, x, y, epsilon) -> tf.Tensor:
+        values, errors, centres = self._centres(x)
         start = margins.start_region(x, epsilon, self._norm, self._domain)
         logits, rises = values[-1], self._rises(centres, start, y)
         own = tf.gather(logits, y, batch_dims=1)[:, tf.newaxis]

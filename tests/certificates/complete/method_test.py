@@ -1,0 +1,149 @@
+"""Tests of certify(method="complete")."""
+
+import functools
+
+from absl.testing import absltest
+from absl.testing import parameterized
+import keras
+import numpy as np
+
+import random_graphs
+import relu_oracle as oracle
+import tfcurv
+from tfcurv import certificates
+from tfcurv import errors
+from tfcurv import networks
+
+_LINF = certificates.Threat(norm="linf", domain=(0.0, 1.0))
+
+
+@functools.cache
+def _weights():
+    return oracle.layers((5, 10, 10, 3), seed=4)
+
+
+def _points(count=30):
+    x = np.random.default_rng(2).uniform(size=(count, 5))
+    logits = oracle.evaluate(_weights(), x)[-1]
+    return x, np.argmax(logits, axis=-1).astype(np.int32)
+
+
+@functools.cache
+def _decided(method, threat=_LINF, **options):
+    network = networks.GraphNetwork(oracle.graph(_weights()))
+    options = certificates.CertifierOptions(**options)
+    decider = certificates.Decider(
+        certificates.choose(method, network, threat, options)
+    )
+    return decider(*_points())
+
+
+class DecisionTest(absltest.TestCase):
+    def test_decides_every_point(self):
+        epsilon = 0.1
+        options = {"enough": epsilon, "too_little": epsilon}
+        found = _decided("complete", **options)
+        x, y = _points()
+        least = np.array(
+            [
+                min(
+                    oracle.least_margin(
+                        _weights(), each, label, t, epsilon, (0.0, 1.0)
+                    )
+                    for t in range(3)
+                    if t != label
+                )
+                for each, label in zip(x, y)
+            ]
+        )
+        clear = np.abs(least) > 1e-4
+        np.testing.assert_array_equal(
+            (found.radius > epsilon)[clear], (least > 0.0)[clear]
+        )
+        lines = _decided("crown", **options)
+        self.assertGreater(
+            np.sum(found.radius > epsilon), np.sum(lines.radius > epsilon)
+        )
+        self.assertTrue(np.all(found.radius <= found.upper_bound))
+
+
+class RadiusTest(parameterized.TestCase):
+    @parameterized.parameters(certificates.Threat(), _LINF)
+    def test_lies_between_lines_and_adversarial_examples(self, threat):
+        lines, found = (_decided(m, threat) for m in ("crown", "complete"))
+        self.assertTrue(np.all(found.radius >= lines.radius))
+        self.assertTrue(np.all(found.radius <= found.upper_bound))
+        self.assertGreater(np.mean(found.radius), 1.1 * np.mean(lines.radius))
+
+
+class UseTest(absltest.TestCase):
+    def test_a_model_of_keras_is_decided(self):
+        keras.utils.set_random_seed(1)
+        model = keras.Sequential(
+            [
+                keras.Input((6, 6, 1)),
+                keras.layers.Conv2D(3, 3, activation="relu"),
+                keras.layers.MaxPooling2D(2),
+                keras.layers.Flatten(),
+                keras.layers.Dense(8, activation="relu"),
+                keras.layers.Dense(3),
+            ]
+        )
+        x = np.random.default_rng(0).uniform(size=(6, 6, 6, 1))
+        y = np.argmax(model(x), axis=-1)
+        options = {"norm": "linf", "domain": (0.0, 1.0), "epsilons": (0.01,)}
+        lines, found = (
+            tfcurv.certify(
+                model,
+                (x.astype(np.float32), y),
+                method=method,
+                radii=False,
+                falsify=True,
+                verbose=0,
+                **options,
+            )
+            for method in ("crown", "complete")
+        )
+        self.assertEqual(found.method, "complete")
+        self.assertGreaterEqual(
+            found.certified_accuracy(0.01), lines.certified_accuracy(0.01)
+        )
+
+    def test_without_relu_is_refused(self):
+        model = keras.Sequential(
+            [
+                keras.Input((3,)),
+                keras.layers.Dense(4, activation="tanh"),
+                keras.layers.Dense(2),
+            ]
+        )
+        with self.assertRaisesRegex(
+            errors.UnsupportedModelError, "none.*method='crown'"
+        ):
+            tfcurv.certify(
+                model, (np.zeros((1, 3)), [0]), method="complete", verbose=0
+            )
+
+    def test_without_branches_is_refused(self):
+        with self.assertRaisesRegex(ValueError, "branches=0"):
+            certificates.CertifierOptions(branches=0)
+
+    def test_graphs_with_other_bends_are_bounded(self):
+        graph = random_graphs.plain(fn=networks.RELU)
+        network = networks.GraphNetwork(graph)
+        options = certificates.CertifierOptions(branches=20)
+        x = np.random.default_rng(0).uniform(size=(4, graph.input_dim))
+        logits = networks.values_of(graph, x)[-1].numpy()
+        y = np.argmax(logits, axis=-1).astype(np.int32)
+        lines, found = (
+            certificates.Decider(
+                certificates.choose(method, network, _LINF, options)
+            )(x, y)
+            for method in ("crown", "complete")
+        )
+        self.assertTrue(np.all(found.radius >= lines.radius))
+        self.assertTrue(np.all(found.radius <= found.upper_bound))
+
+
+if __name__ == "__main__":
+    absltest.main()

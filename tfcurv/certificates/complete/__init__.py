@@ -1,0 +1,1 @@
+"""Branch and bound: ReLU networks decided by splitting them at zero."""

@@ -1,0 +1,406 @@
+r"""Lower bounds on one margin where some ReLUs are decided: compiled.
+
+A branch says of some neurons that z >= 0 or z <= 0. With multipliers f of
+these constraints, f z >= 0, and a lower slope for every neuron that is still
+bent, the least of
+
+    z_y - z_t - sum f z
+
+over the neighbourhood, bounded by lines from the logits back to the input, is
+at most the least margin of the branch: for any slopes in [0, 1] and any
+multipliers of the right sign. Which are good is found by ascent in float32;
+that they prove what they do, in float64, by one more pass.
+
+Source: Wang et al., "Beta-CROWN: Efficient Bound Propagation with Per-neuron
+Split Constraints for Neural Network Robustness Verification", NeurIPS 2021.
+"""
+
+from collections.abc import Sequence
+import itertools
+from typing import Any
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tfcurv import networks
+from tfcurv import numerics
+from tfcurv import solvers
+from tfcurv.bounds.propagation import ball_box
+from tfcurv.bounds.propagation import margins
+from tfcurv.bounds.propagation.backward_walk import Around
+from tfcurv.bounds.propagation.backward_walk import Rows
+from tfcurv.bounds.propagation.margin_lines import MarginLines
+from tfcurv.bounds.propagation.split_lines import split_lines
+from tfcurv.certificates.linear.lines import GraphLines
+from tfcurv.networks import Kind
+
+# Of Adam: rates of slopes and, in units of the weights, of multipliers; what
+# each step leaves of a rate.
+_SLOPES, _FORCES, _DECAY = 0.1, 0.1, 0.97
+_FIRST, _SECOND, _TINY = 0.9, 0.999, 1e-12
+
+
+class Roots(NamedTuple):
+    """What is known around some points, before anything is split.
+
+    Attributes:
+        x: `[points, inputs]`.
+        epsilon: `[points]` the neighbourhoods.
+        values: By node, what it gives at the points.
+        errors: By node, `[points]` how far that is off.
+        radii: By node, of the balls of its deviations.
+        lower: By node, left ends of the boxes.
+        upper: By node, right ends.
+    """
+
+    x: Any
+    epsilon: Any
+    values: tuple[Any, ...]
+    errors: tuple[Any, ...]
+    radii: tuple[Any, ...]
+    lower: tuple[Any, ...]
+    upper: tuple[Any, ...]
+
+
+class Branches(NamedTuple):
+    """Branches of the search, each of one margin of one point.
+
+    Attributes:
+        point: `[branches]` int32 row of `Roots`.
+        y: `[branches]` int32 labels.
+        t: `[branches]` int32 other classes.
+        signs: `[branches, neurons]` 1 or -1 where a sign is decided, else 0.
+        slopes: `[branches, neurons]` lower slopes.
+        forces: `[branches, neurons]` sizes of multipliers, at least 0.
+    """
+
+    point: Any
+    y: Any
+    t: Any
+    signs: Any
+    slopes: Any
+    forces: Any
+
+
+class Ascent(NamedTuple):
+    """The best that was found of each branch.
+
+    Attributes:
+        bounds: `[branches]` on the margins; NaN where nothing is known.
+        slopes: `[branches, neurons]` that give them.
+        forces: `[branches, neurons]` that give them.
+    """
+
+    bounds: Any
+    slopes: Any
+    forces: Any
+
+
+class Duals(GraphLines):
+    """Bounds of branches, in one dtype, and of the points that they begin at.
+
+    Attributes:
+        num_neurons: Of all ReLUs.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        """Takes the arguments of `GraphRegions`."""
+        super().__init__(*args, **kwargs)
+        nodes = self._graph.nodes
+        self._kept = [0, *(step.position for step in self._steps)]
+        relus = [i for i in self._kept if is_split(nodes[i])]
+        ends = [0, *itertools.accumulate(nodes[i].size for i in relus)]
+        self._slices = dict(zip(relus, itertools.pairwise(ends)))
+        self.num_neurons = ends[-1]
+        self._compile()
+
+    def _compile(self) -> None:
+        dtype, nodes = self._dtype, self._graph.nodes
+        rows = tf.TensorSpec([None], dtype)
+        table = tf.TensorSpec([None, self.num_neurons], dtype)
+        number = tf.TensorSpec([None], tf.int32)
+        inputs = tf.TensorSpec([None, self._graph.input_dim], dtype)
+        each = tuple(
+            tf.TensorSpec([None, nodes[i].size], dtype) for i in self._kept
+        )
+        logits = tf.TensorSpec([None, self._graph.num_classes], dtype)
+        every = tuple(rows for _ in self._kept)
+        self._root_specs = Roots(
+            *(inputs, rows, (*each, logits), (*every, rows)),
+            *(every, each, each),
+        )
+        branches = Branches(number, number, number, table, table, table)
+        self._roots = tf.function(
+            self._roots_batch, input_signature=[inputs, rows], autograph=False
+        )
+        self._bounds = tf.function(
+            self._bounds_batch,
+            input_signature=[self._root_specs, branches],
+            autograph=False,
+        )
+        self._losses = tf.function(
+            self._losses_batch,
+            input_signature=[self._root_specs, branches],
+            autograph=False,
+        )
+        self._ascent = tf.function(
+            self._ascent_batch,
+            input_signature=[
+                *(self._root_specs, branches),
+                tf.TensorSpec([], tf.int32),
+            ],
+            autograph=False,
+        )
+
+    def roots(self, x: np.ndarray, epsilon: np.ndarray) -> Roots:
+        """Returns what lines and regions say around some points.
+
+        Args:
+            x: `[points, inputs]` float64.
+            epsilon: `[points]` distances.
+        """
+        with solvers.as_written():
+            return self._roots(tf.constant(x), tf.constant(epsilon))
+
+    def taken(self, roots: Roots) -> Roots:
+        """Returns the same in the dtype of these bounds.
+
+        Args:
+            roots: Of bounds in float64.
+        """
+        return tf.nest.map_structure(lambda e: tf.cast(e, self._dtype), roots)
+
+    def bounds(self, roots: Roots, branches: Branches) -> np.ndarray:
+        """Returns `[branches]` lower bounds on their margins.
+
+        Args:
+            roots: In the dtype of these bounds.
+            branches: The branches.
+        """
+        with solvers.as_written():
+            found = self._bounds(roots, self._given(branches))
+        return found.numpy().astype(np.float64)
+
+    def ascend(self, roots: Roots, branches: Branches, steps: int) -> Ascent:
+        """Improves slopes and multipliers.
+
+        Args:
+            roots: In the dtype of these bounds.
+            branches: Where to begin.
+            steps: How often.
+        """
+        with solvers.as_written():
+            found = self._ascent(
+                roots, self._given(branches), tf.constant(steps)
+            )
+        return Ascent(*(each.numpy() for each in found))
+
+    def losses(self, roots: Roots, branches: Branches) -> np.ndarray:
+        """Returns `[branches, neurons]` what is lost between lines and ReLU.
+
+        Of each neuron that is still bent, at most: where its weight is
+        negative, the chord's height over zero, and where it is positive, the
+        lower line's depth at the nearer end.
+
+        Args:
+            roots: In the dtype of these bounds.
+            branches: The branches.
+        """
+        with solvers.as_written():
+            return self._losses(roots, self._given(branches)).numpy()
+
+    def neurons(self, roots: Roots) -> tuple[np.ndarray, np.ndarray]:
+        """Returns `[points, neurons]` both ends of what each ReLU is given.
+
+        Args:
+            roots: Of these bounds.
+        """
+        low, high = self._ends(roots)
+        return low.numpy(), high.numpy()
+
+    def _ends(self, roots: Roots) -> tuple[tf.Tensor, tf.Tensor]:
+        ends = [
+            self._enclosed(roots, self._graph.nodes[i].sources[0])
+            for i in self._slices
+        ]
+        low, high = (tf.concat(each, axis=-1) for each in zip(*ends))
+        return low, high
+
+    def _enclosed(self, roots: Roots, position: int) -> networks.Interval:
+        i = self._kept.index(position)
+        error = roots.errors[i] if self.proves else None
+        centre = ball_box.Centre(roots.values[i], error)
+        region = ball_box.BallBox(None, roots.lower[i], roots.upper[i])
+        return ball_box.enclosed(centre, region)
+
+    def _given(self, branches: Branches) -> Branches:
+        point, y, t, *tables = branches
+        numbers = (tf.constant(each, tf.int32) for each in (point, y, t))
+        return Branches(*numbers, *(tf.cast(e, self._dtype) for e in tables))
+
+    def _roots_batch(self, x, epsilon) -> Roots:
+        with tf.device("CPU:0" if self.proves else None):
+            values, errors, centres = self._centres(x)
+            start = margins.start_region(x, epsilon, self._norm, self._domain)
+            ends = margins.ends(start, self._norm, self._domain)
+            lines = MarginLines(self._backward, centres, ends)
+            known = self._known(centres, start, lines.refine)
+            regions = [_whole(known[i], values[i]) for i in self._kept]
+            kept = [*self._kept, len(values) - 1]
+            return Roots(
+                x,
+                epsilon,
+                tuple(values[i] for i in kept),
+                tuple(_errors(errors[i], x) for i in kept),
+                *map(tuple, zip(*regions)),
+            )
+
+    def _bounds_batch(self, roots: Roots, branches: Branches) -> tf.Tensor:
+        with tf.device("CPU:0" if self.proves else None):
+            return self._margins_of(roots, branches)
+
+    def _losses_batch(self, roots: Roots, branches: Branches) -> tf.Tensor:
+        low, high = tf.nest.map_structure(
+            lambda e: tf.gather(e, branches.point), self._ends(roots)
+        )
+        with tf.GradientTape() as tape:
+            shifts = tf.zeros_like(low), tf.zeros_like(high)
+            tape.watch(shifts)
+            found = self._margins_of(roots, branches, shifts)
+        # The weight of each neuron, by its sign.
+        below, above = tape.gradient(found, shifts)
+        is_bent = (low < 0.0) & (high > 0.0) & (branches.signs == 0.0)
+        width = tf.where(is_bent, high - low, tf.ones_like(low))
+        slopes = branches.slopes
+        depth = tf.minimum(-slopes * low, (1.0 - slopes) * high)
+        lost = below * depth + above * low * high / width
+        return tf.where(is_bent, lost, -tf.ones_like(lost))
+
+    def _margins_of(
+        self, roots: Roots, branches: Branches, shifts=None
+    ) -> tf.Tensor:
+        point, y, t, signs, slopes, forces = branches
+        roots = tf.nest.map_structure(lambda e: tf.gather(e, point), roots)
+        errors: Any = roots.errors
+        if not self.proves:
+            errors = [None] * len(errors)
+        pairs = zip(roots.values, errors)
+        centres = {
+            i: ball_box.Centre(*pair) for i, pair in zip(self._kept, pairs)
+        }
+        regions = zip(roots.radii, roots.lower, roots.upper)
+        known = {
+            i: ball_box.BallBox(*each) for i, each in zip(self._kept, regions)
+        }
+        start = margins.start_region(
+            roots.x, roots.epsilon, self._norm, self._domain
+        )
+        lines, pushes = {}, {}
+        for position, (first, last) in self._slices.items():
+            source = self._graph.nodes[position].sources[0]
+            sign = signs[:, first:last]
+            drawn = split_lines(
+                centres[source],
+                ball_box.enclosed(centres[source], known[source]),
+                slopes[:, first:last],
+                sign,
+            )
+            if shifts is not None:
+                below, above = (each[:, first:last] for each in shifts)
+                drawn = drawn._replace(
+                    lower=drawn.lower + below, upper=drawn.upper + above
+                )
+            lines[position] = drawn
+            pushes[position] = sign * forces[:, first:last]
+        ends = margins.ends(start, self._norm, self._domain)
+        around = Around(centres, known, lines, ends, pushes)
+        classes, dtype = self._graph.num_classes, self._dtype
+        own, other = (tf.one_hot(each, classes, dtype=dtype) for each in (y, t))
+        fall = self._backward.lower_bounds_at_once(
+            len(self._graph.nodes) - 1,
+            Rows(tf.range(tf.size(point)), own - other),
+            around,
+        )
+        logits = roots.values[-1]
+        own, other = (tf.gather(logits, each, batch_dims=1) for each in (y, t))
+        margin = own - other + fall
+        if self.proves:
+            size = tf.abs(own) + tf.abs(other) + tf.abs(fall)
+            missed = 2.0 * roots.errors[-1]
+            margin -= missed + numerics.gamma(8) * (size + missed)
+        return margin
+
+    def _ascent_batch(self, roots, branches: Branches, steps) -> Ascent:
+        fixed, decided = branches[:3], branches.signs != 0.0
+        none = tf.zeros_like(branches.slopes)
+        bounds = tf.zeros_like(none[:, 0]) - float("inf")
+        best = Ascent(bounds, branches.slopes, branches.forces)
+        state = (branches.slopes, branches.forces), (none,) * 4, best
+
+        def step(number, point, moments, best):
+            slopes, forces = point
+            with tf.GradientTape() as tape:
+                tape.watch(point)
+                found = self._margins_of(
+                    roots, Branches(*fixed, branches.signs, slopes, forces)
+                )
+            ways = tape.gradient(found, point)
+            is_more = (found > best.bounds)[:, tf.newaxis]
+            best = Ascent(
+                tf.maximum(best.bounds, ball_box.where_nan(found, -np.inf)),
+                tf.where(is_more, slopes, best.slopes),
+                tf.where(is_more, forces, best.forces),
+            )
+            moved, moments = _adam(number, ways, moments)
+            rate = tf.cast(_DECAY ** tf.cast(number, tf.float32), self._dtype)
+            slopes = tf.clip_by_value(slopes + _SLOPES * rate * moved[0], 0, 1)
+            forces = tf.maximum(forces + _FORCES * rate * moved[1], 0.0)
+            forces = tf.where(decided, forces, 0.0)
+            return number + 1, (slopes, forces), moments, best
+
+        *_, best = tf.while_loop(
+            lambda number, *_: number < steps,
+            step,
+            (tf.constant(0), *state),
+        )
+        return best
+
+
+def is_split(node: networks.Node) -> bool:
+    """Whether a node is a ReLU, whose sign a branch may decide.
+
+    Args:
+        node: Of a graph.
+    """
+    is_activation = node.kind is Kind.ACTIVATION
+    return is_activation and node.activation is networks.RELU
+
+
+def _whole(region: ball_box.BallBox, value: tf.Tensor):
+    """Returns a region of which everything is said, infinite if unknown."""
+    radius, low, high = region
+    infinite = tf.fill(tf.shape(value), tf.constant(float("inf"), value.dtype))
+    return (
+        infinite[:, 0] if radius is None else radius,
+        -infinite if low is None else low,
+        infinite if high is None else high,
+    )
+
+
+def _errors(error: Any, x: tf.Tensor) -> tf.Tensor:
+    return tf.zeros_like(x[:, 0]) if error is None else error
+
+
+def _adam(number, ways: Sequence[tf.Tensor], moments):
+    """Returns steps of size one, up, and the moments of what was seen."""
+    count = tf.cast(number + 1, ways[0].dtype)
+    moved, kept = [], []
+    for way, first, second in zip(ways, moments[::2], moments[1::2]):
+        way = tf.where(tf.math.is_finite(way), way, tf.zeros_like(way))
+        first = _FIRST * first + (1.0 - _FIRST) * way
+        second = _SECOND * second + (1.0 - _SECOND) * tf.square(way)
+        size = tf.sqrt(second / (1.0 - _SECOND**count))
+        moved.append(first / (1.0 - _FIRST**count) / (size + _TINY))
+        kept += [first, second]
+    return moved, tuple(kept)

@@ -1,0 +1,216 @@
+"""Branch and bound: which margins are positive in a neighbourhood.
+
+A margin that its bound does not prove is split at a neuron: one branch where
+it is given at least 0, one where it is given at most 0, each with a better
+bound. Of those neurons that lose most between their lines a few are tried,
+and the one is taken whose worse branch is the better. A margin is proved when
+all its branches are, in float64; that not all are proves nothing.
+
+Sources: [BLT20] Bunel et al., "Branch and Bound for Piecewise Linear Neural
+Network Verification", JMLR 2020; the choice among a few is [PBB21] De Palma et
+al., "Improved Branch and Bound for Neural Network Verification via Lagrangian
+Decomposition", 2021.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tfcurv.certificates.complete.duals import Branches
+from tfcurv.certificates.complete.duals import Duals
+from tfcurv.certificates.complete.duals import Roots
+
+# Steps of ascent of a margin, and of a branch, which begins where another was.
+_FIRST, _LATER = 40, 12
+
+# Branches that are split at a time, and neurons that are tried for each.
+_AT_ONCE, _TRIED = 32, 4
+
+# Numbers that all branches of some margins may take.
+_NUMBERS = 2**26
+
+
+class Decided(NamedTuple):
+    """What became of some margins.
+
+    Attributes:
+        proved: `[margins]` whether each is positive.
+        branches: `[margins]` how many bounds it took.
+    """
+
+    proved: np.ndarray
+    branches: np.ndarray
+
+
+class BranchAndBound:
+    """Decides margins of one network."""
+
+    def __init__(self, proving: Duals, searching: Duals, most: int):
+        """Keeps the bounds.
+
+        Args:
+            proving: In float64.
+            searching: In float32.
+            most: Branches of a margin, after which it stays open.
+        """
+        self._proving, self._searching = proving, searching
+        self._most = most
+
+    @property
+    def at_once(self) -> int:
+        """Margins to decide at a time: memory grows with all branches."""
+        size = self._proving.num_neurons * max(self._most, 1)
+        return int(np.clip(_NUMBERS // max(size, 1), 1, 16))
+
+    def __call__(
+        self, x: np.ndarray, y: np.ndarray, t: np.ndarray, epsilon: np.ndarray
+    ) -> Decided:
+        """Decides z_y > z_t within epsilon, row by row.
+
+        Args:
+            x: `[margins, inputs]` float64 points.
+            y: `[margins]` int32 labels.
+            t: `[margins]` int32 other classes.
+            epsilon: `[margins]` distances.
+        """
+        proved, spent = np.zeros(len(x), bool), np.zeros(len(x), int)
+        for start in range(0, len(x), self.at_once):
+            part = slice(start, start + self.at_once)
+            roots = self._proving.roots(x[part], epsilon[part])
+            tree = _Tree(
+                self._proving, self._searching, roots, y[part], t[part]
+            )
+            proved[part], spent[part] = tree.grow(self._most)
+        return Decided(proved, spent)
+
+
+class _Tree:
+    """The open branches of some margins."""
+
+    def __init__(self, proving: Duals, searching: Duals, roots: Roots, y, t):
+        self._proving, self._searching = proving, searching
+        self._roots, self._near = roots, searching.taken(roots)
+        self._y, self._t = y, t
+        low, high = proving.neurons(roots)
+        self._bent = (low < 0.0) & (high > 0.0)
+        count = len(y)
+        self._spent, self._failed = np.zeros(count, int), np.zeros(count, bool)
+        none = np.zeros(low.shape, np.float32)
+        slopes = (high >= -low).astype(np.float32)
+        every = np.arange(count)
+        self._open = self._branches(every, none.astype(np.int8), slopes, none)
+        self._bounds = np.full(count, -np.inf)
+        self._take(self._open, _FIRST, clear=True)
+
+    def _branches(self, point, signs, slopes, forces) -> Branches:
+        return Branches(
+            point, self._y[point], self._t[point], signs, slopes, forces
+        )
+
+    def grow(self, most: int) -> tuple[np.ndarray, np.ndarray]:
+        """Splits until nothing is open, or too much.
+
+        Args:
+            most: Branches of a margin.
+
+        Returns:
+            Of each margin, whether it is proved, and its branches.
+        """
+        while self._open.point.size:
+            self._give_up(
+                np.unique(
+                    self._open.point[self._spent[self._open.point] >= most]
+                )
+            )
+            chosen = self._chosen()
+            if not chosen.size:
+                break
+            parents = _rows(self._open, chosen)
+            self._open = _rows(self._open, ~np.isin(self._every, chosen))
+            self._bounds = np.delete(self._bounds, chosen)
+            children, stuck = self._split(parents)
+            self._give_up(stuck)
+            self._take(children, _LATER)
+        is_open = np.isin(np.arange(len(self._y)), self._open.point)
+        return ~(is_open | self._failed), self._spent
+
+    @property
+    def _every(self) -> np.ndarray:
+        return np.arange(self._open.point.size)
+
+    def _give_up(self, margins: np.ndarray) -> None:
+        """Leaves some margins open for good, and forgets their branches."""
+        self._failed[margins] = True
+        kept = ~self._failed[self._open.point]
+        self._open = _rows(self._open, kept)
+        self._bounds = self._bounds[kept]
+
+    def _chosen(self) -> np.ndarray:
+        """Returns the worst branches, of each margin as many."""
+        order = np.lexsort((self._bounds, self._open.point))
+        point = self._open.point[order]
+        first = np.searchsorted(point, point)
+        rank = np.arange(point.size) - first
+        return order[np.argsort(rank, kind="stable")][:_AT_ONCE]
+
+    def _split(self, parents: Branches) -> tuple[Branches, np.ndarray]:
+        """Returns two branches of each, and the margins that cannot be."""
+        losses = self._searching.losses(self._near, parents)
+        tried = np.argsort(-losses, axis=-1)[:, :_TRIED]
+        usable = np.take_along_axis(losses, tried, axis=-1) >= 0.0
+        stuck = parents.point[~usable[:, 0]]
+        keep = ~np.isin(parents.point, stuck)
+        parents, tried = _rows(parents, keep), tried[keep]
+        usable = usable[keep]
+        if not keep.any():
+            return parents, stuck
+        width = tried.shape[1]
+        both = _children(
+            _rows(parents, np.repeat(np.arange(len(tried)), width)),
+            tried.ravel(),
+        )
+        bounds = self._searching.bounds(self._near, both)
+        bounds = np.where(np.isnan(bounds), -np.inf, bounds)
+        worse = bounds.reshape(2, -1, width).min(axis=0)
+        worse = np.where(usable, worse, -np.inf)
+        best = np.argmax(worse, axis=-1)
+        neuron = np.take_along_axis(tried, best[:, np.newaxis], -1)[:, 0]
+        return _children(parents, neuron), stuck
+
+    def _take(self, branches: Branches, steps: int, clear: bool = False):
+        """Improves branches, and keeps those that are not proved."""
+        if clear:
+            self._open = _rows(branches, np.zeros(len(branches.point), bool))
+            self._bounds = self._bounds[:0]
+        if not branches.point.size:
+            return
+        found = self._searching.ascend(self._near, branches, steps)
+        np.add.at(self._spent, branches.point, 1)
+        branches = branches._replace(slopes=found.slopes, forces=found.forces)
+        bounds = np.asarray(found.bounds, np.float64)
+        (rows,) = np.nonzero(bounds > 0.0)
+        if rows.size:
+            proof = self._proving.bounds(self._roots, _rows(branches, rows))
+            bounds[rows] = proof
+        left = ~(bounds > 0.0)
+        self._open = Branches(
+            *(
+                np.concatenate(pair)
+                for pair in zip(self._open, _rows(branches, left))
+            )
+        )
+        self._bounds = np.concatenate([self._bounds, bounds[left]])
+
+
+def _rows(branches: Branches, rows: np.ndarray) -> Branches:
+    return Branches(*(each[rows] for each in branches))
+
+
+def _children(parents: Branches, neuron: np.ndarray) -> Branches:
+    """Returns all branches where a neuron is on, then all where it is off."""
+    every, both = np.arange(len(neuron)), []
+    for sign in (1, -1):
+        signs = parents.signs.copy()
+        signs[every, neuron] = sign
+        both.append(parents._replace(signs=signs))
+    return Branches(*(np.concatenate(pair) for pair in zip(*both)))
