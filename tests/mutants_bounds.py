@@ -5,7 +5,7 @@ from mutant import Mutant
 MUTANTS = (
     Mutant(
         name="multiplier_without_its_centre",
-        fault="Constraints of deviations in the place of constraints of values.",
+        fault="Constraints of deviations in the place of those of values.",
         file="tfcurv/bounds/propagation/backward_walk.py",
         old="        self._sum -= tf.reduce_sum(terms, axis=-1)\n",
         new="",
@@ -13,7 +13,7 @@ MUTANTS = (
     ),
     Mutant(
         name="undecided_sign_taken_for_on",
-        fault="Lines of ReLU that take a sign that nothing has decided for known.",
+        fault="Lines of ReLU that take a sign for known that is not decided.",
         file="tfcurv/bounds/propagation/split_lines.py",
         old="is_on = (sign > 0) | (low >= 0.0)",
         new="is_on = (sign >= 0) | (low >= 0.0)",

@@ -17,21 +17,6 @@ from tfcurv.certificates.deciding.contract import Stage
 from tfcurv.certificates.deciding.contract import Threat
 
 
-class _Another(PointStage):
-    """A method that is asked after others, where a gap is left."""
-
-    # An adversarial example says first where there is none.
-    cost = Cost.FACTORISATIONS
-
-    def __init__(self, method: Method, number: int):
-        self._ask, self.method = method.first_radii, number
-
-    def __call__(
-        self, x: np.ndarray, y: np.ndarray, rivals: np.ndarray
-    ) -> np.ndarray:
-        return self._ask(x, y, rivals)
-
-
 class Portfolio(Method):
     """Methods in the order in which they are asked.
 
@@ -120,12 +105,12 @@ class Portfolio(Method):
     def stages(self) -> Sequence[Stage | PointStage]:
         """Returns what the first refines, the others, what closes it."""
         first, *others = self._methods
-        numbered = enumerate(others, start=1)
-        return (
-            *first.stages(),
-            *(_Another(method, number) for number, method in numbered),
-            *first.closing_stages(),
-        )
+        found = [*first.stages()]
+        for number, method in enumerate(others, start=1):
+            for stage in method.following_stages():
+                stage.method = number
+                found.append(stage)
+        return (*found, *first.closing_stages())
 
     def trace(self) -> None:
         """Compiles the first: perhaps no other is asked."""

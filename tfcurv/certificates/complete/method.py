@@ -1,6 +1,7 @@
 """Branch and bound, behind the contract."""
 
 from collections.abc import Sequence
+import dataclasses
 import functools
 from typing import ClassVar
 
@@ -13,6 +14,7 @@ from tfcurv.certificates.complete.search import BranchAndBound
 from tfcurv.certificates.deciding.contract import CertifierOptions
 from tfcurv.certificates.deciding.contract import Cost
 from tfcurv.certificates.deciding.contract import Grounds
+from tfcurv.certificates.deciding.contract import Method
 from tfcurv.certificates.deciding.contract import Pairs
 from tfcurv.certificates.deciding.contract import PointStage
 from tfcurv.certificates.deciding.contract import Raised
@@ -22,6 +24,13 @@ from tfcurv.certificates.linear.method import LinearMethod
 
 # What is enough must be proved a little beyond: radii are compared with it.
 _BEYOND = 2.0**-39
+
+# Branches of a margin, if nobody says; and after other methods, where a network
+# may have so many neurons.
+_BRANCHES, _BRANCHES_AFTER, _MOST_NEURONS = 1000, 200, 20_000
+
+# What lines are drawn around.
+_BENT = (networks.Kind.ACTIVATION, networks.Kind.MAXIMUM)
 
 # Radii that are tried of each margin where no epsilon is asked for.
 _TRIES = 4
@@ -63,19 +72,44 @@ class CompleteMethod(LinearMethod):
         )
 
     @classmethod
-    def follows(cls, first, graph: networks.Graph) -> bool:
-        """Returns False: it is asked for by name alone."""
-        del first, graph
-        return False
+    def follows(cls, first: Method, graph: networks.Graph) -> bool:
+        """Whether an epsilon is to be decided, of a network it can decide.
+
+        Of one layer, quadratic bounds say more at a lower cost.
+        """
+        bent = [node for node in graph.nodes if node.kind in _BENT]
+        size = sum(node.size for node in bent)
+        return (
+            np.isfinite(first.options.enough)
+            and all(map(is_split, bent))
+            and size <= _MOST_NEURONS
+            and LinearMethod.follows(first, graph)
+        )
 
     @property
     def plan(self) -> str:
         """Lines for every image, branches where these leave it open."""
         return (
             "certifying by lines; then, where these leave a margin open and no "
-            f"adversarial example is known, by up to {self.options.branches:,} "
+            f"adversarial example is known, by up to {self._branches:,} "
             "branches"
         )
+
+    @property
+    def _branches(self) -> int:
+        given = self.options.branches
+        return _BRANCHES if given is None else given
+
+    def following_stages(self) -> Sequence[Stage | PointStage]:
+        """Returns branch and bound alone, of fewer branches: lines were asked.
+
+        What is asked by name may take longer.
+        """
+        if self.options.branches is None:
+            self.options = dataclasses.replace(
+                self.options, branches=_BRANCHES_AFTER
+            )
+        return self.stages()
 
     def stages(self) -> Sequence[Stage | PointStage]:
         """Returns branch and bound, of the classes that lines leave open."""
@@ -94,7 +128,7 @@ class CompleteMethod(LinearMethod):
             )
             for proves in (True, False)
         )
-        return BranchAndBound(proving, searching, self.options.branches)
+        return BranchAndBound(proving, searching, self._branches)
 
 
 class _Branching(Stage):

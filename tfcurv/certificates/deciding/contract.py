@@ -92,7 +92,8 @@ class CertifierOptions:
         curvature: Where bounds on the curvature hold, for a method that rests
             on such; another refuses what it has no choice of.
         branches: Of a method that splits neurons, how many bounds of a margin
-            it may take, after which the margin stays open.
+            it may take, after which the margin stays open; None for as many as
+            the method chooses.
     """
 
     targets: Targets = Targets.ALL
@@ -101,7 +102,7 @@ class CertifierOptions:
     enough: float = float("inf")
     too_little: float = 0.0
     curvature: Curvature = Curvature.GLOBAL
-    branches: int = 1000
+    branches: int | None = None
 
     def __post_init__(self) -> None:
         """Refuses a search without a single bound.
@@ -109,7 +110,7 @@ class CertifierOptions:
         Raises:
             ValueError: There are no branches.
         """
-        if self.branches < 1:
+        if self.branches is not None and self.branches < 1:
             raise ValueError(
                 "A margin takes one bound at least. "
                 f"Received: branches={self.branches!r}. Allowed: 1, 2, ..."
@@ -205,6 +206,21 @@ class PointStage(Refinement, abc.ABC):
         self, x: np.ndarray, y: np.ndarray, rivals: np.ndarray
     ) -> np.ndarray:
         """Returns radii as `Method.first_radii` does."""
+
+
+class _FirstRadii(PointStage):
+    """What a method proves at once, asked after others."""
+
+    # An adversarial example says first where there is no gap.
+    cost = Cost.FACTORISATIONS
+
+    def __init__(self, ask: Callable[..., np.ndarray]):
+        self._ask = ask
+
+    def __call__(
+        self, x: np.ndarray, y: np.ndarray, rivals: np.ndarray
+    ) -> np.ndarray:
+        return self._ask(x, y, rivals)
 
 
 class Stage(Refinement, abc.ABC):
@@ -326,6 +342,10 @@ class Method(abc.ABC):
 
     def precede(self) -> None:
         """Is told that others will be asked, too, where it leaves a gap."""
+
+    def following_stages(self) -> Sequence[Stage | PointStage]:
+        """Returns what is worth asking after other methods: its first radii."""
+        return (_FirstRadii(self.first_radii),)
 
     def closing_stages(self) -> Sequence[Stage | PointStage]:
         """Returns what is worth asking when other methods have been, too."""
