@@ -19,6 +19,9 @@ _THREATS = tuple(
 )
 _LAYERS = keras.layers
 
+# Of methods that split neurons: more prove more, at the same rules.
+_BRANCHES = 30
+
 
 def _smooth() -> list[keras.Layer]:
     return [
@@ -83,6 +86,7 @@ def run(
                         norm=norm,
                         domain=domain,
                         limit=limit,
+                        branches=_BRANCHES,
                         verbose=0,
                     )
                 except errors.UnsupportedModelError:

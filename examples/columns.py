@@ -114,8 +114,7 @@ _TRAINED: tuple[Column, ...] = (
     ("attacked", _measured("all", "attacked")),
     ("first 50: mean CRC", _radius("lines", "curvature")),
     ("CROWN", _radius("lines", "crown")),
-    ("auto", _radius("lines", "auto")),
-    ("attacked", _radius("lines", "attacked")),
+    ("attacked at", _radius("lines", "attacked")),
 )
 
 _CERTIFIED: tuple[Column, ...] = (

@@ -34,7 +34,7 @@ _THEOREM4_IMAGES = 1000
 
 # Lines of a deep network of 1,024 neurons a layer cost seconds an image.
 _LINES_IMAGES = 50
-_COMPARED = ("curvature", "crown", certificates.AUTO)
+_COMPARED = ("curvature", "crown")
 
 # Distances this close, relative, are called equal.
 _EQUAL = 1e-4
@@ -263,7 +263,7 @@ def with_theorem4(
 def beside_lines(
     model, split: data.Split, epsilon: float, verbose: int = 1
 ) -> dict[str, float]:
-    """Compares curvature with linear bounds, and with the best of all methods.
+    """Compares curvature with linear bounds.
 
     Mean radii over the first images, of those that are right; `attacked` is
     the mean distance of adversarial examples, of those that have one.

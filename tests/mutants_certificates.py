@@ -13,9 +13,9 @@ MUTANTS = (
     ),
     Mutant(
         name="stuck_margin_taken_for_proved",
-        fault="A margin that cannot be split further, whose branches are forgotten.",
+        fault="A margin that cannot be split, whose branches are forgotten.",
         file="tfcurv/certificates/complete/search.py",
-        old="            self._give_up(stuck)\n",
+        old="            self._give_up(np.unique(last.point))\n",
         new="",
         tests=("tests/certificates/complete/search_test.py::SearchTest",),
     ),

@@ -67,6 +67,35 @@ class DecisionTest(absltest.TestCase):
         self.assertTrue(np.all(found.radius <= found.upper_bound))
 
 
+class AutoTest(absltest.TestCase):
+    def test_is_asked_last_where_an_epsilon_is_to_be_decided(self):
+        epsilon = {"enough": 0.1, "too_little": 0.1}
+        network = networks.GraphNetwork(oracle.graph(_weights()))
+        names = []
+        for options in ({}, epsilon):
+            method = certificates.choose(
+                "auto",
+                network,
+                _LINF,
+                certificates.CertifierOptions(**options),
+            )
+            names.append(method.names)
+        self.assertEqual(names[0], ("bcp", "crown"))
+        self.assertEqual(names[1], ("bcp", "crown", "complete"))
+        self.assertIn("complete", method.plan)
+        decided, found = (_decided(m, **epsilon) for m in ("complete", "auto"))
+        np.testing.assert_array_equal(found.radius > 0.1, decided.radius > 0.1)
+        proved = found.method[found.radius > 0.1]
+        self.assertContainsSubset([2], np.unique(proved).tolist())
+
+    def test_is_not_asked_about_other_bends(self):
+        options = certificates.CertifierOptions(enough=0.1, too_little=0.1)
+        for make in (random_graphs.plain, random_graphs.residual):
+            network = networks.GraphNetwork(make(fn=networks.RELU))
+            found = certificates.choose("auto", network, _LINF, options)
+            self.assertNotIn("complete", found.names)
+
+
 class RadiusTest(parameterized.TestCase):
     @parameterized.parameters(certificates.Threat(), _LINF)
     def test_lies_between_lines_and_adversarial_examples(self, threat):

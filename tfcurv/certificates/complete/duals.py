@@ -35,9 +35,10 @@ from tfcurv.bounds.propagation.split_lines import split_lines
 from tfcurv.certificates.linear.lines import GraphLines
 from tfcurv.networks import Kind
 
-# Of Adam: rates of slopes and, in units of the weights, of multipliers; what
-# each step leaves of a rate.
-_SLOPES, _FORCES, _DECAY = 0.1, 0.1, 0.97
+# Of Adam: first rates of slopes and, in units of the weights, of multipliers;
+# and what is left of them after so many steps, or at the end of more.
+_SLOPES, _FORCES = 0.1, 0.1
+_DECAY, _STEPS = 0.01, 150
 _FIRST, _SECOND, _TINY = 0.9, 0.999, 1e-12
 
 
@@ -338,6 +339,8 @@ class Duals(GraphLines):
         best = Ascent(bounds, branches.slopes, branches.forces)
         state = (branches.slopes, branches.forces), (none,) * 4, best
 
+        whole = tf.maximum(steps, _STEPS)
+
         def step(number, point, moments, best):
             slopes, forces = point
             with tf.GradientTape() as tape:
@@ -353,7 +356,7 @@ class Duals(GraphLines):
                 tf.where(is_more, forces, best.forces),
             )
             moved, moments = _adam(number, ways, moments)
-            rate = tf.cast(_DECAY ** tf.cast(number, tf.float32), self._dtype)
+            rate = tf.cast(_DECAY ** (number / whole), self._dtype)
             slopes = tf.clip_by_value(slopes + _SLOPES * rate * moved[0], 0, 1)
             forces = tf.maximum(forces + _FORCES * rate * moved[1], 0.0)
             forces = tf.where(decided, forces, 0.0)

@@ -23,6 +23,9 @@ from tfcurv.certificates.complete.duals import Roots
 # Steps of ascent of a margin, and of a branch, which begins where another was.
 _FIRST, _LATER = 40, 12
 
+# Of a branch that cannot be split: the rate decays, so that it comes near.
+_LAST = 300
+
 # Branches that are split at a time, and neurons that are tried for each.
 _AT_ONCE, _TRIED = 32, 4
 
@@ -92,15 +95,13 @@ class _Tree:
         self._roots, self._near = roots, searching.taken(roots)
         self._y, self._t = y, t
         low, high = proving.neurons(roots)
-        self._bent = (low < 0.0) & (high > 0.0)
         count = len(y)
         self._spent, self._failed = np.zeros(count, int), np.zeros(count, bool)
         none = np.zeros(low.shape, np.float32)
         slopes = (high >= -low).astype(np.float32)
         every = np.arange(count)
-        self._open = self._branches(every, none.astype(np.int8), slopes, none)
-        self._bounds = np.full(count, -np.inf)
-        self._take(self._open, _FIRST, clear=True)
+        first = self._branches(every, none.astype(np.int8), slopes, none)
+        self._open, self._bounds = self._improved(first, _FIRST)
 
     def _branches(self, point, signs, slopes, forces) -> Branches:
         return Branches(
@@ -117,20 +118,22 @@ class _Tree:
             Of each margin, whether it is proved, and its branches.
         """
         while self._open.point.size:
-            self._give_up(
-                np.unique(
-                    self._open.point[self._spent[self._open.point] >= most]
-                )
-            )
+            point = self._open.point
+            self._give_up(np.unique(point[self._spent[point] >= most]))
             chosen = self._chosen()
             if not chosen.size:
                 break
             parents = _rows(self._open, chosen)
             self._open = _rows(self._open, ~np.isin(self._every, chosen))
             self._bounds = np.delete(self._bounds, chosen)
-            children, stuck = self._split(parents)
-            self._give_up(stuck)
-            self._take(children, _LATER)
+            losses = self._searching.losses(self._near, parents)
+            is_last = np.all(losses < 0.0, axis=-1)
+            # Nothing is bent any more: the best multipliers say all there is.
+            last, _ = self._improved(_rows(parents, is_last), _LAST)
+            self._give_up(np.unique(last.point))
+            going = ~is_last & ~self._failed[parents.point]
+            if going.any():
+                self._grow(_rows(parents, going), losses[going])
         is_open = np.isin(np.arange(len(self._y)), self._open.point)
         return ~(is_open | self._failed), self._spent
 
@@ -153,37 +156,31 @@ class _Tree:
         rank = np.arange(point.size) - first
         return order[np.argsort(rank, kind="stable")][:_AT_ONCE]
 
-    def _split(self, parents: Branches) -> tuple[Branches, np.ndarray]:
-        """Returns two branches of each, and the margins that cannot be."""
-        losses = self._searching.losses(self._near, parents)
+    def _grow(self, parents: Branches, losses: np.ndarray) -> None:
+        """Splits branches, and keeps what is not proved of their parts."""
         tried = np.argsort(-losses, axis=-1)[:, :_TRIED]
-        usable = np.take_along_axis(losses, tried, axis=-1) >= 0.0
-        stuck = parents.point[~usable[:, 0]]
-        keep = ~np.isin(parents.point, stuck)
-        parents, tried = _rows(parents, keep), tried[keep]
-        usable = usable[keep]
-        if not keep.any():
-            return parents, stuck
         width = tried.shape[1]
-        both = _children(
-            _rows(parents, np.repeat(np.arange(len(tried)), width)),
-            tried.ravel(),
-        )
+        each = np.repeat(np.arange(len(tried)), width)
+        both = _children(_rows(parents, each), tried.ravel())
         bounds = self._searching.bounds(self._near, both)
         bounds = np.where(np.isnan(bounds), -np.inf, bounds)
         worse = bounds.reshape(2, -1, width).min(axis=0)
-        worse = np.where(usable, worse, -np.inf)
-        best = np.argmax(worse, axis=-1)
+        usable = np.take_along_axis(losses, tried, axis=-1) >= 0.0
+        best = np.argmax(np.where(usable, worse, -np.inf), axis=-1)
+        # Where no number is known the first is usable: it loses most.
         neuron = np.take_along_axis(tried, best[:, np.newaxis], -1)[:, 0]
-        return _children(parents, neuron), stuck
+        left, bounds = self._improved(_children(parents, neuron), _LATER)
+        self._open = Branches(
+            *(np.concatenate(pair) for pair in zip(self._open, left))
+        )
+        self._bounds = np.concatenate([self._bounds, bounds])
 
-    def _take(self, branches: Branches, steps: int, clear: bool = False):
-        """Improves branches, and keeps those that are not proved."""
-        if clear:
-            self._open = _rows(branches, np.zeros(len(branches.point), bool))
-            self._bounds = self._bounds[:0]
+    def _improved(
+        self, branches: Branches, steps: int
+    ) -> tuple[Branches, np.ndarray]:
+        """Returns those that better slopes do not prove, and their bounds."""
         if not branches.point.size:
-            return
+            return branches, np.zeros(0)
         found = self._searching.ascend(self._near, branches, steps)
         np.add.at(self._spent, branches.point, 1)
         branches = branches._replace(slopes=found.slopes, forces=found.forces)
@@ -193,13 +190,7 @@ class _Tree:
             proof = self._proving.bounds(self._roots, _rows(branches, rows))
             bounds[rows] = proof
         left = ~(bounds > 0.0)
-        self._open = Branches(
-            *(
-                np.concatenate(pair)
-                for pair in zip(self._open, _rows(branches, left))
-            )
-        )
-        self._bounds = np.concatenate([self._bounds, bounds[left]])
+        return _rows(branches, left), bounds[left]
 
 
 def _rows(branches: Branches, rows: np.ndarray) -> Branches:
