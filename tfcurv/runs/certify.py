@@ -110,7 +110,8 @@ def certify(
             whose refined radius exceeds an epsilon by less than the search
             errs, some 1e-5 of it, or by local bounds alone, may not count.
         branches: Of "complete": how many bounds a margin may take before it is
-            left open. Default: 1,000; of "auto" 200.
+            left open. Default: 1,000; of "auto" 200. Of several epsilons
+            the greatest and the least are decided, others approached.
         falsify: Whether to attack every certified point inside its radius,
             by means that the certifier does not use.
         checkpoint: Folder in which each batch is kept as it is done. The same

@@ -1,6 +1,7 @@
 """Tests of certify(method="complete")."""
 
 import functools
+from unittest import mock
 
 from absl.testing import absltest
 from absl.testing import parameterized
@@ -13,6 +14,8 @@ import tfcurv
 from tfcurv import certificates
 from tfcurv import errors
 from tfcurv import networks
+from tfcurv.certificates.complete import search
+from tfcurv.certificates.deciding.contract import Pairs
 
 _LINF = certificates.Threat(norm="linf", domain=(0.0, 1.0))
 
@@ -59,6 +62,10 @@ class DecisionTest(absltest.TestCase):
         clear = np.abs(least) > 1e-4
         np.testing.assert_array_equal(
             (found.radius > epsilon)[clear], (least > 0.0)[clear]
+        )
+        # What is not proved is refuted.
+        self.assertTrue(
+            np.all((found.radius > epsilon) | (found.upper_bound <= epsilon))
         )
         lines = _decided("crown", **options)
         self.assertGreater(
@@ -152,6 +159,38 @@ class UseTest(absltest.TestCase):
             tfcurv.certify(
                 model, (np.zeros((1, 3)), [0]), method="complete", verbose=0
             )
+
+    def test_of_relu_that_nobody_reads_is_refused(self):
+        build = random_graphs.Builder((3,))
+        build.activate(0, networks.RELU)
+        build.dense(build.activate(build.dense(0, 8), random_graphs.LEAKY), 3)
+        with self.assertRaisesRegex(
+            errors.UnsupportedModelError, "there are none"
+        ):
+            certificates.choose(
+                "complete", networks.GraphNetwork(build.graph()), _LINF
+            )
+
+    def test_asks_nothing_below_the_least_epsilon(self):
+        goals = []
+
+        class Failing:
+            def __call__(self, x, y, t, epsilon):
+                goals.append(float(epsilon[0]))
+                return search.Decided(np.zeros(1, bool), np.ones(1, int))
+
+        network = networks.GraphNetwork(oracle.graph(_weights()))
+        options = certificates.CertifierOptions(enough=0.3, too_little=0.1)
+        complete = certificates.choose("complete", network, _LINF, options)
+        with mock.patch.object(
+            type(complete), "_decides", property(lambda _: Failing())
+        ):
+            (stage,) = complete.stages()
+        x, y = _points(1)
+        one = np.ones(1)
+        stage._attacked = lambda x, y: (x, np.inf * one)
+        stage(Pairs(x, y, (y + 1) % 3, 0.02 * one, 0.4 * one))
+        np.testing.assert_allclose(goals, [0.3, 0.1])
 
     def test_without_branches_is_refused(self):
         with self.assertRaisesRegex(ValueError, "branches=0"):

@@ -198,6 +198,22 @@ class SearchTest(parameterized.TestCase):
         self.assertFalse(np.any(alone.proved & (least < 0.0)))
         self.assertLess(np.sum(alone.proved), np.sum(found.proved))
 
+    def test_leaves_what_comes_no_nearer(self):
+        graph, random = oracle.graph(_SMALL), np.random.default_rng(0)
+        x = random.uniform(-1.0, 1.0, (12, 4))
+        logits = oracle.evaluate(_SMALL, x)[-1]
+        y = np.argmax(logits, axis=-1).astype(np.int32)
+        given = x, y, (y + 1) % 3, np.full(12, 0.5)
+        parts = [_duals(graph, "linf", None, p) for p in (True, False)]
+        all_, some = (
+            BranchAndBound(*parts, most=300, halved=halved)(*given)
+            for halved in (None, 6)
+        )
+        self.assertFalse(np.any(some.proved & ~all_.proved))
+        self.assertLess(some.branches.sum(), all_.branches.sum())
+        quick = all_.proved & (all_.branches <= 6)
+        np.testing.assert_array_equal(some.proved[quick], True)
+
     def test_what_float32_has_found_is_proved_in_float64_or_not_at_all(self):
         graph, x = oracle.graph(_SMALL), np.zeros((1, 4))
         y = np.array([np.argmax(oracle.evaluate(_SMALL, x)[-1])], np.int32)

@@ -161,9 +161,7 @@ class Walk:
         terms = _flat(numbers * tf.where(is_low, low, high))
         self._sum += tf.reduce_sum(terms, axis=-1)
         if self._proves:
-            # Of this sum, and of adding it to those of all nodes behind.
-            terms_added = terms.shape[-1] + len(self._graph.nodes)
-            count = numerics.gamma(terms_added + 8)
+            count = self._sum_roundings(terms)
             size = tf.reduce_sum(tf.abs(terms), axis=-1)
             self._lost += count * size + numerics.SUM_UNDERFLOW
             length = ball_box.length(_flat(bent)) + numerics.NORM_FLOOR
@@ -171,6 +169,15 @@ class Walk:
         if isinstance(weights, Window):
             return Window(weights.origin, bent)
         return bent
+
+    def _sum_roundings(self, terms: tf.Tensor) -> float:
+        """Returns what a sum of terms loses, relative to their sizes.
+
+        Of this sum, and of adding it to those of all nodes behind, each of
+        which adds two.
+        """
+        added = terms.shape[-1] + 2 * len(self._graph.nodes)
+        return numerics.gamma(added + 8)
 
     def _forced(self, atom: int, weights: tf.Tensor, source: int) -> tf.Tensor:
         """Takes f z = f z0 + f . d off, at least 0 where the region is."""
@@ -180,10 +187,9 @@ class Walk:
         self._sum -= tf.reduce_sum(terms, axis=-1)
         left = weights - force
         if self._proves:
-            terms_added = terms.shape[-1] + len(self._graph.nodes)
-            count = numerics.gamma(terms_added + 8)
             size = tf.reduce_sum(tf.abs(terms), axis=-1)
-            self._lost += count * size + numerics.SUM_UNDERFLOW
+            self._lost += self._sum_roundings(terms) * size
+            self._lost += numerics.SUM_UNDERFLOW
             missed = tf.gather(centre.error, self._point)
             self._lost += ball_box.length(force) * missed
             length = ball_box.length(left) + numerics.NORM_FLOOR

@@ -6,8 +6,10 @@ import functools
 from typing import ClassVar
 
 import numpy as np
+import tensorflow as tf
 
 from tfcurv import networks
+from tfcurv.certificates.attacks.multi_target import MultiTargetAttack
 from tfcurv.certificates.complete.duals import Duals
 from tfcurv.certificates.complete.duals import is_split
 from tfcurv.certificates.complete.search import BranchAndBound
@@ -28,6 +30,9 @@ _BEYOND = 2.0**-39
 # Branches of a margin, if nobody says; and after other methods, where a network
 # may have so many neurons.
 _BRANCHES, _BRANCHES_AFTER, _MOST_NEURONS = 1000, 200, 20_000
+
+# Then a margin is left where half of the way takes more than so many.
+_HALVED_AFTER = 40
 
 # What lines are drawn around.
 _BENT = (networks.Kind.ACTIVATION, networks.Kind.MAXIMUM)
@@ -50,6 +55,7 @@ class CompleteMethod(LinearMethod):
     """
 
     name = "complete"
+    _halved: int | None = None
     grounds: ClassVar[Grounds] = (
         *LinearMethod.grounds,
         ("branches", "every sign of a ReLU that is split, each proved"),
@@ -63,7 +69,7 @@ class CompleteMethod(LinearMethod):
         options: CertifierOptions,
     ) -> str | None:
         """Returns why not: there is no ReLU to split, or a curvature asked."""
-        if any(is_split(node) for node in network.graph.nodes):
+        if any(map(is_split, _needed(network.graph))):
             return super().refusal(network, threat, options)
         return (
             "Branches split ReLUs, of which there are none. Received: "
@@ -77,7 +83,7 @@ class CompleteMethod(LinearMethod):
 
         Of one layer, quadratic bounds say more at a lower cost.
         """
-        bent = [node for node in graph.nodes if node.kind in _BENT]
+        bent = [node for node in _needed(graph) if node.kind in _BENT]
         size = sum(node.size for node in bent)
         return (
             np.isfinite(first.options.enough)
@@ -109,11 +115,13 @@ class CompleteMethod(LinearMethod):
             self.options = dataclasses.replace(
                 self.options, branches=_BRANCHES_AFTER
             )
+            self._halved = _HALVED_AFTER
         return self.stages()
 
     def stages(self) -> Sequence[Stage | PointStage]:
         """Returns branch and bound, of the classes that lines leave open."""
-        return (_Branching(self._decides, self.options),)
+        attack = MultiTargetAttack(self.network, threat=self.threat)
+        return (_Branching(self._decides, attack, self.options),)
 
     @functools.cached_property
     def _decides(self) -> BranchAndBound:
@@ -128,7 +136,18 @@ class CompleteMethod(LinearMethod):
             )
             for proves in (True, False)
         )
-        return BranchAndBound(proving, searching, self._branches)
+        return BranchAndBound(proving, searching, self._branches, self._halved)
+
+
+def _needed(graph: networks.Graph) -> Sequence[networks.Node]:
+    """Returns the nodes that the logits are computed of."""
+    found, waiting = set(), [len(graph.nodes) - 1]
+    while waiting:
+        position = waiting.pop()
+        if position not in found:
+            found.add(position)
+            waiting += graph.nodes[position].sources
+    return [graph.nodes[position] for position in sorted(found)]
 
 
 class _Branching(Stage):
@@ -139,12 +158,23 @@ class _Branching(Stage):
     overshoot = _BEYOND
     skips_exact = True
 
-    def __init__(self, decides: BranchAndBound, options: CertifierOptions):
-        self._decides, self._options = decides, options
+    def __init__(
+        self,
+        decides: BranchAndBound,
+        attack: MultiTargetAttack,
+        options: CertifierOptions,
+    ):
+        self._decides, self._attack = decides, attack
+        self._options = options
+        self._examples: dict[bytes, tuple[np.ndarray, float]] = {}
 
     def __call__(self, pairs: Pairs) -> Raised:
-        """Tries radii between what is known and what is asked."""
-        low, high = pairs.known.copy(), pairs.limit.copy()
+        """Tries radii between what is known and what is asked.
+
+        Attacks first, towards all classes: what has an example is not proved.
+        """
+        centre, distance = self._attacked(pairs.x, pairs.y)
+        low, high = pairs.known.copy(), np.minimum(pairs.limit, distance)
         spent = np.zeros(len(low))
         for goal in self._goals(low, high):
             rows = np.flatnonzero((goal > low) & (goal <= high))
@@ -156,7 +186,24 @@ class _Branching(Stage):
             proved, failed = rows[found.proved], rows[~found.proved]
             low[proved] = goal[proved]
             high[failed] = goal[failed]
-        return Raised(low, spent)
+        return Raised(low, spent, centre)
+
+    def _attacked(self, x: np.ndarray, y: np.ndarray):
+        """Returns the nearest examples found, and how far they are.
+
+        Each point is attacked once, whatever the number of its classes.
+        """
+        keys = [row.tobytes() for row in x]
+        self._examples = {
+            key: self._examples[key] for key in keys if key in self._examples
+        }
+        new = [i for i, key in enumerate(keys) if key not in self._examples]
+        if new:
+            found = self._attack(tf.constant(x[new]), tf.constant(y[new]))
+            rows = zip(new, found.point.numpy(), found.distance.numpy())
+            self._examples |= {keys[i]: (p, d) for i, p, d in rows}
+        points, distances = zip(*(self._examples[key] for key in keys))
+        return np.array(points), np.array(distances)
 
     def _goals(self, low: np.ndarray, high: np.ndarray):
         """Yields what to prove next; both ends have moved in between."""
@@ -166,6 +213,9 @@ class _Branching(Stage):
             ends = (enough,) if too_little >= enough else (enough, too_little)
             for end in ends:
                 yield np.full(len(low), end * (1.0 + _BEYOND))
+        least = too_little * (1.0 + _BEYOND)
         if enough > too_little:
             for _ in range(_TRIES):
-                yield np.where(np.isinf(high), 2.0 * low, 0.5 * (low + high))
+                middle = np.where(np.isinf(high), 2.0 * low, (low + high) / 2)
+                # Below the least epsilon nothing is asked.
+                yield np.where(high > least, middle, low)

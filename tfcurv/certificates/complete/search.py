@@ -48,16 +48,25 @@ class Decided(NamedTuple):
 class BranchAndBound:
     """Decides margins of one network."""
 
-    def __init__(self, proving: Duals, searching: Duals, most: int):
+    def __init__(
+        self,
+        proving: Duals,
+        searching: Duals,
+        most: int,
+        halved: int | None = None,
+    ):
         """Keeps the bounds.
 
         Args:
             proving: In float64.
             searching: In float32.
             most: Branches of a margin, after which it stays open.
+            halved: Branches after which it stays open, too, unless its worst
+                bound has come half the way to zero: it rarely arrives. None
+                for no such end.
         """
         self._proving, self._searching = proving, searching
-        self._most = most
+        self._most, self._halved = most, halved
 
     @property
     def at_once(self) -> int:
@@ -83,7 +92,7 @@ class BranchAndBound:
             tree = _Tree(
                 self._proving, self._searching, roots, y[part], t[part]
             )
-            proved[part], spent[part] = tree.grow(self._most)
+            proved[part], spent[part] = tree.grow(self._most, self._halved)
         return Decided(proved, spent)
 
 
@@ -102,24 +111,38 @@ class _Tree:
         every = np.arange(count)
         first = self._branches(every, none.astype(np.int8), slopes, none)
         self._open, self._bounds = self._improved(first, _FIRST)
+        self._begin = self._worst()
 
     def _branches(self, point, signs, slopes, forces) -> Branches:
         return Branches(
             point, self._y[point], self._t[point], signs, slopes, forces
         )
 
-    def grow(self, most: int) -> tuple[np.ndarray, np.ndarray]:
+    def _worst(self) -> np.ndarray:
+        """Returns the worst bound of each margin; infinite where none is."""
+        found = np.full(len(self._y), np.inf)
+        np.minimum.at(found, self._open.point, self._bounds)
+        return found
+
+    def grow(
+        self, most: int, halved: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Splits until nothing is open, or too much.
 
         Args:
             most: Branches of a margin.
+            halved: See `BranchAndBound`.
 
         Returns:
             Of each margin, whether it is proved, and its branches.
         """
         while self._open.point.size:
+            ends = self._spent >= most
+            if halved is not None:
+                is_slow = self._worst() < 0.5 * self._begin
+                ends |= (self._spent >= halved) & is_slow
             point = self._open.point
-            self._give_up(np.unique(point[self._spent[point] >= most]))
+            self._give_up(np.unique(point[ends[point]]))
             chosen = self._chosen()
             if not chosen.size:
                 break
