@@ -31,8 +31,8 @@ MUTANTS = (
         name="unfinished_margin_taken_for_proved",
         fault="A margin that ran out of branches taken for proved.",
         file="tfcurv/certificates/complete/search.py",
-        old="return ~(is_open | self._failed), self._spent",
-        new="return ~is_open, self._spent",
+        old="~(is_open | self._failed)",
+        new="~is_open",
         tests=("tests/certificates/complete/search_test.py::SearchTest",),
     ),
     Mutant(

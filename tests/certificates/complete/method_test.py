@@ -177,7 +177,8 @@ class UseTest(absltest.TestCase):
         class Failing:
             def __call__(self, x, y, t, epsilon):
                 goals.append(float(epsilon[0]))
-                return search.Decided(np.zeros(1, bool), np.ones(1, int))
+                none = np.full(x.shape, np.nan)
+                return search.Decided(np.zeros(1, bool), np.ones(1, int), none)
 
         network = networks.GraphNetwork(oracle.graph(_weights()))
         options = certificates.CertifierOptions(enough=0.3, too_little=0.1)
@@ -188,7 +189,7 @@ class UseTest(absltest.TestCase):
             (stage,) = complete.stages()
         x, y = _points(1)
         one = np.ones(1)
-        stage._attacked = lambda x, y: (x, np.inf * one)
+        stage._attacked = lambda x, y: np.inf * one
         stage(Pairs(x, y, (y + 1) % 3, 0.02 * one, 0.4 * one))
         np.testing.assert_allclose(goals, [0.3, 0.1])
 

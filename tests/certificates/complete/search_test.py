@@ -126,7 +126,7 @@ class BoundTest(parameterized.TestCase):
         low, high = duals.neurons(roots)
         none = np.zeros(low.shape)
         branch = Branches([0], [0], [1], none, none + 0.3, none)
-        losses = duals.losses(roots, branch)[0]
+        losses = duals.look(roots, branch).losses[0]
         is_bent = (low[0] < 0.0) & (high[0] > 0.0)
         np.testing.assert_array_equal(losses >= 0.0, is_bent)
         # Of the last layer the weights are those of the logits.
@@ -192,6 +192,15 @@ class SearchTest(parameterized.TestCase):
         clear = np.abs(least) > 1e-4
         np.testing.assert_array_equal(found.proved[clear], least[clear] > 0.0)
         self.assertBetween(np.mean(least > 0.0), 0.2, 0.9)
+        # Most of what is clearly refuted has a point, near and in the domain.
+        (met,) = np.nonzero(np.isfinite(found.points[:, 0]))
+        self.assertGreater(met.size, 0.6 * np.sum(least < -1e-3))
+        away = np.abs(found.points - x).max(axis=-1)[met]
+        self.assertTrue(np.all(away <= epsilon[met] + 1e-6))
+        self.assertTrue(np.all(np.abs(found.points[met]) <= 1.0 + 1e-6))
+        for i in met:
+            logits = oracle.evaluate(weights, found.points[i])[-1]
+            self.assertLess(logits[y[i]] - logits[t[i]], 1e-5)
         # Lines alone do not.
         first = BranchAndBound(decides._proving, decides._searching, most=1)
         alone = first(x, y, t, epsilon)
@@ -210,7 +219,7 @@ class SearchTest(parameterized.TestCase):
             for halved in (None, 6)
         )
         self.assertFalse(np.any(some.proved & ~all_.proved))
-        self.assertLess(some.branches.sum(), all_.branches.sum())
+        self.assertLessEqual(some.branches.sum(), all_.branches.sum())
         quick = all_.proved & (all_.branches <= 6)
         np.testing.assert_array_equal(some.proved[quick], True)
 

@@ -59,6 +59,8 @@ class Around(NamedTuple):
         forces: By position of an activation, `[batch, n]` multipliers f of
             constraints f z >= 0, entry by entry, that what it reads satisfies
             in all of the region: f z is taken off the sums.
+        probe: `[batch, inputs]` zeros, or None. A bound's derivative by them
+            is what the deviations of the inputs are weighted with at last.
     """
 
     centres: Mapping[int, Centre]
@@ -66,6 +68,7 @@ class Around(NamedTuple):
     lines: dict[int, Lines]
     start: BallBox
     forces: Mapping[int, tf.Tensor] = types.MappingProxyType({})
+    probe: Any = None
 
 
 class Walk:
@@ -234,6 +237,9 @@ class Walk:
             start = self._start_at(weights)
             c = -_flat(weights)[:, tf.newaxis]
             found -= worst_translation(c, start)[:, 0]
+            if self._around.probe is not None:
+                probe = tf.gather(self._around.probe, self._point)
+                found += tf.reduce_sum(self._rows(weights, 0) * probe, axis=-1)
         if not self._proves:
             return found
         size = tf.abs(self._sum) + tf.abs(found)

@@ -98,6 +98,21 @@ class Ascent(NamedTuple):
     forces: Any
 
 
+class Sight(NamedTuple):
+    """What is seen of branches that are to be split.
+
+    Attributes:
+        losses: `[branches, neurons]` what lies between lines and ReLU, at
+            most; -1 of a neuron that is not bent.
+        points: `[branches, inputs]` where the lines are least.
+        margins: `[branches]` of the network at these points, as computed.
+    """
+
+    losses: Any
+    points: Any
+    margins: Any
+
+
 class Duals(GraphLines):
     """Bounds of branches, in one dtype, and of the points that they begin at.
 
@@ -140,8 +155,8 @@ class Duals(GraphLines):
             input_signature=[self._root_specs, branches],
             autograph=False,
         )
-        self._losses = tf.function(
-            self._losses_batch,
+        self._sight = tf.function(
+            self._sight_batch,
             input_signature=[self._root_specs, branches],
             autograph=False,
         )
@@ -197,19 +212,21 @@ class Duals(GraphLines):
             )
         return Ascent(*(each.numpy() for each in found))
 
-    def losses(self, roots: Roots, branches: Branches) -> np.ndarray:
-        """Returns `[branches, neurons]` what is lost between lines and ReLU.
+    def look(self, roots: Roots, branches: Branches) -> Sight:
+        """Returns what is lost between lines and ReLU, and where it is least.
 
         Of each neuron that is still bent, at most: where its weight is
         negative, the chord's height over zero, and where it is positive, the
-        lower line's depth at the nearer end.
+        lower line's depth at the nearer end. A point at which lines are least
+        is one of the neighbourhood, whatever the network says there.
 
         Args:
             roots: In the dtype of these bounds.
             branches: The branches.
         """
         with solvers.as_written():
-            return self._losses(roots, self._given(branches)).numpy()
+            found = self._sight(roots, self._given(branches))
+        return Sight(*(each.numpy() for each in found))
 
     def neurons(self, roots: Roots) -> tuple[np.ndarray, np.ndarray]:
         """Returns `[points, neurons]` both ends of what each ReLU is given.
@@ -261,22 +278,45 @@ class Duals(GraphLines):
         with tf.device("CPU:0" if self.proves else None):
             return self._margins_of(roots, branches)
 
-    def _losses_batch(self, roots: Roots, branches: Branches) -> tf.Tensor:
-        low, high = tf.nest.map_structure(
-            lambda e: tf.gather(e, branches.point), self._ends(roots)
+    def _sight_batch(self, roots: Roots, branches: Branches) -> Sight:
+        low, high, x, epsilon = tf.nest.map_structure(
+            lambda e: tf.gather(e, branches.point),
+            (*self._ends(roots), roots.x, roots.epsilon),
         )
         with tf.GradientTape() as tape:
-            shifts = tf.zeros_like(low), tf.zeros_like(high)
+            shifts = tuple(map(tf.zeros_like, (low, high, x)))
             tape.watch(shifts)
             found = self._margins_of(roots, branches, shifts)
-        # The weight of each neuron, by its sign.
-        below, above = tape.gradient(found, shifts)
+        # The weight of each neuron, by its sign; and of the inputs.
+        below, above, weights = map(
+            tf.convert_to_tensor, tape.gradient(found, shifts)
+        )
         is_bent = (low < 0.0) & (high > 0.0) & (branches.signs == 0.0)
         width = tf.where(is_bent, high - low, tf.ones_like(low))
         slopes = branches.slopes
         depth = tf.minimum(-slopes * low, (1.0 - slopes) * high)
         lost = below * depth + above * low * high / width
-        return tf.where(is_bent, lost, -tf.ones_like(lost))
+        points = self._lowest(x, epsilon, weights)
+        logits = networks.values_of(self._graph, points)[-1]
+        own, other = (
+            tf.gather(logits, each, batch_dims=1)
+            for each in (branches.y, branches.t)
+        )
+        lost = tf.where(is_bent, lost, -tf.ones_like(lost))
+        return Sight(lost, points, own - other)
+
+    def _lowest(self, x, epsilon, weights) -> tf.Tensor:
+        """Returns points of neighbourhoods at which linear functions are low.
+
+        The lowest, but for a ball that a domain cuts.
+        """
+        start = margins.start_region(x, epsilon, self._norm, self._domain)
+        if self._norm == "linf":
+            return x + tf.where(weights > 0.0, start.lower, start.upper)
+        size = ball_box.length(weights)[:, tf.newaxis]
+        way = tf.math.divide_no_nan(weights, size)
+        away = -epsilon[:, tf.newaxis] * way
+        return x + tf.clip_by_value(away, start.lower, start.upper)
 
     def _margins_of(
         self, roots: Roots, branches: Branches, shifts=None
@@ -308,14 +348,15 @@ class Duals(GraphLines):
                 sign,
             )
             if shifts is not None:
-                below, above = (each[:, first:last] for each in shifts)
+                below, above = (each[:, first:last] for each in shifts[:2])
                 drawn = drawn._replace(
                     lower=drawn.lower + below, upper=drawn.upper + above
                 )
             lines[position] = drawn
             pushes[position] = sign * forces[:, first:last]
         ends = margins.ends(start, self._norm, self._domain)
-        around = Around(centres, known, lines, ends, pushes)
+        probe = None if shifts is None else shifts[2]
+        around = Around(centres, known, lines, ends, pushes, probe)
         classes, dtype = self._graph.num_classes, self._dtype
         own, other = (tf.one_hot(each, classes, dtype=dtype) for each in (y, t))
         fall = self._backward.lower_bounds_at_once(

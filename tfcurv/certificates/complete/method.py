@@ -1,14 +1,18 @@
 """Branch and bound, behind the contract."""
 
+from collections.abc import Callable
 from collections.abc import Sequence
 import dataclasses
 import functools
+from typing import Any
 from typing import ClassVar
 
 import numpy as np
 import tensorflow as tf
 
 from tfcurv import networks
+from tfcurv import numerics
+from tfcurv.certificates.attacks.boundary import cross_boundary
 from tfcurv.certificates.attacks.multi_target import MultiTargetAttack
 from tfcurv.certificates.complete.duals import Duals
 from tfcurv.certificates.complete.duals import is_split
@@ -120,8 +124,11 @@ class CompleteMethod(LinearMethod):
 
     def stages(self) -> Sequence[Stage | PointStage]:
         """Returns branch and bound, of the classes that lines leave open."""
-        attack = MultiTargetAttack(self.network, threat=self.threat)
-        return (_Branching(self._decides, attack, self.options),)
+        attacks = (
+            MultiTargetAttack(self.network, threat=self.threat),
+            _crossing(self.network, self.threat),
+        )
+        return (_Branching(self._decides, *attacks, self.options),)
 
     @functools.cached_property
     def _decides(self) -> BranchAndBound:
@@ -137,6 +144,23 @@ class CompleteMethod(LinearMethod):
             for proves in (True, False)
         )
         return BranchAndBound(proving, searching, self._branches, self._halved)
+
+
+def _crossing(network: Any, threat: Threat):
+    """Returns what maps x, y and points to distances of examples towards them.
+
+    Compiled; proved upper bounds, infinite where there is none on the ray.
+    """
+
+    def cross(x, y, points):
+        points = tf.cast(points, numerics.SEARCH_DTYPE)
+        return cross_boundary(network, x, y, points, threat=threat).distance
+
+    table = tf.TensorSpec([None, network.input_dim], numerics.PROOF_DTYPE)
+    labels = tf.TensorSpec([None], tf.int32)
+    return tf.function(
+        cross, input_signature=[table, labels, table], autograph=False
+    )
 
 
 def _needed(graph: networks.Graph) -> Sequence[networks.Node]:
@@ -162,18 +186,19 @@ class _Branching(Stage):
         self,
         decides: BranchAndBound,
         attack: MultiTargetAttack,
+        cross: Callable[..., tf.Tensor],
         options: CertifierOptions,
     ):
-        self._decides, self._attack = decides, attack
+        self._decides, self._attack, self._cross = decides, attack, cross
         self._options = options
-        self._examples: dict[bytes, tuple[np.ndarray, float]] = {}
+        self._examples: dict[bytes, float] = {}
 
     def __call__(self, pairs: Pairs) -> Raised:
         """Tries radii between what is known and what is asked.
 
         Attacks first, towards all classes: what has an example is not proved.
         """
-        centre, distance = self._attacked(pairs.x, pairs.y)
+        distance = self._attacked(pairs.x, pairs.y)
         low, high = pairs.known.copy(), np.minimum(pairs.limit, distance)
         spent = np.zeros(len(low))
         for goal in self._goals(low, high):
@@ -186,10 +211,21 @@ class _Branching(Stage):
             proved, failed = rows[found.proved], rows[~found.proved]
             low[proved] = goal[proved]
             high[failed] = goal[failed]
-        return Raised(low, spent, centre)
+            met = ~np.isnan(found.points[:, 0])
+            distance[rows[met]] = np.minimum(
+                distance[rows[met]],
+                self._met(x[met], y[met], found.points[met]),
+            )
+        return Raised(low, spent, distance=distance)
+
+    def _met(self, x, y, points) -> np.ndarray:
+        """Returns how far examples on the rays through some points are."""
+        if not len(x):
+            return np.zeros(0)
+        return self._cross(*map(tf.constant, (x, y, points))).numpy()
 
     def _attacked(self, x: np.ndarray, y: np.ndarray):
-        """Returns the nearest examples found, and how far they are.
+        """Returns how far the nearest examples are that are found.
 
         Each point is attacked once, whatever the number of its classes.
         """
@@ -200,10 +236,9 @@ class _Branching(Stage):
         new = [i for i, key in enumerate(keys) if key not in self._examples]
         if new:
             found = self._attack(tf.constant(x[new]), tf.constant(y[new]))
-            rows = zip(new, found.point.numpy(), found.distance.numpy())
-            self._examples |= {keys[i]: (p, d) for i, p, d in rows}
-        points, distances = zip(*(self._examples[key] for key in keys))
-        return np.array(points), np.array(distances)
+            rows = zip(new, found.distance.numpy())
+            self._examples |= {keys[i]: distance for i, distance in rows}
+        return np.array([self._examples[key] for key in keys])
 
     def _goals(self, low: np.ndarray, high: np.ndarray):
         """Yields what to prove next; both ends have moved in between."""

@@ -4,7 +4,8 @@ A margin that its bound does not prove is split at a neuron: one branch where
 it is given at least 0, one where it is given at most 0, each with a better
 bound. Of those neurons that lose most between their lines a few are tried,
 and the one is taken whose worse branch is the better. A margin is proved when
-all its branches are, in float64; that not all are proves nothing.
+all its branches are, in float64; that not all are proves nothing. Where lines
+are least the network is looked at: a negative margin there ends the search.
 
 Sources: [BLT20] Bunel et al., "Branch and Bound for Piecewise Linear Neural
 Network Verification", JMLR 2020; the choice among a few is [PBB21] De Palma et
@@ -26,8 +27,10 @@ _FIRST, _LATER = 40, 12
 # Of a branch that cannot be split: the rate decays, so that it comes near.
 _LAST = 300
 
-# Branches that are split at a time, and neurons that are tried for each.
+# Branches that are split at a time, fewer of large networks, and neurons that
+# are tried for each.
 _AT_ONCE, _TRIED = 32, 4
+_NEURONS_AT_ONCE = 2**22
 
 # Numbers that all branches of some margins may take.
 _NUMBERS = 2**26
@@ -39,10 +42,13 @@ class Decided(NamedTuple):
     Attributes:
         proved: `[margins]` whether each is positive.
         branches: `[margins]` how many bounds it took.
+        points: `[margins, inputs]` of those that are refuted, where the margin
+            is negative as float32 computes it; NaN of all others.
     """
 
     proved: np.ndarray
     branches: np.ndarray
+    points: np.ndarray
 
 
 class BranchAndBound:
@@ -86,14 +92,16 @@ class BranchAndBound:
             epsilon: `[margins]` distances.
         """
         proved, spent = np.zeros(len(x), bool), np.zeros(len(x), int)
+        points = np.full(x.shape, np.nan)
         for start in range(0, len(x), self.at_once):
             part = slice(start, start + self.at_once)
             roots = self._proving.roots(x[part], epsilon[part])
             tree = _Tree(
                 self._proving, self._searching, roots, y[part], t[part]
             )
-            proved[part], spent[part] = tree.grow(self._most, self._halved)
-        return Decided(proved, spent)
+            found = tree.grow(self._most, self._halved)
+            proved[part], spent[part], points[part] = found
+        return Decided(proved, spent, points)
 
 
 class _Tree:
@@ -105,6 +113,7 @@ class _Tree:
         self._y, self._t = y, t
         low, high = proving.neurons(roots)
         count = len(y)
+        self._points = np.full(roots.x.shape, np.nan)
         self._spent, self._failed = np.zeros(count, int), np.zeros(count, bool)
         none = np.zeros(low.shape, np.float32)
         slopes = (high >= -low).astype(np.float32)
@@ -124,17 +133,12 @@ class _Tree:
         np.minimum.at(found, self._open.point, self._bounds)
         return found
 
-    def grow(
-        self, most: int, halved: int | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def grow(self, most: int, halved: int | None = None) -> Decided:
         """Splits until nothing is open, or too much.
 
         Args:
             most: Branches of a margin.
             halved: See `BranchAndBound`.
-
-        Returns:
-            Of each margin, whether it is proved, and its branches.
         """
         while self._open.point.size:
             ends = self._spent >= most
@@ -149,16 +153,28 @@ class _Tree:
             parents = _rows(self._open, chosen)
             self._open = _rows(self._open, ~np.isin(self._every, chosen))
             self._bounds = np.delete(self._bounds, chosen)
-            losses = self._searching.losses(self._near, parents)
+            losses, *seen = self._searching.look(self._near, parents)
+            self._refute(parents.point, *seen)
             is_last = np.all(losses < 0.0, axis=-1)
             # Nothing is bent any more: the best multipliers say all there is.
+            is_last &= ~self._failed[parents.point]
             last, _ = self._improved(_rows(parents, is_last), _LAST)
+            if last.point.size:
+                self._refute(
+                    last.point, *self._searching.look(self._near, last)[1:]
+                )
             self._give_up(np.unique(last.point))
             going = ~is_last & ~self._failed[parents.point]
             if going.any():
                 self._grow(_rows(parents, going), losses[going])
         is_open = np.isin(np.arange(len(self._y)), self._open.point)
-        return ~(is_open | self._failed), self._spent
+        return Decided(~(is_open | self._failed), self._spent, self._points)
+
+    def _refute(self, margin, points, values) -> None:
+        """Gives up what is negative somewhere, and keeps where."""
+        refuted = values < 0.0
+        self._points[margin[refuted]] = points[refuted]
+        self._give_up(np.unique(margin[refuted]))
 
     @property
     def _every(self) -> np.ndarray:
@@ -177,7 +193,9 @@ class _Tree:
         point = self._open.point[order]
         first = np.searchsorted(point, point)
         rank = np.arange(point.size) - first
-        return order[np.argsort(rank, kind="stable")][:_AT_ONCE]
+        neurons = 2 * _TRIED * self._proving.num_neurons
+        count = int(np.clip(_NEURONS_AT_ONCE // neurons, 1, _AT_ONCE))
+        return order[np.argsort(rank, kind="stable")][:count]
 
     def _grow(self, parents: Branches, losses: np.ndarray) -> None:
         """Splits branches, and keeps what is not proved of their parts."""

@@ -177,11 +177,14 @@ class Raised(NamedTuple):
         num_evaluations: `[batch]` gradients or factorisations spent.
         centre: `[batch, dim]` points near the boundary to attack from, or
             None where there are none.
+        distance: `[batch]` how far adversarial examples are that were really
+            found, proved upper bounds, infinite where none was; or None.
     """
 
     radius: np.ndarray
     num_evaluations: np.ndarray
     centre: np.ndarray | None = None
+    distance: np.ndarray | None = None
 
 
 class Refinement:

@@ -149,6 +149,10 @@ def refine(standing: Standing, stage: Stage, options: CertifierOptions) -> bool:
         standing.method[rows[raised], t[raised]] = stage.method
         tried[rows, t] = True
         standing.spent[rows] += found.num_evaluations
+        if found.distance is not None:
+            standing.upper_bound[rows] = np.minimum(
+                standing.upper_bound[rows], found.distance
+            )
         if found.centre is not None:
             # The class that decides in the end had the smallest radius when
             # it was tried, so its centre is the one that stays.
