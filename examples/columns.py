@@ -319,8 +319,7 @@ NOTES = {
     "shares; it trains for 200 epochs, here it is 24, and 130 in the last row. "
     "That row is none of the paper's: the absolute value in the place of ReLU, "
     "which keeps the length of gradients, so that a network of small norms "
-    "loses less. Of the same 24 epochs of Lipschitz-margin training it "
-    "certified, by estimate, 49.5 % of validation images, ReLU 44.",
+    "loses less.",
     "bcp-dense": "Trained as the networks of BCP on MNIST are. By auto each "
     "image has the largest proof: with softplus of the curvature, with ReLU of "
     "a quadratic bound; of the first 300 images it proves all that attacks "

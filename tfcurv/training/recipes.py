@@ -8,8 +8,9 @@ and 1.58 for softplus and ReLU networks, unless a name ends with another, as
 for a network whose only hidden layer is a convolution.
 
 Networks of [LLP20] have a name for their layers, as `4C3F`, and end with the
-objective. They are trained for a part of its epochs, which two cores manage; the shares of the epochs are its own on CIFAR-10, see
-`default_config`, while on MNIST the ramp of epsilon is longer.
+objective. They are trained for a part of its epochs, which two cores manage;
+the shares of the epochs are its own on CIFAR-10, see `default_config`, while on
+MNIST the ramp of epsilon is longer.
 
 [SF20]: Singla and Feizi, "Second-Order Provable Defenses against Adversarial
 Attacks", ICML 2020.
