@@ -12,7 +12,7 @@ import random_graphs
 import relu_oracle as oracle
 from tfcurv import networks
 from tfcurv.bounds.propagation.ball_box import Rules
-from tfcurv.certificates.complete.duals import Branches
+from tfcurv.certificates.complete.branches import Branches
 from tfcurv.certificates.complete.duals import Duals
 from tfcurv.certificates.complete.search import BranchAndBound
 

@@ -15,10 +15,8 @@ Source: Wang et al., "Beta-CROWN: Efficient Bound Propagation with Per-neuron
 Split Constraints for Neural Network Robustness Verification", NeurIPS 2021.
 """
 
-from collections.abc import Sequence
 import itertools
 from typing import Any
-from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -32,85 +30,13 @@ from tfcurv.bounds.propagation.backward_walk import Around
 from tfcurv.bounds.propagation.backward_walk import Rows
 from tfcurv.bounds.propagation.margin_lines import MarginLines
 from tfcurv.bounds.propagation.split_lines import split_lines
+from tfcurv.certificates.complete.ascent import Ascent
+from tfcurv.certificates.complete.ascent import ascended
+from tfcurv.certificates.complete.branches import Branches
+from tfcurv.certificates.complete.branches import Roots
+from tfcurv.certificates.complete.branches import Sight
 from tfcurv.certificates.linear.lines import GraphLines
 from tfcurv.networks import Kind
-
-# Of Adam: first rates of slopes and, in units of the weights, of multipliers;
-# and what is left of them after so many steps, or at the end of more.
-_SLOPES, _FORCES = 0.1, 0.1
-_DECAY, _STEPS = 0.01, 150
-_FIRST, _SECOND, _TINY = 0.9, 0.999, 1e-12
-
-
-class Roots(NamedTuple):
-    """What is known around some points, before anything is split.
-
-    Attributes:
-        x: `[points, inputs]`.
-        epsilon: `[points]` the neighbourhoods.
-        values: By node, what it gives at the points.
-        errors: By node, `[points]` how far that is off.
-        radii: By node, of the balls of its deviations.
-        lower: By node, left ends of the boxes.
-        upper: By node, right ends.
-    """
-
-    x: Any
-    epsilon: Any
-    values: tuple[Any, ...]
-    errors: tuple[Any, ...]
-    radii: tuple[Any, ...]
-    lower: tuple[Any, ...]
-    upper: tuple[Any, ...]
-
-
-class Branches(NamedTuple):
-    """Branches of the search, each of one margin of one point.
-
-    Attributes:
-        point: `[branches]` int32 row of `Roots`.
-        y: `[branches]` int32 labels.
-        t: `[branches]` int32 other classes.
-        signs: `[branches, neurons]` 1 or -1 where a sign is decided, else 0.
-        slopes: `[branches, neurons]` lower slopes.
-        forces: `[branches, neurons]` sizes of multipliers, at least 0.
-    """
-
-    point: Any
-    y: Any
-    t: Any
-    signs: Any
-    slopes: Any
-    forces: Any
-
-
-class Ascent(NamedTuple):
-    """The best that was found of each branch.
-
-    Attributes:
-        bounds: `[branches]` on the margins; NaN where nothing is known.
-        slopes: `[branches, neurons]` that give them.
-        forces: `[branches, neurons]` that give them.
-    """
-
-    bounds: Any
-    slopes: Any
-    forces: Any
-
-
-class Sight(NamedTuple):
-    """What is seen of branches that are to be split.
-
-    Attributes:
-        losses: `[branches, neurons]` what lies between lines and ReLU, at
-            most; -1 of a neuron that is not bent.
-        points: `[branches, inputs]` where the lines are least.
-        margins: `[branches]` of the network at these points, as computed.
-    """
-
-    losses: Any
-    points: Any
-    margins: Any
 
 
 class Duals(GraphLines):
@@ -374,41 +300,12 @@ class Duals(GraphLines):
         return margin
 
     def _ascent_batch(self, roots, branches: Branches, steps) -> Ascent:
-        fixed, decided = branches[:3], branches.signs != 0.0
-        none = tf.zeros_like(branches.slopes)
-        bounds = tf.zeros_like(none[:, 0]) - float("inf")
-        best = Ascent(bounds, branches.slopes, branches.forces)
-        state = (branches.slopes, branches.forces), (none,) * 4, best
+        def bound(slopes, forces):
+            here = branches._replace(slopes=slopes, forces=forces)
+            return self._margins_of(roots, here)
 
-        whole = tf.maximum(steps, _STEPS)
-
-        def step(number, point, moments, best):
-            slopes, forces = point
-            with tf.GradientTape() as tape:
-                tape.watch(point)
-                found = self._margins_of(
-                    roots, Branches(*fixed, branches.signs, slopes, forces)
-                )
-            ways = tape.gradient(found, point)
-            is_more = (found > best.bounds)[:, tf.newaxis]
-            best = Ascent(
-                tf.maximum(best.bounds, ball_box.where_nan(found, -np.inf)),
-                tf.where(is_more, slopes, best.slopes),
-                tf.where(is_more, forces, best.forces),
-            )
-            moved, moments = _adam(number, ways, moments)
-            rate = tf.cast(_DECAY ** (number / whole), self._dtype)
-            slopes = tf.clip_by_value(slopes + _SLOPES * rate * moved[0], 0, 1)
-            forces = tf.maximum(forces + _FORCES * rate * moved[1], 0.0)
-            forces = tf.where(decided, forces, 0.0)
-            return number + 1, (slopes, forces), moments, best
-
-        *_, best = tf.while_loop(
-            lambda number, *_: number < steps,
-            step,
-            (tf.constant(0), *state),
-        )
-        return best
+        start = Ascent(None, branches.slopes, branches.forces)
+        return ascended(bound, start, branches.signs != 0.0, steps)
 
 
 def is_split(node: networks.Node) -> bool:
@@ -434,17 +331,3 @@ def _whole(region: ball_box.BallBox, value: tf.Tensor):
 
 def _errors(error: Any, x: tf.Tensor) -> tf.Tensor:
     return tf.zeros_like(x[:, 0]) if error is None else error
-
-
-def _adam(number, ways: Sequence[tf.Tensor], moments):
-    """Returns steps of size one, up, and the moments of what was seen."""
-    count = tf.cast(number + 1, ways[0].dtype)
-    moved, kept = [], []
-    for way, first, second in zip(ways, moments[::2], moments[1::2]):
-        way = tf.where(tf.math.is_finite(way), way, tf.zeros_like(way))
-        first = _FIRST * first + (1.0 - _FIRST) * way
-        second = _SECOND * second + (1.0 - _SECOND) * tf.square(way)
-        size = tf.sqrt(second / (1.0 - _SECOND**count))
-        moved.append(first / (1.0 - _FIRST**count) / (size + _TINY))
-        kept += [first, second]
-    return moved, tuple(kept)

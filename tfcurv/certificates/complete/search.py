@@ -17,9 +17,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tfcurv.certificates.complete.duals import Branches
+from tfcurv.certificates.complete.branches import Branches
+from tfcurv.certificates.complete.branches import Roots
 from tfcurv.certificates.complete.duals import Duals
-from tfcurv.certificates.complete.duals import Roots
 
 # Steps of ascent of a margin, and of a branch, which begins where another was.
 _FIRST, _LATER = 40, 12
