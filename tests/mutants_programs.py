@@ -89,8 +89,8 @@ MUTANTS = (
         name="idle_flag_taken",
         fault="A flag that has no effect, and is not refused.",
         file="tfcurv/cli/train.py",
-        old='    idle = [*([] if objective == "crt" else _OF_CRT)]\n',
-        new="    idle: list[str] = []\n",
+        old="return [name for name, found in has.items() if not found]",
+        new="return [name for name, found in has.items() if found is None]",
         tests=("tests/cli_test.py::NothingIsLostTest",),
     ),
     Mutant(

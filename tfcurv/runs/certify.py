@@ -138,9 +138,7 @@ def certify(
     """
     start = time.monotonic()
     epsilons = certificates.check_epsilons(epsilons)
-    options = _with(options, targets=targets, curvature=curvature)
-    if branches is not None:
-        options = dataclasses.replace(options, branches=branches)
+    options = _with(options, targets, curvature, branches)
     threat = certificates.Threat(norm=norm, domain=domain)
     if not radii:
         options = _deciding_alone(options, epsilons)
@@ -153,10 +151,10 @@ def certify(
         assume=assume,
         as_graph=certificates.needs_graph(method, threat),
     )
-    network, graph = subject.network, subject.graph
-    decider = certificates.Decider(
-        certificates.choose(method, network, threat, options, graph)
+    chosen = certificates.choose(
+        method, subject.network, threat, options, subject.graph
     )
+    decider = certificates.Decider(chosen)
     # Tracing takes a second or two; data and curvature bounds take as long.
     with futures.ThreadPoolExecutor(max_workers=1) as meanwhile:
         meanwhile.submit(decider.trace)
@@ -202,15 +200,17 @@ def certify(
 
 def _with(
     options: certificates.CertifierOptions | None,
-    *,
     targets: str,
     curvature: str,
+    branches: int | None,
 ) -> certificates.CertifierOptions:
     """Returns options with what is asked by name."""
+    options = options or certificates.CertifierOptions()
     return dataclasses.replace(
-        options or certificates.CertifierOptions(),
+        options,
         targets=_check(certificates.Targets, "targets", targets),
         curvature=_check(certificates.Curvature, "curvature", curvature),
+        branches=options.branches if branches is None else branches,
     )
 
 
