@@ -19,6 +19,7 @@ _MEASURED = (
     *("mnist-relu-4C3F-bcp", "mnist-relu-4C3F-lmt", "mnist-relu-4C3F-plain"),
     *("mnist-softplus-2-bcp", "mnist-relu-2-bcp"),
     *("cifar10-relu-4C3F-bcp", "cifar10-relu-4C3F-lmt"),
+    "cifar10-absolute-4C3F-lmt",
 )
 
 

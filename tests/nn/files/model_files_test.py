@@ -11,6 +11,7 @@ import numpy as np
 import tfcurv
 from tfcurv import errors
 from tfcurv import nn
+from tfcurv.nn.files import keras_archive
 
 _INPUTS = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
 
@@ -129,6 +130,38 @@ class HonestFileTest(_FileTest):
             [0.1],
         )
         self.assertEqual(read.adversary.get_config()["epsilon"], 0.5)
+
+    @parameterized.parameters(
+        nn.ProjectedGradientAttack(0.5, norm="linf"),
+        nn.TradesAttack(0.5, beta=2.0),
+    )
+    def test_keeps_other_adversaries_and_own_activations(self, adversary):
+        hidden = tfcurv.layers.Dense(6, activation=tfcurv.layers.absolute)
+        layers = [keras.Input((4,)), hidden, tfcurv.layers.Dense(3)]
+        model = tfcurv.Sequential(layers)
+        model.compile("adam", "mse", adversary=adversary)
+        model.save(self.path)
+        read = nn.read_model(self.path)
+        self.assertEqual(read.adversary.get_config(), adversary.get_config())
+        np.testing.assert_array_equal(read(_INPUTS), model(_INPUTS))
+
+    def test_reads_all_that_tfcurv_registers_with_keras(self):
+        registered = {
+            name: kind
+            for name, kind in keras.saving.get_custom_objects().items()
+            if name.startswith("tfcurv>")
+            and kind.__module__.startswith("tfcurv.")
+        }
+        self.assertGreater(len(registered), 8)
+        for name, kind in registered.items():
+            with self.subTest(name):
+                if isinstance(kind, type):
+                    self.assertIn(name, keras_archive._OWN_CLASSES)
+                else:
+                    self.assertIn(
+                        keras.saving.serialize_keras_object(kind),
+                        keras_archive._OWN_FUNCTIONS,
+                    )
 
     def test_compiles_nothing_not_even_inner_models(self):
         model = _every_certifiable_layer()
