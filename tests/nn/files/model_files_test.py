@@ -136,9 +136,13 @@ class HonestFileTest(_FileTest):
         nn.TradesAttack(0.5, beta=2.0),
     )
     def test_keeps_other_adversaries_and_own_activations(self, adversary):
-        hidden = tfcurv.layers.Dense(6, activation=tfcurv.layers.absolute)
-        layers = [keras.Input((4,)), hidden, tfcurv.layers.Dense(3)]
-        model = tfcurv.Sequential(layers)
+        hidden = [
+            tfcurv.layers.Dense(6, activation=tfcurv.layers.absolute)
+            for _ in range(2)
+        ]
+        model = tfcurv.Sequential(
+            [keras.Input((4,)), *hidden, tfcurv.layers.Dense(3)]
+        )
         model.compile("adam", "mse", adversary=adversary)
         model.save(self.path)
         read = nn.read_model(self.path)
