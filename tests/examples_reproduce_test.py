@@ -367,7 +367,9 @@ class PlanTest(absltest.TestCase):
         for told in ("--measure", "--seeds=0"):
             _, _, err, train = self._run("--table=bcp2", told, *nothing)
             train.assert_called_once()
-            self.assertIn("5 networks to train, 5 measurements", err)
+            rows = len(table.rows)
+            expected = f"{rows} networks to train, {rows} measurements"
+            self.assertIn(expected, err)
             # Of the others it is known from other measurements.
             self.assertRegex(err, "[0-9] of unknown time")
 

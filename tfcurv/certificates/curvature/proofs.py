@@ -69,7 +69,8 @@ class CurvatureProofs:
         """
         columns = pairs.x, pairs.y, pairs.t, curvature, pairs.limit
         found = self._search(*map(tf.constant, columns))
-        return Raised(*(part.numpy() for part in found))
+        radius, spent, centre, _ = found
+        return Raised(radius.numpy(), spent.numpy(), centre.numpy())
 
     def _first_batch(self, x, y, curvatures) -> tf.Tensor:
         return closed_form_radii(self._network, x, y, curvatures)
