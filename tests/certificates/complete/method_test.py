@@ -184,7 +184,7 @@ class UseTest(absltest.TestCase):
         options = certificates.CertifierOptions(enough=0.3, too_little=0.1)
         complete = certificates.choose("complete", network, _LINF, options)
         with mock.patch.object(
-            type(complete), "_decides", property(lambda _: Failing())
+            type(complete), "_decides", lambda *_: Failing()
         ):
             (stage,) = complete.stages()
         x, y = _points(1)
@@ -192,6 +192,13 @@ class UseTest(absltest.TestCase):
         stage._attacked = lambda x, y: np.inf * one
         stage(Pairs(x, y, (y + 1) % 3, 0.02 * one, 0.4 * one))
         np.testing.assert_allclose(goals, [0.3, 0.1])
+
+    def test_compiles_once_and_not_for_every_batch(self):
+        network = networks.GraphNetwork(oracle.graph(_weights()))
+        method = certificates.choose("complete", network, _LINF)
+        for ask in (method.stages, method.following_stages):
+            (first,), (again,) = ask(), ask()
+            self.assertIs(first, again)
 
     def test_without_branches_is_refused(self):
         with self.assertRaisesRegex(ValueError, "branches=0"):

@@ -36,6 +36,7 @@ import tensorflow as tf
 from tfcurv import networks
 from tfcurv import numerics
 from tfcurv.bounds.propagation import ball_box
+from tfcurv.bounds.propagation.backward_walk import BENT
 from tfcurv.bounds.propagation.backward_walk import LINEAR
 from tfcurv.bounds.propagation.backward_walk import Around
 from tfcurv.bounds.propagation.backward_walk import Rows
@@ -44,9 +45,6 @@ from tfcurv.bounds.propagation.ball_box import BallBox
 from tfcurv.bounds.propagation.ball_box import Centre
 from tfcurv.networks import Kind
 from tfcurv.networks import Lines
-
-# What lines are drawn around.
-_BENT = (Kind.ACTIVATION, Kind.MAXIMUM)
 
 # Rows at a time: so many numbers of the largest node. More leave the cache.
 _NUMBERS = 2**21
@@ -208,7 +206,7 @@ class BackwardLines:
         return [
             node
             for node in self._graph.nodes
-            if position in node.sources and node.kind in _BENT
+            if position in node.sources and node.kind in BENT
         ]
 
     def _bent(
@@ -242,7 +240,7 @@ class BackwardLines:
         """Draws the lines that a pass from a node needs."""
         for atom in self._before(position):
             node = self._graph.nodes[atom]
-            if node.kind in _BENT and atom not in around.lines:
+            if node.kind in BENT and atom not in around.lines:
                 region = around.known[node.sources[0]]
                 around.lines[atom] = self._relaxed(atom, region, around)
 

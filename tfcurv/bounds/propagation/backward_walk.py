@@ -32,6 +32,9 @@ Weights: TypeAlias = tf.Tensor | Window
 #: Where maps end at nodes that are linear themselves, a pass goes on.
 LINEAR = (Kind.LINEAR, Kind.ADD)
 
+#: What lines are drawn around.
+BENT = (Kind.ACTIVATION, Kind.MAXIMUM)
+
 # A window with more than this share of the places of a layer saves nothing.
 _SMALL = 0.5
 

@@ -24,7 +24,7 @@ class Ascent(NamedTuple):
     """The best that was found of each branch.
 
     Attributes:
-        bounds: `[branches]` on the margins; NaN where nothing is known.
+        bounds: `[branches]` on the margins; -inf where nothing is known.
         slopes: `[branches, neurons]` that give them.
         forces: `[branches, neurons]` that give them.
     """

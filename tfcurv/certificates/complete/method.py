@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from collections.abc import Sequence
-import dataclasses
 import functools
 from typing import Any
 from typing import ClassVar
@@ -12,6 +11,7 @@ import tensorflow as tf
 
 from tfcurv import networks
 from tfcurv import numerics
+from tfcurv.bounds.propagation.backward_walk import BENT
 from tfcurv.certificates.attacks.boundary import cross_boundary
 from tfcurv.certificates.attacks.multi_target import MultiTargetAttack
 from tfcurv.certificates.complete.duals import Duals
@@ -26,10 +26,8 @@ from tfcurv.certificates.deciding.contract import PointStage
 from tfcurv.certificates.deciding.contract import Raised
 from tfcurv.certificates.deciding.contract import Stage
 from tfcurv.certificates.deciding.contract import Threat
+from tfcurv.certificates.interval.largest_radii import BEYOND
 from tfcurv.certificates.linear.method import LinearMethod
-
-# What is enough must be proved a little beyond: radii are compared with it.
-_BEYOND = 2.0**-39
 
 # Branches of a margin, if nobody says; and after other methods, where a network
 # may have so many neurons.
@@ -37,9 +35,6 @@ _BRANCHES, _BRANCHES_AFTER, _MOST_NEURONS = 1000, 200, 20_000
 
 # Then a margin is left where half of the way takes more than so many.
 _HALVED_AFTER = 40
-
-# What lines are drawn around.
-_BENT = (networks.Kind.ACTIVATION, networks.Kind.MAXIMUM)
 
 # Radii that are tried of each margin where no epsilon is asked for.
 _TRIES = 4
@@ -59,7 +54,6 @@ class CompleteMethod(LinearMethod):
     """
 
     name = "complete"
-    _halved: int | None = None
     grounds: ClassVar[Grounds] = (
         *LinearMethod.grounds,
         ("branches", "every sign of a ReLU that is split, each proved"),
@@ -87,7 +81,7 @@ class CompleteMethod(LinearMethod):
 
         Of one layer, quadratic bounds say more at a lower cost.
         """
-        bent = [node for node in _needed(graph) if node.kind in _BENT]
+        bent = [node for node in _needed(graph) if node.kind in BENT]
         size = sum(node.size for node in bent)
         return (
             np.isfinite(first.options.enough)
@@ -101,49 +95,45 @@ class CompleteMethod(LinearMethod):
         """Lines for every image, branches where these leave it open."""
         return (
             "certifying by lines; then, where these leave a margin open and no "
-            f"adversarial example is known, by up to {self._branches:,} "
-            "branches"
+            "adversarial example is known, by up to "
+            f"{self.options.branches or _BRANCHES:,} branches"
         )
 
-    @property
-    def _branches(self) -> int:
-        given = self.options.branches
-        return _BRANCHES if given is None else given
+    def stages(self) -> Sequence[Stage | PointStage]:
+        """Returns branch and bound, of the classes that lines leave open."""
+        return (self._branching,)
 
     def following_stages(self) -> Sequence[Stage | PointStage]:
         """Returns branch and bound alone, of fewer branches: lines were asked.
 
         What is asked by name may take longer.
         """
-        if self.options.branches is None:
-            self.options = dataclasses.replace(
-                self.options, branches=_BRANCHES_AFTER
-            )
-            self._halved = _HALVED_AFTER
-        return self.stages()
+        return (self._branching_after,)
 
-    def stages(self) -> Sequence[Stage | PointStage]:
-        """Returns branch and bound, of the classes that lines leave open."""
-        attacks = (
-            MultiTargetAttack(self.network, threat=self.threat),
-            _crossing(self.network, self.threat),
-        )
-        return (_Branching(self._decides, *attacks, self.options),)
+    # Made once, not for every batch: they hold what is compiled.
+    @functools.cached_property
+    def _branching(self) -> "_Branching":
+        return self._stage(_BRANCHES, None)
 
     @functools.cached_property
-    def _decides(self) -> BranchAndBound:
-        proving, searching = (
-            Duals(
-                self.network.graph,
-                self.rules,
-                self.threat.norm,
-                self.threat.domain,
-                rigor=self.network.rigor,
-                proves=proves,
-            )
-            for proves in (True, False)
+    def _branching_after(self) -> "_Branching":
+        return self._stage(_BRANCHES_AFTER, _HALVED_AFTER)
+
+    def _stage(self, branches: int, halved: int | None) -> "_Branching":
+        if self.options.branches is not None:
+            branches, halved = self.options.branches, None
+        return _Branching(
+            self._decides(branches, halved),
+            MultiTargetAttack(self.network, threat=self.threat),
+            _crossing(self.network, self.threat),
+            self.options,
         )
-        return BranchAndBound(proving, searching, self._branches, self._halved)
+
+    def _decides(self, branches: int, halved: int | None) -> BranchAndBound:
+        proving, searching = (
+            self._of_kind(Duals, proves=proves) for proves in (True, False)
+        )
+        return BranchAndBound(proving, searching, branches, halved)
 
 
 def _crossing(network: Any, threat: Threat):
@@ -179,7 +169,7 @@ class _Branching(Stage):
 
     # An adversarial example says first where there is nothing to prove.
     cost = Cost.FACTORISATIONS
-    overshoot = _BEYOND
+    overshoot = BEYOND - 1.0
     skips_exact = True
 
     def __init__(
@@ -247,8 +237,8 @@ class _Branching(Stage):
             # What decides no epsilon is worth nothing.
             ends = (enough,) if too_little >= enough else (enough, too_little)
             for end in ends:
-                yield np.full(len(low), end * (1.0 + _BEYOND))
-        least = too_little * (1.0 + _BEYOND)
+                yield np.full(len(low), end * BEYOND)
+        least = too_little * BEYOND
         if enough > too_little:
             for _ in range(_TRIES):
                 middle = np.where(np.isinf(high), 2.0 * low, (low + high) / 2)

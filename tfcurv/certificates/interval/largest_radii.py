@@ -41,8 +41,8 @@ _SHARES = (
 # share of them that it pays to look at.
 _SOME, _MOST = 16, 0.6
 
-# What is enough must be proved a little beyond: radii are compared with it.
-_BEYOND = 1.0 + 2.0**-39
+#: What is enough must be proved a little beyond: radii are compared with it.
+BEYOND = 1.0 + 2.0**-39
 
 # The class with the least margin decides: of what was proved against all alike
 # it is given a little less, so that it is known.
@@ -151,7 +151,7 @@ class _Search:
         held[first] = self._look(first, goal[first])
         if np.mean(held[first]) <= _MOST:
             held[others] = self._look(others, goal[others])
-        return np.where(held, enough * _BEYOND, 0.0)
+        return np.where(held, enough * BEYOND, 0.0)
 
     def run(self, enough: float, too_little: float) -> np.ndarray:
         """Returns `[batch]` radii, 0 for what has none."""
@@ -212,7 +212,7 @@ class _Search:
 
 def _goals(wanted: np.ndarray, enough: float) -> list[np.ndarray]:
     """Returns the radii at which to prove, the largest first."""
-    goal = np.where(wanted >= enough, enough * _BEYOND, wanted * _SHARES[0])
+    goal = np.where(wanted >= enough, enough * BEYOND, wanted * _SHARES[0])
     return [goal, *(wanted * share for share in _SHARES[1:])]
 
 

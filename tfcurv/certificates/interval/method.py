@@ -3,6 +3,7 @@
 import functools
 import math
 from typing import ClassVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from tfcurv.certificates.deciding.contract import Threat
 from tfcurv.certificates.interval.largest_radii import largest_radii
 from tfcurv.certificates.interval.regions import GraphRegions
 from tfcurv.certificates.lipschitz.bounds import LipschitzBounds
+
+_Regions = TypeVar("_Regions", bound=GraphRegions)
 
 
 class BoxConstraintMethod(Method):
@@ -110,7 +113,11 @@ class BoxConstraintMethod(Method):
         return self._regions(proves=True)
 
     def _regions(self, *, proves: bool) -> GraphRegions:
-        return self.regions(
+        return self._of_kind(self.regions, proves=proves)
+
+    def _of_kind(self, kind: type[_Regions], *, proves: bool) -> _Regions:
+        """Returns bounds of a class, of this network, threat and rigour."""
+        return kind(
             self.network.graph,
             self.rules,
             self.threat.norm,

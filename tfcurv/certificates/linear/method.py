@@ -5,6 +5,7 @@ from typing import ClassVar
 import numpy as np
 
 from tfcurv import networks
+from tfcurv.bounds.propagation.backward_walk import BENT
 from tfcurv.certificates.deciding.contract import Cost
 from tfcurv.certificates.deciding.contract import Grounds
 from tfcurv.certificates.deciding.contract import Method
@@ -12,8 +13,6 @@ from tfcurv.certificates.interval.method import BoxConstraintMethod
 from tfcurv.certificates.linear.lines import GraphLines
 from tfcurv.certificates.linear.lines import LastLines
 from tfcurv.certificates.linear.lines import ParallelLines
-
-_BENT = (networks.Kind.ACTIVATION, networks.Kind.MAXIMUM)
 
 
 class _ByLines(BoxConstraintMethod):
@@ -51,7 +50,7 @@ class LinearMethod(_ByLines):
 
         Of one layer, bounds on curvature and quadratic ones say more.
         """
-        depth = sum(node.kind in _BENT for node in graph.nodes)
+        depth = sum(node.kind in BENT for node in graph.nodes)
         return depth > 1 or isinstance(first, BoxConstraintMethod)
 
 
