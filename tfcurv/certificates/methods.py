@@ -16,6 +16,7 @@ from tfcurv.certificates.interval.method import IntervalMethod
 from tfcurv.certificates.linear.method import LastLinesMethod
 from tfcurv.certificates.linear.method import LinearMethod
 from tfcurv.certificates.linear.method import ParallelLinesMethod
+from tfcurv.certificates.linear.method import ZonotopeMethod
 from tfcurv.certificates.lipschitz.method import LipschitzMethod
 from tfcurv.certificates.portfolio import Portfolio
 from tfcurv.certificates.quadratic.method import QuadraticMethod
@@ -35,6 +36,7 @@ METHODS: dict[str, type[Method]] = {
         IntervalMethod,
         LastLinesMethod,
         ParallelLinesMethod,
+        ZonotopeMethod,
         CompleteMethod,
     )
 }

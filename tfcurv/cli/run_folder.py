@@ -111,7 +111,10 @@ def train_and_certify(
                 config.dataset,
                 method=_method(config, method),
                 norm=config.norm,
+                domain=config.domain,
                 epsilons=epsilons,
+                # Radii by branches take a search for each of their bits.
+                radii=not config.is_layerwise,
                 checkpoint=kept,
                 data_dir=data_dir,
                 verbose=verbose,

@@ -17,6 +17,9 @@ from tfcurv.nn.reading.problems import Problem as Problem
 from tfcurv.nn.reading.problems import Problems as Problems
 from tfcurv.nn.training.adversary import Adversary as Adversary
 from tfcurv.nn.training.attack import CurvatureAttack as CurvatureAttack
+from tfcurv.nn.training.layerwise_adversary import (
+    LayerwiseAdversary as LayerwiseAdversary,
+)
 from tfcurv.nn.training.model import Model as Model
 from tfcurv.nn.training.model import Sequential as Sequential
 from tfcurv.nn.training.projected_gradient import (

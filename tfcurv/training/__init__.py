@@ -19,6 +19,8 @@ from tfcurv.training.folder import (
 )
 from tfcurv.training.folder import machine as machine
 from tfcurv.training.folder import train_in_folder as train_in_folder
+from tfcurv.training.layerwise import Stages as Stages
+from tfcurv.training.layerwise import fit_layerwise as fit_layerwise
 from tfcurv.training.objectives import ATTACKS as ATTACKS
 from tfcurv.training.objectives import OBJECTIVES as OBJECTIVES
 from tfcurv.training.objectives import Objective as Objective

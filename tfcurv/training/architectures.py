@@ -1,6 +1,11 @@
 """Networks of published tables by name, layer by layer.
 
-For layers and initial weights: [LLP20] and its code.
+For layers and initial weights: [LLP20] and its code; "2C2F" is the network
+for MNIST that [BV20]'s authors released, "2C2F-wide" that for CIFAR-10 of its
+text.
+
+[BV20]: Balunovic and Vechev, "Adversarial Training and Provable Defenses:
+Bridging the Gap", ICLR 2020.
 
 [LLP20]: Lee, Lee and Park, "Lipschitz-Certifiable Training with a Tight Outer
 Bound", NeurIPS 2020.
@@ -54,6 +59,8 @@ ARCHITECTURES: Mapping[str, Architecture] = types.MappingProxyType(
             ),
             (512,),
         ),
+        "2C2F": Architecture((_Window(32, 5, 2), _Window(64, 4, 2)), (100,)),
+        "2C2F-wide": Architecture((_HALVING_32, _Window(128, 4, 2)), (150,)),
         # Of images of 64 x 64 x 3.
         "8C2F": Architecture(
             (

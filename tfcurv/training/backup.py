@@ -6,6 +6,7 @@ within the second leaves a backup that cannot be read; history and time of the
 epochs before are lost; and it is deleted before the model has been saved.
 """
 
+from collections.abc import Callable
 from collections.abc import Mapping
 import json
 import os
@@ -58,11 +59,15 @@ class Backup(keras.callbacks.Callback):
         self._warmup_epochs, self._judged_by = warmup_epochs, judged_by
         self._start = time.monotonic()
 
-    def restore(self, model: keras.Model) -> int:
+    def restore(
+        self, model: keras.Model, prepare: Callable[[int], None] | None = None
+    ) -> int:
         """Takes a compiled model to where the backup is.
 
         Args:
             model: It, built as the one of the backup.
+            prepare: Called before weights are read, with the number of epochs
+                that are done: to compile the model as it was then.
 
         Returns:
             The number of epochs that are done; 0 without a backup.
@@ -76,6 +81,8 @@ class Backup(keras.callbacks.Callback):
             return 0
         try:
             state = json.loads(path.read_text(encoding="utf-8"))
+            if prepare is not None:
+                prepare(len(state["epochs"]))
             model.optimizer.build(model.trainable_variables)
             model.load_weights(self._folder / state["weights"])
             self.epochs, self.seconds = state["epochs"], state["seconds"]
@@ -116,7 +123,9 @@ class Backup(keras.callbacks.Callback):
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
         """Counts the time of this run."""
         del logs
-        self.seconds += time.monotonic() - self._start
+        now = time.monotonic()
+        self.seconds += now - self._start
+        self._start = now
 
     def _is_best(self) -> bool:
         """Whether no epoch after the warm-up was better than the last one."""

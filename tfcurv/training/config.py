@@ -7,10 +7,19 @@ from tfcurv import data
 from tfcurv import networks
 from tfcurv.training.architectures import check_architecture
 from tfcurv.training.objectives import ATTACKS
+from tfcurv.training.objectives import LAYERWISE
 from tfcurv.training.objectives import OBJECTIVES
 from tfcurv.training.objectives import check_objective
 
 CONSTRAINTS = ("dual", "sphere")
+_COUNTS = (
+    *("layers", "width", "epochs", "batch_size", "attack_steps"),
+    *("stages", "projections"),
+)
+_STRENGTHS = (
+    *("epsilon", "gamma", "warmup_epochs", "rampup_epochs"),
+    *("stability", "l1"),
+)
 NORMS = ("l2", "linf")
 
 #: Of networks that are not to have a bounded curvature, beside the smooth ones.
@@ -58,7 +67,8 @@ class TrainConfig:
         dataset: Name of a data set, see `tfcurv.data.DATASETS`.
         objective: A key of `OBJECTIVES`: "crt" for curvature-based robust
             training; "bcp", "ibp", "lmt", "crown-ibp" and "coap" for the worst
-            logits within epsilon, see `tfcurv.WorstCase`; "pgd" and "trades"
+            logits within epsilon, see `tfcurv.WorstCase`; "colt" for the worst
+            latent points, see `fit_layerwise`; "pgd" and "trades"
             for adversarial training, see `tfcurv.nn.ProjectedGradientAttack`
             and `TradesAttack`; "plain" for none.
         architecture: A key of `ARCHITECTURES`; None for the layers below.
@@ -71,20 +81,26 @@ class TrainConfig:
             [0, 1]; 0 for none. Without effect on "plain".
         norm: Of the worst logits, of "pgd" and "trades": "l2" or "linf".
         gamma: Strength of the curvature penalty; 0 for none. "crt" alone.
-        epochs: Passes over the training data.
+        epochs: Passes over the training data, in all stages.
         batch_size: Images a step.
         learning_rate: Of Adam, at first.
-        learning_rate_drops: Shares of the epochs after which it drops, rising.
+        learning_rate_drops: Shares of the epochs, of "colt" of those of each
+            stage, after which it drops, rising.
         learning_rate_factor: What each of them multiplies it by.
         warmup_epochs: Of an adversary, epochs over which epsilon and gamma
             rise from 0; of worst logits, plain epochs before the rise begins.
         rampup_epochs: Epochs over which epsilon and the weight of the worst
-            logits rise from 0.
+            logits rise from 0; of "colt" in each stage, the weight alone.
         augmentation: Whether training images are shifted by up to four pixels
             and mirrored at random.
         attack_steps: Gradient evaluations of the adversary a step.
         constraint: Of "crt": "dual" or "sphere", see `tfcurv.CurvatureAttack`.
         beta: Weight of the divergence of "trades".
+        stages: Of "colt": adversarial training at the input, then one with the
+            first activation replaced, and so on; they share the epochs.
+        projections: Of "colt", see `tfcurv.nn.LayerwiseAdversary`.
+        stability: Likewise.
+        l1: Likewise.
         seed: Of weights and of the order of the data.
     """
 
@@ -109,6 +125,10 @@ class TrainConfig:
     attack_steps: int = 3
     constraint: str = "dual"
     beta: float = 6.0
+    stages: int = 1
+    projections: int = 50
+    stability: float = 0.0
+    l1: float = 0.0
     seed: int = 0
 
     @property
@@ -127,8 +147,18 @@ class TrainConfig:
         return self.architecture is None and not self.convolutions
 
     @property
+    def is_layerwise(self) -> bool:
+        """Whether the network is trained stage by stage."""
+        return self.worst_case == LAYERWISE
+
+    @property
+    def domain(self) -> tuple[float, float] | None:
+        """In which the worst inputs are looked for; None for all inputs."""
+        return (0.0, 1.0) if self.is_layerwise else None
+
+    @property
     def worst_case(self) -> str | None:
-        """Method of `tfcurv.WorstCase`; None for a training without."""
+        """See `Objective`."""
         return OBJECTIVES[self.objective].worst_case
 
     @property
@@ -139,7 +169,8 @@ class TrainConfig:
     @property
     def settling_epochs(self) -> float:
         """Epochs until all strengths of the training are the final ones."""
-        return self.warmup_epochs + self.rampup_epochs
+        before = self.epochs - self.epochs // self.stages
+        return before + self.warmup_epochs + self.rampup_epochs
 
     def __post_init__(self) -> None:
         check_objective(self.objective)
@@ -154,9 +185,9 @@ class TrainConfig:
         object.__setattr__(self, "convolutions", tuple(settings))
         positive = all(min(each) >= 1 for each in settings)
         self._require("convolutions", positive, "numbers of at least 1")
-        for name in ("layers", "width", "epochs", "batch_size", "attack_steps"):
+        for name in _COUNTS:
             self._require(name, getattr(self, name) >= 1, "at least 1")
-        for name in ("epsilon", "gamma", "warmup_epochs", "rampup_epochs"):
+        for name in _STRENGTHS:
             value = getattr(self, name)
             self._require(name, 0.0 <= value < float("inf"), "at least 0")
         is_rate = 0.0 < self.learning_rate < float("inf")
@@ -165,6 +196,7 @@ class TrainConfig:
         self._require("beta", weighs, "positive and finite")
         self._check_drops()
         self._check_worst_case()
+        self._check_stages()
 
     def _check_drops(self) -> None:
         drops = tuple(map(float, self.learning_rate_drops))
@@ -186,6 +218,22 @@ class TrainConfig:
         self._require("epsilon", self.epsilon > 0.0, "positive")
         risen = self.rampup_epochs > 0.0 or self.warmup_epochs == 0.0
         self._require("rampup_epochs", risen, "positive, after a warm-up")
+
+    def _check_stages(self) -> None:
+        if not self.is_layerwise:
+            self._require(
+                "stages", self.stages == 1, "1, beside this objective"
+            )
+            return
+        self._require("norm", self.norm == "linf", "'linf', with stages")
+        each, rest = divmod(self.epochs, self.stages)
+        self._require("epochs", not rest, f"multiples of {self.stages}")
+        nothing = self.warmup_epochs == 0.0
+        self._require("warmup_epochs", nothing, "0, with stages")
+        mixes = self.rampup_epochs <= each
+        self._require(
+            "rampup_epochs", mixes, f"at most {each}, those of a stage"
+        )
 
     def _require(self, name: str, holds: bool, allowed: str) -> None:
         if not holds:

@@ -49,6 +49,30 @@ _CERTIFIED: Mapping[str, Mapping[str, Any]] = {
     "digits": {**_MNIST, "epsilon": 0.5},
 }
 
+_LAYERWISE: Mapping[str, Any] = {
+    "norm": "linf",
+    "epsilon": 0.1,
+    "architecture": "2C2F",
+    "stages": 3,
+    "epochs": 24,
+    "batch_size": 100,
+    "learning_rate": 1e-3,
+    "warmup_epochs": 0.0,
+    "rampup_epochs": 4.0,
+    "learning_rate_drops": (0.65, 0.85),
+    "learning_rate_factor": 0.2,
+    "attack_steps": 8,
+    "projections": 16,
+    "stability": 1e-3,
+    "l1": 1e-5,
+}
+
+_LAYERWISE_CIFAR10: Mapping[str, Any] = {
+    "epsilon": 2 / 255,
+    "architecture": "2C2F-wide",
+    "augmentation": True,
+}
+
 _RAMPS = ("warmup_epochs", "rampup_epochs")
 
 # Any of them describes a network, in place of a named one.
@@ -76,6 +100,10 @@ def default_config(
         found = {"epsilon": 0.0, "gamma": 0.0}
     elif objective in ATTACKS:
         found = {"gamma": 0.0, "attack_steps": 7}
+    elif objective == "colt":
+        found = {"gamma": 0.0, "activation": "relu", **_LAYERWISE}
+        if dataset == "cifar10":
+            found |= _LAYERWISE_CIFAR10
     elif OBJECTIVES[objective].worst_case is not None:
         found = {"gamma": 0.0, "activation": "relu", **_CERTIFIED[dataset]}
         is_named = not settings.keys() & set(_SIZES)

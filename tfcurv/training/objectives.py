@@ -14,7 +14,8 @@ class Objective(NamedTuple):
     """What a network is trained for.
 
     Attributes:
-        worst_case: Method of `tfcurv.WorstCase`; None for a training without.
+        worst_case: Method of `tfcurv.WorstCase`, or `LAYERWISE`; None for a
+            training without.
         method: Of certification, see `tfcurv.certify`.
         text: What it is, for people.
         adversary: What moves the images of a training step: "curvature",
@@ -26,6 +27,9 @@ class Objective(NamedTuple):
     text: str
     adversary: str | None = None
 
+
+#: For `tfcurv.nn.LayerwiseAdversary`, stage by stage.
+LAYERWISE = "layerwise"
 
 #: By the name that `tfcurv train --objective` takes.
 OBJECTIVES: Mapping[str, Objective] = types.MappingProxyType(
@@ -43,6 +47,9 @@ OBJECTIVES: Mapping[str, Objective] = types.MappingProxyType(
             "crown-ibp", "crown-ibp", "linear bounds on intervals of boxes"
         ),
         "coap": Objective("coap", "coap", "convex outer adversarial polytope"),
+        "colt": Objective(
+            LAYERWISE, "complete", "layerwise adversarial training"
+        ),
         "pgd": Objective(
             None, certificates.AUTO, "projected gradient descent", "pgd"
         ),

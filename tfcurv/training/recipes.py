@@ -239,6 +239,10 @@ def _all() -> dict[str, TrainConfig]:
     for activation in ("relu", "softplus"):
         found.append(_dense(activation))
     found.append(_lee("cifar10", "6C2F", "bcp"))
+    for dataset in ("mnist", "cifar10"):
+        network = {"mnist": "2C2F", "cifar10": "2C2F-wide"}[dataset]
+        name = f"{dataset}-relu-{network}-colt"
+        found.append((name, default_config("colt", dataset)))
     found.append(_lee("mnist", "4C3F", "lmt", "absolute"))
     found.append(_lee("cifar10", "4C3F", "lmt", "absolute", _LONG_EPOCHS))
     return dict(found) | _convolutional()

@@ -11,12 +11,15 @@ import tensorflow as tf
 from tfcurv import data
 from tfcurv import nn
 from tfcurv.nn.training import building
+from tfcurv.nn.training.worst_logits import WorstLogits
 from tfcurv.training.architectures import activation_of
 from tfcurv.training.architectures import architecture_layers
 from tfcurv.training.architectures import start_as_published
 from tfcurv.training.backup import Backup
 from tfcurv.training.config import TrainConfig
 from tfcurv.training.epoch_progress import EpochProgress
+from tfcurv.training.layerwise import Stages
+from tfcurv.training.layerwise import fit_layerwise
 from tfcurv.training.objectives import BY_LINES
 
 _VALIDATION_BATCH = 1000
@@ -144,11 +147,25 @@ def _adversary(config: TrainConfig) -> nn.Adversary | None:
     return kind(config.epsilon, num_steps=config.attack_steps, **given)
 
 
-def _worst_case(config: TrainConfig) -> nn.WorstCase | None:
+def _worst_case(config: TrainConfig) -> WorstLogits | None:
     if config.worst_case is None:
         return None
+    if config.is_layerwise:
+        return _layerwise(config)
     return nn.WorstCase(
         config.epsilon, method=config.worst_case, norm=config.norm
+    )
+
+
+def _layerwise(config: TrainConfig) -> nn.LayerwiseAdversary:
+    return nn.LayerwiseAdversary(
+        config.epsilon,
+        domain=config.domain,
+        num_steps=config.attack_steps,
+        step_size=2.0 / config.attack_steps,
+        projections=config.projections,
+        stability=config.stability,
+        l1=config.l1,
     )
 
 
@@ -186,31 +203,16 @@ def train(
     keras.utils.set_random_seed(config.seed)
     model = build_model(config)
     dataset = _batches(train_split, config)
-    steps = int(dataset.cardinality())
-    compile_model(model, config, steps, adversary)
-    building.build_metrics(
-        model, validation_split.images[:1], validation_split.labels[:1]
-    )
+    ways = _stage_by_stage if config.is_layerwise else _at_once
     kept = None
     if backup is not None:
         kept = Backup(backup, config.settling_epochs, _judged_by(config))
-    done = kept.restore(model) if kept else 0
-    history = {}
-    if done < config.epochs:
-        with EpochProgress(model.name, config.epochs, steps, verbose) as shown:
-            history = model.fit(
-                dataset,
-                validation_data=(
-                    validation_split.images,
-                    validation_split.labels,
-                ),
-                validation_batch_size=_VALIDATION_BATCH,
-                initial_epoch=done,
-                epochs=config.epochs,
-                shuffle=False,  # The data set shuffles itself.
-                callbacks=[*_warm_up(config), shown, *([kept] if kept else [])],
-                verbose=0,
-            ).history
+    validation = {
+        "validation_data": (validation_split.images, validation_split.labels),
+        "validation_batch_size": _VALIDATION_BATCH,
+        "shuffle": False,  # The data set shuffles itself.
+    }
+    history = ways(model, dataset, config, adversary, kept, validation, verbose)
     if kept is not None:
         names = kept.epochs[0]
         history = {k: [each[k] for each in kept.epochs] for k in names}
@@ -222,11 +224,51 @@ def train(
     )
 
 
+def _at_once(model, dataset, config, adversary, kept, validation, verbose):
+    """Trains, and returns what Keras logged."""
+    steps = int(dataset.cardinality())
+    compile_model(model, config, steps, adversary)
+    images, labels = validation["validation_data"]
+    building.build_metrics(model, images[:1], labels[:1])
+    done = kept.restore(model) if kept else 0
+    if done >= config.epochs:
+        return {}
+    with EpochProgress(model.name, config.epochs, steps, verbose) as shown:
+        return model.fit(
+            dataset,
+            initial_epoch=done,
+            epochs=config.epochs,
+            callbacks=[*_warm_up(config), shown, *([kept] if kept else [])],
+            verbose=0,
+            **validation,
+        ).history
+
+
+def _stage_by_stage(
+    model, dataset, config, adversary, kept, validation, verbose
+):
+    """Trains by layerwise adversaries, and returns what Keras logged."""
+    del adversary
+    stages = Stages(
+        count=config.stages,
+        epochs=config.epochs // config.stages,
+        mixing_epochs=config.rampup_epochs,
+        learning_rate=config.learning_rate,
+        learning_rate_drops=config.learning_rate_drops,
+        drop_factor=config.learning_rate_factor,
+    )
+    return fit_layerwise(
+        *(model, dataset, _layerwise(config), stages),
+        backup=kept,
+        verbose=verbose,
+        **validation,
+    )
+
+
 def _judged_by(config: TrainConfig) -> str:
     """Returns by what of the validation images an epoch is the best."""
-    if config.worst_case is None:
-        return "val_accuracy"
-    return "val_verified_estimate"
+    objective = _worst_case(config)
+    return f"val_{objective.metric}" if objective else "val_accuracy"
 
 
 def _warm_up(config: TrainConfig) -> list[keras.callbacks.Callback]:

@@ -6,6 +6,7 @@ import numpy as np
 
 from tfcurv import networks
 from tfcurv.bounds.propagation.backward_walk import BENT
+from tfcurv.bounds.propagation.ball_box import Rules
 from tfcurv.certificates.deciding.contract import Cost
 from tfcurv.certificates.deciding.contract import Grounds
 from tfcurv.certificates.deciding.contract import Method
@@ -82,4 +83,27 @@ class ParallelLinesMethod(_ByLines):
         *BoxConstraintMethod.grounds,
         ("lines", "chords and their parallels, rounded outward"),
     )
+    regions = ParallelLines
+
+
+class ZonotopeMethod(_ByLines):
+    """Zonotopes from the input to the logits [SGM18], found backward.
+
+    Where the input moves in a box and lines are parallel, what inputs reach is
+    enclosed in { a + A e : |e_j| <= 1 }, and a sum of values w falls to
+    w . a - sum_j |w . A_j|, no further. The w . A_j are what lines carry back
+    to the input and to each activation, so that A is never written down; see
+    `tfcurv.bounds.propagation.zonotopes`. As "coap" without balls, so that no
+    norm is proved; an l2 ball of inputs is taken as it is.
+
+    [SGM18]: Singh et al., "Fast and Effective Robustness Certification",
+    NeurIPS 2018.
+    """
+
+    name = "zonotope"
+    grounds: ClassVar[Grounds] = (
+        ("boxes", "interval arithmetic, rounded outward"),
+        ("lines", "chords and their parallels, rounded outward"),
+    )
+    rules = Rules(ball=False)
     regions = ParallelLines

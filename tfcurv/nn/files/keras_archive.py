@@ -23,6 +23,7 @@ from tfcurv.nn import layers as layers
 from tfcurv.nn.layers.spectral_norm import SpectralNormTracker
 from tfcurv.nn.reading import operations
 from tfcurv.nn.training.attack import CurvatureAttack
+from tfcurv.nn.training.layerwise_adversary import LayerwiseAdversary
 from tfcurv.nn.training.model import Model
 from tfcurv.nn.training.model import Sequential
 from tfcurv.nn.training.projected_gradient import ProjectedGradientAttack
@@ -92,6 +93,7 @@ _OWN_CLASSES = {
         ProjectedGradientAttack,
         TradesAttack,
         WorstCase,
+        LayerwiseAdversary,
     )
 }
 

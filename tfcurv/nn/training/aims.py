@@ -10,7 +10,7 @@ from tfcurv.nn.training.regularizer import CurvatureRegularizer
 from tfcurv.nn.training.strength import Clock
 from tfcurv.nn.training.strength import Strength
 from tfcurv.nn.training.trained_graph import TrainedGraph
-from tfcurv.nn.training.worst_case import WorstCase
+from tfcurv.nn.training.worst_logits import WorstLogits
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -25,7 +25,7 @@ class Aims:
     """
 
     adversary: Adversary | None = None
-    worst_case: WorstCase | None = None
+    worst_case: WorstLogits | None = None
     regularizers: tuple[CurvatureRegularizer, ...] = ()
     power_iterations: int = 1
 
@@ -45,7 +45,7 @@ class Aims:
         if self.adversary is not None:
             found.append(self.adversary.epsilon)
         if self.worst_case is not None:
-            found += [self.worst_case.epsilon, self.worst_case.weight]
+            found += self.worst_case.strengths
         return tuple(found)
 
     @property

@@ -20,8 +20,9 @@ from tfcurv.nn.training.regularizer import penalties
 from tfcurv.nn.training.strength import Clock
 from tfcurv.nn.training.strength import Strength
 from tfcurv.nn.training.trained_graph import TrainedGraph
-from tfcurv.nn.training.worst_case import WorstCase
-from tfcurv.nn.training.worst_case import mixed_loss
+from tfcurv.nn.training.worst_logits import Mixed
+from tfcurv.nn.training.worst_logits import WorstLogits
+from tfcurv.nn.training.worst_logits import mixed_loss
 
 # Key under which a model's config holds what Keras' own config does not.
 _EXTRAS = "tfcurv"
@@ -59,7 +60,7 @@ class _CurvatureTraining(_KerasModel):
         return self._aims.adversary
 
     @property
-    def worst_case(self) -> WorstCase | None:
+    def worst_case(self) -> WorstLogits | None:
         """That of `compile`."""
         return self._aims.worst_case
 
@@ -98,7 +99,7 @@ class _CurvatureTraining(_KerasModel):
         self,
         *args: Any,
         adversary: Adversary | None = None,
-        worst_case: WorstCase | None = None,
+        worst_case: WorstLogits | None = None,
         power_iterations: int | None = None,
         **kwargs: Any,
     ) -> None:
@@ -115,8 +116,8 @@ class _CurvatureTraining(_KerasModel):
             **kwargs: As `keras.Model.compile`.
 
         Raises:
-            TypeError: `adversary` is no `Adversary`, or `worst_case` no
-                `WorstCase`.
+            TypeError: `adversary` is no `Adversary`, or `worst_case` neither
+                a `WorstCase` nor a `LayerwiseAdversary`.
             ValueError: `power_iterations` is not positive.
         """
         steps = usage.check_compiled(adversary, worst_case, power_iterations)
@@ -132,7 +133,7 @@ class _CurvatureTraining(_KerasModel):
         with self.distribute_strategy.scope():
             self._clock = Clock()  # Every replica counts for itself.
             if worst_case is not None:
-                self._verified = keras.metrics.Mean(name="verified_estimate")
+                self._verified = keras.metrics.Mean(name=worst_case.metric)
         self._aims.follow(self._clock)
         self._trained_graph = None
 
@@ -211,11 +212,13 @@ class _CurvatureTraining(_KerasModel):
         worst = self._aims.worst_case
         if self._aims.regularizers or worst is not None:
             usage.check_labelled(self, y)
+        values = self._penalties(x, y, y_pred, training)
         if worst is None:
             loss = super().compute_loss(x, y, y_pred, sample_weight, training)
         else:
-            loss = self._mixed(worst, x, y, y_pred, sample_weight, training)
-        values = self._penalties(x, y, y_pred, training)
+            found = self._mixed(worst, x, y, y_pred, sample_weight, training)
+            loss = found.loss
+            values += [found.penalty] if found.penalty is not None else []
         if not values:
             return loss
         penalty = reduce_as_compiled(
@@ -253,7 +256,7 @@ class _CurvatureTraining(_KerasModel):
         is_double = self.compute_dtype == "float64"
         return tf.cast(x, tf.float64 if is_double else tf.float32)
 
-    def _mixed(self, worst, x, y, y_pred, sample_weight, training) -> Any:
+    def _mixed(self, worst, x, y, y_pred, sample_weight, training) -> Mixed:
         """Returns a mean of Keras' loss and that of the worst logits."""
         usage.check_attacked(self, x)
         keras_loss = super().compute_loss
@@ -271,7 +274,7 @@ class _CurvatureTraining(_KerasModel):
             given = tf.cast(keras.tree.flatten(sample_weight)[0], shares.dtype)
             shares *= tf.reshape(given, [-1])
         self._verified.update_state(found.verified, shares)
-        return found.loss
+        return found
 
     def _labels(self, y: Any, num_classes: int) -> tf.Tensor:
         usage.check_labelled(self, y)

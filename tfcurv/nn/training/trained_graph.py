@@ -2,6 +2,7 @@
 
 import functools
 import math
+from typing import Any
 
 import keras
 import numpy as np
@@ -99,6 +100,24 @@ class TrainedGraph:
     def num_layers(self) -> int:
         """The number of layers that track their norm."""
         return len(self._tracked)
+
+    def layer(self, position: int) -> Any:
+        """Returns what computes a node: a layer, or an operation of Keras.
+
+        Args:
+            position: Of the node.
+        """
+        return self._layers[position]
+
+    @property
+    def kernels(self) -> list[tf.Tensor]:
+        """Those of the layers that are trained, not normalizations."""
+        layers = dict.fromkeys(each for each in self._layers if each)
+        return [
+            tf.cast(layer.kernel, self.dtype)
+            for layer in layers
+            if _is_trained(layer) and type(layer) in (*_TRACKED, *_UNTRACKED)
+        ]
 
     def reads_as(self, other: "TrainedGraph") -> bool:
         """Returns whether both have read the same; weights may differ.

@@ -8,7 +8,7 @@ import keras
 from tfcurv import errors
 from tfcurv.nn import layers as tfcurv_layers
 from tfcurv.nn.training.adversary import Adversary
-from tfcurv.nn.training.worst_case import WorstCase
+from tfcurv.nn.training.worst_logits import WorstLogits
 
 # They are told whether they train for the sake of quantized ones.
 _DENSE = (keras.layers.Dense, tfcurv_layers.Dense)
@@ -42,9 +42,10 @@ def check_compiled(
             "tfcurv.nn.Adversary. "
             f"Received: adversary={adversary!r}."
         )
-    if not (worst_case is None or isinstance(worst_case, WorstCase)):
+    if not (worst_case is None or isinstance(worst_case, WorstLogits)):
         raise TypeError(
-            "The worst case must be a tfcurv.WorstCase. "
+            "The worst case must be a tfcurv.WorstCase, or a "
+            "tfcurv.nn.LayerwiseAdversary. "
             f"Received: worst_case={worst_case!r}."
         )
     if power_iterations is None:

@@ -1,7 +1,6 @@
 """Certified training: the loss of the worst logits near each example."""
 
 import collections
-from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Any
 from typing import NamedTuple
@@ -17,9 +16,9 @@ from tfcurv.bounds.propagation import margins
 from tfcurv.bounds.propagation.backward_lines import BackwardLines
 from tfcurv.bounds.propagation.margin_lines import MarginLines
 from tfcurv.networks import Kind
-from tfcurv.nn.training import targets
-from tfcurv.nn.training.strength import Strength
 from tfcurv.nn.training.trained_graph import TrainedGraph
+from tfcurv.nn.training.worst_logits import Logits
+from tfcurv.nn.training.worst_logits import WorstLogits
 
 
 class Bound(NamedTuple):
@@ -53,7 +52,7 @@ _NORMS = ("l2", "linf")
 
 
 @keras.saving.register_keras_serializable(package="tfcurv")
-class WorstCase:
+class WorstCase(WorstLogits):
     """Trains on the worst logits of all inputs within epsilon.
 
     The loss of each example is
@@ -85,9 +84,6 @@ class WorstCase:
     Models", 2018. [TSS18] Tsuzuku, Sato and Sugiyama, "Lipschitz-Margin
     Training", NeurIPS 2018.
 
-    Attributes:
-        epsilon: Distance in force, a variable; see `Strength`.
-        weight: Of the worst case's loss in force, a variable.
     """
 
     def __init__(
@@ -115,11 +111,7 @@ class WorstCase:
         Raises:
             ValueError: A number is out of range, or a name unknown.
         """
-        if not 0.0 <= epsilon < float("inf") or not 0.0 <= weight <= 1.0:
-            raise ValueError(
-                "The distance must be non-negative and finite, the weight in "
-                f"[0, 1]. Received: epsilon={epsilon!r}, weight={weight!r}."
-            )
+        super().__init__(epsilon, weight)
         if method not in BOUNDS or norm not in _NORMS or rounds < 1:
             raise ValueError(
                 "Unknown method or norm, or no round. Received: "
@@ -127,8 +119,6 @@ class WorstCase:
                 f"Allowed: method {tuple(BOUNDS)}, norm {_NORMS}, rounds >= 1."
             )
         threat = certificates.Threat(norm=norm, domain=domain)
-        self.epsilon = Strength(epsilon, name="epsilon")
-        self.weight = Strength(weight, name="weight")
         self.method, self.norm = method, norm
         self.domain = threat.domain
         self._rounds = rounds
@@ -138,25 +128,7 @@ class WorstCase:
         """Whether trained layers must carry trackers."""
         return BOUNDS[self.method].rules.ball
 
-    def logits(
-        self, graph: TrainedGraph, x: tf.Tensor, y: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns logits of inference `[batch, classes]`, and the worst ones.
-
-        Args:
-            graph: The model's layers.
-            x: `[batch, ...]` inputs.
-            y: `[batch]` int32 labels, each a class.
-        """
-        count = tf.shape(x)[0]
-        # TensorFlow's convolutions fail on the empty batch of a replica.
-        extra = tf.cast(count == 0, tf.int32)
-        x = tf.reshape(tf.cast(x, graph.dtype), [count, graph.graph.input_dim])
-        x, y = tf.pad(x, [[0, extra], [0, 0]]), tf.pad(y, [[0, extra]])
-        clean, worst = self._logits(graph, x, y)
-        return clean[:count], worst[:count]
-
-    def _logits(self, graph, x, y) -> tuple[tf.Tensor, tf.Tensor]:
+    def _logits(self, graph, x, y) -> Logits:
         epsilon = tf.fill([tf.shape(x)[0]], tf.cast(self.epsilon, x.dtype))
         start = margins.start_region(x, epsilon, self.norm, self.domain)
         bound = BOUNDS[self.method]
@@ -198,7 +170,7 @@ class WorstCase:
             )
             rises = tf.minimum(rises, by_lines)
         own = tf.one_hot(y, rises.shape[-1], dtype=rises.dtype)
-        return values[-1], values[-1] + (1.0 - own) * rises
+        return Logits(values[-1], values[-1] + (1.0 - own) * rises)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments, the numbers as they are now."""
@@ -210,68 +182,6 @@ class WorstCase:
             "weight": self.weight.settled,
             "rounds": self._rounds,
         }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "WorstCase":
-        """Returns one with these arguments."""
-        return cls(**config)
-
-
-class Mixed(NamedTuple):
-    """The loss of a batch, and what was seen on the way.
-
-    Attributes:
-        loss: As Keras reduces it.
-        verified: `[batch]` whether the label stays the largest, by the bound;
-            no proof.
-        counted: `[batch]` whether the example has a class.
-    """
-
-    loss: tf.Tensor
-    verified: tf.Tensor
-    counted: tf.Tensor
-
-
-def mixed_loss(
-    worst_case: WorstCase,
-    graph: TrainedGraph,
-    loss_of: Callable[[tf.Tensor], tf.Tensor],
-    x: tf.Tensor,
-    labels: tf.Tensor,
-    y_pred: tf.Tensor,
-    *,
-    is_deployed: bool,
-) -> Mixed:
-    """Returns a mean of Keras' loss and that of the worst logits.
-
-    Args:
-        worst_case: The objective.
-        graph: The model's layers.
-        loss_of: The compiled loss at some logits.
-        x: `[batch, ...]` inputs.
-        labels: `[batch]` int32; an example whose label is `targets.NO_CLASS`
-            counts as the loss counts it.
-        y_pred: `[batch, classes]` what the model said.
-        is_deployed: Whether it said what it says in inference.
-    """
-    counted = labels != targets.NO_CLASS
-    labels = tf.where(counted, labels, 0)
-    clean, worst = worst_case.logits(graph, x, labels)
-    if is_deployed:
-        # The same numbers, whose gradient is wanted anyway.
-        y_pred = tf.cast(clean, y_pred.dtype)
-    loss = loss_of(y_pred)
-    weight = tf.cast(worst_case.weight, loss.dtype)
-    mixed = (1.0 - weight) * loss
-    mixed += weight * loss_of(tf.cast(worst, y_pred.dtype))
-    return Mixed(mixed, _verified(worst, labels), counted)
-
-
-def _verified(worst_logits: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
-    """Returns `[batch]` whether the label's logit is the largest; no proof."""
-    own = tf.gather(worst_logits, y, batch_dims=1)[:, tf.newaxis]
-    is_rival = tf.one_hot(y, worst_logits.shape[-1]) < 0.5
-    return tf.reduce_all((own > worst_logits) | ~is_rival, axis=-1)
 
 
 def _passed(graph: TrainedGraph, x: tf.Tensor, *, whole_first: bool):

@@ -1,0 +1,249 @@
+"""COLT, layer by layer: stages of training, each with fewer layers to train.
+
+See `tfcurv.nn.LayerwiseAdversary` for the objective, and the source.
+"""
+
+from collections.abc import Sequence
+import dataclasses
+import pathlib
+from typing import Any
+
+import keras
+
+from tfcurv import nn
+from tfcurv.bounds.propagation import zonotopes
+from tfcurv.nn.training import building
+from tfcurv.nn.training.trained_graph import TrainedGraph
+from tfcurv.training.backup import Backup
+from tfcurv.training.epoch_progress import EpochProgress
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Stages:
+    """How stages follow one another.
+
+    Attributes:
+        count: Of them: the last one replaces `count` - 1 activations.
+        epochs: Passes over the data in each.
+        mixing_epochs: Of these, those over which the weight of a stage's own
+            loss rises from 0 to its own.
+        learning_rate: Of the first stage; that of Adam.
+        learning_rate_factor: From stage to stage.
+        learning_rate_drops: Shares of the epochs of a stage after which its
+            rate drops, rising.
+        drop_factor: What each of them multiplies it by.
+        growth: Epsilon of the last stage, as a multiple of the adversary's.
+        growth_factor: From each stage to the one before it: the earlier have
+            more to be frozen with.
+        stability_factor: Of the adversary's `stability`, from stage to stage.
+    """
+
+    count: int
+    epochs: int
+    mixing_epochs: float
+    learning_rate: float = 1e-3
+    learning_rate_factor: float = 0.75
+    learning_rate_drops: tuple[float, ...] = (0.7, 0.9)
+    drop_factor: float = 0.1
+    growth: float = 1.05
+    growth_factor: float = 1.05
+    stability_factor: float = 1.5
+
+    def __post_init__(self) -> None:
+        numbers = [self.count, self.epochs, self.learning_rate]
+        factors = [self.learning_rate_factor, self.growth, self.growth_factor]
+        positive = min(*numbers, *factors, self.stability_factor) > 0.0
+        ends = (0.0, *self.learning_rate_drops, 1.0)
+        is_rising = all(a < b for a, b in zip(ends, ends[1:]))
+        mixes = 0.0 <= self.mixing_epochs <= self.epochs
+        if not (positive and is_rising and mixes):
+            raise ValueError(
+                "A setting of the stages is out of range. Received: "
+                f"{self}. Allowed: positive numbers, mixing within the epochs "
+                "of a stage, rising drops in (0, 1)."
+            )
+
+    def adversary(
+        self, given: nn.LayerwiseAdversary, stage: int
+    ) -> nn.LayerwiseAdversary:
+        """Returns that of a stage.
+
+        Args:
+            given: With the epsilon that is to be certified.
+            stage: From 0.
+        """
+        config = given.get_config()
+        left = self.count - 1 - stage
+        grown = self.growth * self.growth_factor**left
+        stability = config["stability"] * self.stability_factor**stage
+        epsilon = grown * config["epsilon"]
+        return given.at(stage, epsilon=epsilon, stability=stability)
+
+    def optimizer(self, stage: int, steps: int) -> keras.optimizers.Optimizer:
+        """Returns a new one for a stage.
+
+        Args:
+            stage: From 0.
+            steps: Batches of an epoch.
+        """
+        first = self.learning_rate * self.learning_rate_factor**stage
+        shares = self.learning_rate_drops
+        # Later by one each: drops must not coincide.
+        ends = [
+            max(1, round(share * self.epochs * steps)) + index
+            for index, share in enumerate(shares)
+        ]
+        rates = [first * self.drop_factor**i for i in range(len(ends) + 1)]
+        return keras.optimizers.Adam(
+            keras.optimizers.schedules.PiecewiseConstantDecay(ends, rates)
+            if ends
+            else first
+        )
+
+
+def fit_layerwise(
+    model: nn.Sequential | nn.Model,
+    x: Any,
+    adversary: nn.LayerwiseAdversary,
+    stages: Stages,
+    *,
+    loss: Any = None,
+    backup: str | pathlib.Path | Backup | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: int = 1,
+    **fit: Any,
+) -> dict[str, list[float]]:
+    """Trains a model by COLT: stage after stage, its first layers frozen.
+
+        tfcurv.training.fit_layerwise(
+            model, train_ds, tfcurv.nn.LayerwiseAdversary(0.1, domain=(0, 1)),
+            tfcurv.training.Stages(count=3, epochs=10, mixing_epochs=5))
+
+    The model is compiled anew for each stage, with Adam and the loss; the
+    layers that a stage freezes can be trained again when it is over.
+
+    Args:
+        model: Of tfcurv's; logits are its output.
+        x: Batches of images and labels: a `tf.data.Dataset` of known length.
+        adversary: Of any stage, with the epsilon that is to be certified.
+        stages: How they follow one another.
+        loss: As `compile` takes it. Default: cross entropy of whole-numbered
+            labels and logits.
+        backup: Folder in which the end of the last epoch is kept; the same
+            call goes on where a killed one stopped. Delete it when the model is
+            saved.
+        callbacks: As `fit`; epochs are counted through all stages.
+        verbose: 0 silent, 1 a bar on stderr if that is a terminal, 2 a line
+            an epoch on stderr.
+        **fit: As `keras.Model.fit` takes it, such as `validation_data`.
+
+    Returns:
+        By name what Keras logged, epoch by epoch, of all stages; of a run that
+        went on from a backup, of all its parts.
+
+    Raises:
+        ValueError: There are more stages than activations and maxima, or the
+            data do not say how many batches they are.
+        UnsupportedModelError: The model cannot be read.
+        InvalidCheckpointError: The backup is damaged or of another model.
+    """
+    steps = int(x.cardinality())
+    if steps < 1:
+        raise ValueError(
+            "Learning rates fall by batches, so that their number must be "
+            f"known. Received: x.cardinality()={steps}. Remedy: "
+            "x.apply(tf.data.experimental.assert_cardinality(batches))."
+        )
+    bends = len(zonotopes.bends(_graph(model).graph))
+    if stages.count > bends + 1:
+        raise ValueError(
+            "Each stage but the first replaces one activation or maximum more. "
+            f"Received: stages.count={stages.count} for a model of {bends}. "
+            f"Allowed: 1 to {bends + 1}."
+        )
+    one = next(iter(x.unbatch().batch(1).take(1)))
+    run = _Run(model, adversary, stages, loss, steps, one)
+    whole = stages.count * stages.epochs
+    kept = None if isinstance(backup, str | pathlib.Path) else backup
+    if isinstance(backup, str | pathlib.Path):
+        settled = whole - stages.epochs + stages.mixing_epochs
+        kept = Backup(backup, settled, f"val_{adversary.metric}")
+    epochs: list[dict[str, float]] = []
+    try:
+        done = kept.restore(model, run.begin_again) if kept else 0
+        with EpochProgress(model.name, whole, steps, verbose) as shown:
+            for stage in range(done // stages.epochs, stages.count):
+                first = stage * stages.epochs
+                if run.stage != stage:
+                    run.begin(stage)
+                found = model.fit(
+                    x,
+                    initial_epoch=max(done, first),
+                    epochs=first + stages.epochs,
+                    callbacks=[
+                        *_mixing(stages, first),
+                        *callbacks,
+                        shown,
+                        *([kept] if kept else []),
+                    ],
+                    verbose=0,
+                    **{"shuffle": False} | fit,
+                ).history
+                names = list(found)
+                epochs += [
+                    dict(zip(names, each)) for each in zip(*found.values())
+                ]
+    finally:
+        run.end()
+    epochs = kept.epochs if kept else epochs
+    return {name: [each[name] for each in epochs] for name in epochs[0]}
+
+
+def _mixing(stages: Stages, first: int) -> list[keras.callbacks.Callback]:
+    if not stages.mixing_epochs:
+        return []
+    return [nn.WarmUp(stages.mixing_epochs, start=float(first))]
+
+
+def _graph(model: keras.Model) -> TrainedGraph:
+    return TrainedGraph(model, needs_norms=False, with_kinks=True)
+
+
+class _Run:
+    """A model on its way through the stages."""
+
+    def __init__(self, model, adversary, stages: Stages, loss, steps: int, one):
+        self._model, self._adversary = model, adversary
+        self._stages, self._steps = stages, steps
+        self._loss = loss or keras.losses.SparseCategoricalCrossentropy(
+            from_logits=True
+        )
+        self._one = one
+        self._frozen: list[keras.layers.Layer] = []
+        self.stage: int | None = None
+
+    def begin_again(self, epochs: int) -> None:
+        """Begins the stage that was under way after some epochs."""
+        self.begin(max(epochs - 1, 0) // self._stages.epochs)
+
+    def begin(self, stage: int) -> None:
+        """Freezes what a stage freezes, and compiles for it."""
+        adversary = self._stages.adversary(self._adversary, stage)
+        for layer in adversary.frozen_layers(_graph(self._model)):
+            if layer.trainable:
+                self._frozen.append(layer)
+                layer.trainable = False
+        self._model.compile(
+            self._stages.optimizer(stage, self._steps),
+            self._loss,
+            metrics=["accuracy"],
+            worst_case=adversary,
+            jit_compile=False,
+        )
+        building.build_metrics(self._model, *self._one[:2])
+        self.stage = stage
+
+    def end(self) -> None:
+        """Lets all layers be trained again that were before."""
+        for layer in self._frozen:
+            layer.trainable = True
