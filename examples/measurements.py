@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 import measurements_bcp
+import measurements_colt
 import numpy as np
 import tensorflow as tf
 
@@ -303,4 +304,5 @@ PARTS: Mapping[str, Callable[[keras.Model, data.Split, float, int], Any]] = {
     "theorem4": with_theorem4,
     "lines": beside_lines,
     **measurements_bcp.PARTS,
+    **measurements_colt.PARTS,
 }

@@ -4,6 +4,38 @@ from mutant import Mutant
 
 MUTANTS = (
     Mutant(
+        name="a_bend_adds_no_generator",
+        fault="Zonotopes that keep the generators of the input alone.",
+        file="tfcurv/bounds/propagation/zonotopes.py",
+        old="_as_rows(slab.slope * noise + added),",
+        new="_as_rows(slab.slope * noise),",
+        tests=("tests/bounds/propagation/zonotopes_test.py::RelaxTest",),
+    ),
+    Mutant(
+        name="a_slab_around_its_lower_line",
+        fault="The middle between two lines taken for the lower of them.",
+        file="tfcurv/bounds/propagation/zonotopes.py",
+        old="start + 0.5 * (above + below)",
+        new="start + below",
+        tests=("tests/bounds/propagation/zonotopes_test.py::RelaxTest",),
+    ),
+    Mutant(
+        name="slopes_without_a_variance",
+        fault="Random projections followed by the slopes of their logarithms.",
+        file="tfcurv/bounds/propagation/zonotopes.py",
+        old="scale * (1.0 + 0.5 * (share - tf.stop_gradient(share)))",
+        new="tf.exp(tf.reduce_mean(logs, axis=0))",
+        tests=("tests/bounds/propagation/zonotopes_test.py::RelaxTest",),
+    ),
+    Mutant(
+        name="a_mean_of_logarithms_is_none",
+        fault="The bias left in what random projections estimate.",
+        file="tfcurv/bounds/propagation/zonotopes.py",
+        old="tf.cos(0.5 * math.pi / k) ** k * scale",
+        new="scale",
+        tests=("tests/bounds/propagation/zonotopes_test.py::RelaxTest",),
+    ),
+    Mutant(
         name="multiplier_without_its_centre",
         fault="Constraints of deviations in the place of those of values.",
         file="tfcurv/bounds/propagation/backward_walk.py",

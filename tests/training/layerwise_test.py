@@ -10,6 +10,7 @@ import tensorflow as tf
 
 import tfcurv
 from tfcurv import data
+from tfcurv import errors
 from tfcurv import nn
 from tfcurv import training
 from untraced import untraced
@@ -103,7 +104,7 @@ def _proved(model):
         ).certified_accuracy(_EPSILON)
 
 
-class FitLayerwiseTest(absltest.TestCase):
+class FitLayerwiseTest(parameterized.TestCase):
     def test_freezes_one_layer_after_the_other(self):
         model, history, kernels = _trained()
         self.assertLen(kernels, 18)
@@ -128,7 +129,7 @@ class FitLayerwiseTest(absltest.TestCase):
     def test_goes_on_where_it_was_stopped(self):
         folder = self.create_tempdir().full_path
         stages = _stages(count=2, epochs=2, mixing_epochs=1.0)
-        for stop in (1, 3):
+        for stop in (1, 2, 3):
             with self.assertRaises(KeyboardInterrupt):
                 _fit(
                     *(_model(), stages, 100),
@@ -143,7 +144,46 @@ class FitLayerwiseTest(absltest.TestCase):
         self.assertEqual(_fit(again, stages, 100, backup=folder), history)
         for a, b in zip(model.get_weights(), again.get_weights()):
             np.testing.assert_array_equal(a, b)
-        self.assertEqual(again.worst_case.stage, 1)
+        # It is compiled for whoever goes on with it.
+        self.assertIsNone(again.worst_case)
+        before = again.layers[1].kernel.numpy()
+        again.fit(_batches(100), epochs=1, shuffle=False, verbose=0)
+        self.assertTrue(np.any(again.layers[1].kernel != before))
+        other = _stages(count=2, epochs=3, mixing_epochs=1.0)
+        with self.assertRaisesRegex(errors.InvalidCheckpointError, "settings"):
+            _fit(_model(), other, 100, backup=folder)
+
+    def test_what_was_not_trained_before_is_not_afterwards(self):
+        model = _model()
+        model.layers[1].kernel.trainable = False
+        stages = _stages(count=2, epochs=1, mixing_epochs=0.0)
+        _fit(model, stages, 50, validation_data=_batches(20))
+        found = [each.trainable for each in model.layers[1].weights[:2]]
+        self.assertEqual(found, [False, True])
+
+    def test_a_callback_may_end_it_in_any_stage(self):
+        class Stop(keras.callbacks.Callback):
+            def on_epoch_end(self, epoch, logs=None):
+                self.model.stop_training = epoch == 1
+
+        history = _fit(_model(), _stages(epochs=4), 50, callbacks=[Stop()])
+        self.assertLen(history["loss"], 2)
+
+    @parameterized.parameters(
+        ({"model": keras.Sequential([keras.Input((8, 8, 1))])}, "model"),
+        ({"x": (np.zeros((2, 8, 8, 1)), np.zeros(2))}, "x of type tuple"),
+        ({"adversary": tfcurv.WorstCase(0.1)}, "adversary"),
+        ({"epochs": 3}, "epochs"),
+    )
+    def test_refuses_other_arguments(self, given, message):
+        usual = {
+            "model": _model(),
+            "x": _batches(50),
+            "adversary": _adversary(),
+            "stages": _stages(),
+        }
+        with self.assertRaisesRegex(TypeError, message):
+            training.fit_layerwise(**usual | given)
 
     def test_more_stages_than_activations_are_refused(self):
         with self.assertRaisesRegex(ValueError, "stages.*count=4.*3"):
@@ -184,6 +224,8 @@ class StagesTest(parameterized.TestCase):
 
     @parameterized.parameters(
         {"count": 0},
+        {"count": 1.5},
+        {"growth": float("nan")},
         {"mixing_epochs": 7.0},
         {"learning_rate": 0.0},
         {"learning_rate_drops": (0.9, 0.7)},

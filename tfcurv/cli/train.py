@@ -20,9 +20,10 @@ Trains a network so that it can be certified, and certifies it on the test
 split. --objective says how: crt, curvature-based robust training of a smooth
 network; bcp, ibp, lmt, crown-ibp or coap, the loss of the worst logits within
 --epsilon, as box constraint propagation, interval bound propagation, Lipschitz-
-margin training or linear bounds bound them; or plain. Flags that are not given
-have the value that fits objective and data set. The certificate is that of the
-objective, unless --method names another.
+margin training or linear bounds bound them; colt, an adversary between layers,
+stage by stage; pgd or trades, one at the input; or plain. Flags that are not
+given have the value that fits objective and data set. The certificate is that
+of the objective, unless --method names another.
 
 Writes FOLDER/model.keras and FOLDER/training.json as soon as it
 is trained, and FOLDER/certificates/, the report, at the end. A run that was
@@ -39,6 +40,8 @@ _DEFAULTS = training.TrainConfig()
 
 # What a named network leaves no room for.
 _OF_NETWORKS = ("convolutions", "layers", "width")
+
+_OF_STAGES = ("stages", "projections", "stability", "l1")
 
 # By the field of `TrainConfig`: flags that are None unless they are given.
 _SETTINGS: dict[str, flags.FlagHolder] = {}
@@ -218,6 +221,31 @@ _setting(
     flags.DEFINE_float,
     "Of trades: weight of how far the adversary moves the output.",
 )
+_setting(
+    "stages",
+    flags.DEFINE_integer,
+    "Of colt: adversarial training at the input, then one with the first "
+    "activation replaced by what encloses it, and so on.",
+    lower_bound=1,
+)
+_setting(
+    "projections",
+    flags.DEFINE_integer,
+    "Of colt: random numbers that estimate the interval of each neuron.",
+    lower_bound=1,
+)
+_setting(
+    "stability",
+    flags.DEFINE_float,
+    "Of colt: weight of the intervals of neurons around zero.",
+    lower_bound=0.0,
+)
+_setting(
+    "l1",
+    flags.DEFINE_float,
+    "Of colt: weight of the absolute values of kernels.",
+    lower_bound=0.0,
+)
 _choice(
     "constraint",
     ["dual", "sphere"],
@@ -282,13 +310,14 @@ def _idle(objective: str) -> list[str]:
     has = {
         "gamma": objective == "crt",
         "constraint": objective == "crt",
-        "attack_steps": is_attacked,
+        "attack_steps": is_attacked or aim.is_layerwise,
         "beta": objective == "trades",
         "norm": has_worst or objective in training.ATTACKS,
         "rampup_epochs": has_worst,
         "epsilon": has_worst or is_attacked,
-        "warmup_epochs": has_worst or is_attacked,
+        "warmup_epochs": (has_worst and not aim.is_layerwise) or is_attacked,
     }
+    has |= dict.fromkeys(_OF_STAGES, aim.is_layerwise)
     return [name for name, found in has.items() if not found]
 
 

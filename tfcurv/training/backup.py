@@ -42,6 +42,7 @@ class Backup(keras.callbacks.Callback):
         folder: str | pathlib.Path,
         warmup_epochs: float,
         judged_by: str = "val_accuracy",
+        settings: Mapping[str, Any] | None = None,
     ):
         """Opens a backup, or makes its folder.
 
@@ -51,12 +52,16 @@ class Backup(keras.callbacks.Callback):
                 shall be: the best one is none of theirs.
             judged_by: Of what Keras logs, the figure of which the best epoch
                 has most; its network is `best_val_accuracy.keras`, or alike.
+            settings: What a training that goes on must agree with; None where
+                somebody else compares them.
         """
         super().__init__()
         self.epochs: list[dict[str, float]] = []
         self.seconds = 0.0
         self._folder = pathlib.Path(folder)
         self._warmup_epochs, self._judged_by = warmup_epochs, judged_by
+        # As it comes back.
+        self._settings = json.loads(json.dumps(settings))
         self._start = time.monotonic()
 
     def restore(
@@ -73,29 +78,47 @@ class Backup(keras.callbacks.Callback):
             The number of epochs that are done; 0 without a backup.
 
         Raises:
-            InvalidCheckpointError: The backup is damaged or of another model.
+            InvalidCheckpointError: The backup is damaged, of another model or
+                of other settings.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / _STATE
         if not path.exists():
             return 0
+        state = self._read(path)
+        if state.get("settings") != self._settings:
+            raise errors.InvalidCheckpointError(
+                "The backup is of a training with other settings. Received: "
+                f"backup={str(self._folder)!r} of {state.get('settings')!r}. "
+                f"Expected: {self._settings!r}. Remedy: another folder, or "
+                "the settings of that training."
+            )
+        if prepare is not None:
+            prepare(len(state["epochs"]))
         try:
-            state = json.loads(path.read_text(encoding="utf-8"))
-            if prepare is not None:
-                prepare(len(state["epochs"]))
             model.optimizer.build(model.trainable_variables)
             model.load_weights(self._folder / state["weights"])
             self.epochs, self.seconds = state["epochs"], state["seconds"]
         # json, h5py and Keras make all kinds of errors on files that are not
         # what they were.
         except Exception as error:
-            raise errors.InvalidCheckpointError(
-                "The backup of a training cannot be read. Received: "
-                f"backup={str(self._folder)!r} ({type(error).__name__}: "
-                f"{error!s:.200}). Remedy: delete this folder; the training "
-                "then starts anew."
-            ) from error
+            raise self._damaged(error) from error
         return len(self.epochs)
+
+    def _read(self, path: pathlib.Path) -> dict[str, Any]:
+        try:
+            state = json.loads(path.read_text(encoding="utf-8"))
+            return {"settings": None} | state | {"epochs": [*state["epochs"]]}
+        except (ValueError, KeyError, TypeError) as error:
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> errors.InvalidCheckpointError:
+        return errors.InvalidCheckpointError(
+            "The backup of a training cannot be read. Received: "
+            f"backup={str(self._folder)!r} ({type(error).__name__}: "
+            f"{error!s:.200}). Remedy: delete this folder; the training "
+            "then starts anew."
+        )
 
     def on_epoch_end(
         self, epoch: int, logs: Mapping[str, Any] | None = None
@@ -111,6 +134,7 @@ class Backup(keras.callbacks.Callback):
         state = {
             "weights": weights,
             "epochs": self.epochs,
+            "settings": self._settings,
             "seconds": self.seconds + time.monotonic() - self._start,
         }
         report.write_atomically(

@@ -7,14 +7,13 @@ from tfcurv import data
 from tfcurv import networks
 from tfcurv.training.architectures import check_architecture
 from tfcurv.training.objectives import ATTACKS
-from tfcurv.training.objectives import LAYERWISE
 from tfcurv.training.objectives import OBJECTIVES
 from tfcurv.training.objectives import check_objective
 
 CONSTRAINTS = ("dual", "sphere")
 _COUNTS = (
     *("layers", "width", "epochs", "batch_size", "attack_steps"),
-    *("stages", "projections"),
+    "stages",
 )
 _STRENGTHS = (
     *("epsilon", "gamma", "warmup_epochs", "rampup_epochs"),
@@ -149,7 +148,7 @@ class TrainConfig:
     @property
     def is_layerwise(self) -> bool:
         """Whether the network is trained stage by stage."""
-        return self.worst_case == LAYERWISE
+        return OBJECTIVES[self.objective].is_layerwise
 
     @property
     def domain(self) -> tuple[float, float] | None:
@@ -194,6 +193,7 @@ class TrainConfig:
         self._require("learning_rate", is_rate, "positive and finite")
         weighs = 0.0 < self.beta < float("inf")
         self._require("beta", weighs, "positive and finite")
+        self._require("projections", self.projections >= 2, "at least 2")
         self._check_drops()
         self._check_worst_case()
         self._check_stages()

@@ -9,6 +9,9 @@ import keras
 from tfcurv import certificates
 from tfcurv.nn.reading.subject import read_subject
 
+#: For `tfcurv.nn.LayerwiseAdversary`, stage by stage.
+LAYERWISE = "layerwise"
+
 
 class Objective(NamedTuple):
     """What a network is trained for.
@@ -27,9 +30,11 @@ class Objective(NamedTuple):
     text: str
     adversary: str | None = None
 
+    @property
+    def is_layerwise(self) -> bool:
+        """Whether the network is trained stage by stage."""
+        return self.worst_case == LAYERWISE
 
-#: For `tfcurv.nn.LayerwiseAdversary`, stage by stage.
-LAYERWISE = "layerwise"
 
 #: By the name that `tfcurv train --objective` takes.
 OBJECTIVES: Mapping[str, Objective] = types.MappingProxyType(

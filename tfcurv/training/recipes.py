@@ -10,7 +10,8 @@ for a network whose only hidden layer is a convolution.
 Networks of [LLP20] have a name for their layers, as `4C3F`, and end with the
 objective. They are trained for a part of its epochs, which two cores manage;
 the shares of the epochs are its own on CIFAR-10, see `default_config`, while on
-MNIST the ramp of epsilon is longer.
+MNIST the ramp of epsilon is longer. Those named "2C2F" are COLT's, linf, at 0.1
+on MNIST and 2/255 on CIFAR-10.
 
 [SF20]: Singla and Feizi, "Second-Order Provable Defenses against Adversarial
 Attacks", ICML 2020.
@@ -212,6 +213,34 @@ def _in_lees_way(
     return default_config("plain", dataset, **shape, **shared)
 
 
+# By the data set: the network and 255 times epsilon.
+_COLT_NETWORKS = {"mnist": ("2C2F", 25.5), "cifar10": ("2C2F-wide", 2.0)}
+
+# Epochs of what is compared with it, and what these have of their own.
+_BESIDE_COLT: Mapping[str, Mapping[str, Any]] = {
+    "ibp": {**_BY_LINES_SCHEDULE, "epochs": 24, "rampup_epochs": 16.0},
+    "crown-ibp": _BY_LINES_SCHEDULE,
+    "pgd": {"epochs": 8, "activation": "relu", "warmup_epochs": 1.0},
+}
+
+
+def _colt(
+    dataset: str, objective: str, epsilon: float | None = None
+) -> tuple[str, TrainConfig]:
+    network, usual = _COLT_NETWORKS[dataset]
+    settings = dict(_BESIDE_COLT.get(objective, {}))
+    config = default_config(
+        objective,
+        dataset,
+        architecture=network,
+        norm="linf",
+        epsilon=(usual if epsilon is None else epsilon) / 255,
+        **settings,
+    )
+    name = f"{dataset}-relu-{network}-{objective}"
+    return name if epsilon is None else f"{name}-at{epsilon:g}_255", config
+
+
 def _all() -> dict[str, TrainConfig]:
     found = []
     for layers in (2, 3, 4):
@@ -239,10 +268,10 @@ def _all() -> dict[str, TrainConfig]:
     for activation in ("relu", "softplus"):
         found.append(_dense(activation))
     found.append(_lee("cifar10", "6C2F", "bcp"))
-    for dataset in ("mnist", "cifar10"):
-        network = {"mnist": "2C2F", "cifar10": "2C2F-wide"}[dataset]
-        name = f"{dataset}-relu-{network}-colt"
-        found.append((name, default_config("colt", dataset)))
+    for dataset in _COLT_NETWORKS:
+        for objective in ("colt", *_BESIDE_COLT):
+            found.append(_colt(dataset, objective))
+    found.append(_colt("cifar10", "colt", 8))
     found.append(_lee("mnist", "4C3F", "lmt", "absolute"))
     found.append(_lee("cifar10", "4C3F", "lmt", "absolute", _LONG_EPOCHS))
     return dict(found) | _convolutional()

@@ -248,7 +248,11 @@ def _stage_by_stage(
     model, dataset, config, adversary, kept, validation, verbose
 ):
     """Trains by layerwise adversaries, and returns what Keras logged."""
-    del adversary
+    if adversary is not None:
+        raise ValueError(
+            "Layerwise training has an adversary of its own. Received: "
+            f"adversary={adversary!r} beside objective={config.objective!r}."
+        )
     stages = Stages(
         count=config.stages,
         epochs=config.epochs // config.stages,

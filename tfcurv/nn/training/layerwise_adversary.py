@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from tfcurv import certificates
+from tfcurv import networks
 from tfcurv.bounds.propagation import zonotopes
 from tfcurv.networks import Kind
 from tfcurv.nn.training.strength import Strength
@@ -35,16 +36,18 @@ class LayerwiseAdversary(WorstLogits):
         (1 - weight) loss(stage before) + weight loss(this stage)
         + weight stability mean sum max(-l, 0) max(u, 0) + l1 sum |W|,
 
-    with [l, u] of what the first activation reads that is not replaced, and W
-    the kernels that are trained. A `WarmUp` raises the weight. Proofs are then
-    easy by the same enclosures: `tfcurv.certify(method="complete")`. Nothing of
-    the training is a proof: the intervals of neurons are estimates, and an
-    adversary may overlook the worst.
+    with [l, u] of what the first bend reads that is not replaced, if it has a
+    kink, and W the kernels that are trained. A `WarmUp` raises the weight.
+    Proofs are then easy by the same enclosures: `tfcurv.certify(method=
+    "complete")`. Nothing of the training is a proof: the intervals of neurons
+    are estimates, and an adversary may overlook the worst.
 
         model.compile("adam", loss, worst_case=tfcurv.nn.LayerwiseAdversary(
             0.1, domain=(0.0, 1.0)))
 
     trains stage 0; `tfcurv.training.fit_layerwise` goes through all stages.
+    Of another stage, `frozen_layers` are not to be trained: what is replaced
+    is a constant to the slopes of the loss.
 
     Source: Balunovic and Vechev, "Adversarial Training and Provable Defenses:
     Bridging the Gap", ICLR 2020, and its published code.
@@ -75,8 +78,8 @@ class LayerwiseAdversary(WorstLogits):
             stage: How many activations and maxima are replaced.
             num_steps: Of the adversary.
             step_size: Of each, in coefficients, which reach from -1 to 1.
-            projections: Random numbers that estimate each interval; off by a
-                share of pi / (2 sqrt(projections)).
+            projections: Random numbers that estimate each interval, at least
+                two; off by a share of pi / (2 sqrt(projections)).
             stability: Weight of the product of the ends of intervals around 0.
             l1: Weight of the absolute values of the kernels that are trained.
             weight: Of the loss of this stage, in [0, 1].
@@ -93,16 +96,19 @@ class LayerwiseAdversary(WorstLogits):
             "stability": stability,
             "l1": l1,
         }
-        is_whole = stage >= 0 and min(num_steps, projections) >= 1
+        counts = stage, num_steps, projections
+        is_whole = all(isinstance(each, int) for each in counts)
+        is_whole &= stage >= 0 and num_steps >= 1 and projections >= 2
         is_real = all(0.0 <= each < math.inf for each in (stability, l1))
         if not (is_whole and is_real and 0.0 < step_size <= 2.0):
             raise ValueError(
                 "A setting of the adversary is out of range. Received: "
                 f"stage={stage!r}, {self._config}. Allowed: no negative "
-                "number, at least one step and projection, step_size in (0, 2]."
+                "number, whole numbers of stages, of steps, at least one, and "
+                "of projections, at least two; step_size in (0, 2]."
             )
         self.domain = threat.domain
-        self.stage = int(stage)
+        self.stage = stage
 
     @property
     def strengths(self) -> tuple[Strength, ...]:
@@ -210,9 +216,7 @@ class LayerwiseAdversary(WorstLogits):
         for _ in range(self._config["num_steps"]):
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(numbers)
-                loss = tf.nn.sparse_softmax_cross_entropy_with_logits(
-                    y, logits_at(numbers)
-                )
+                loss = _lead(logits_at(numbers), y)
             slopes = tape.gradient(loss, numbers)
             step = self._config["step_size"]
             numbers = [
@@ -231,7 +235,7 @@ class LayerwiseAdversary(WorstLogits):
     def _penalties(self, graph, ends, x) -> tf.Tensor | None:
         """Returns `[batch]` what is added to the losses; None for nothing."""
         config, found = self._config, []
-        if config["stability"] and ends is not None:
+        if config["stability"] and self._kinks_next(graph.graph):
             areas = tf.nn.relu(-ends.lower) * tf.nn.relu(ends.upper)
             share = config["stability"] * tf.cast(self.weight, x.dtype)
             found.append(share * tf.reduce_sum(areas, axis=-1))
@@ -240,6 +244,13 @@ class LayerwiseAdversary(WorstLogits):
             size = tf.add_n(sizes) if sizes else tf.zeros([], x.dtype)
             found.append(tf.fill(tf.shape(x)[:1], config["l1"] * size))
         return tf.add_n(found) if found else None
+
+    def _kinks_next(self, graph: networks.Graph) -> bool:
+        """Whether the first bend that is not replaced is a kink."""
+        left = zonotopes.bends(graph)[self.stage :]
+        if not left or graph.nodes[left[0]].kind is not Kind.ACTIVATION:
+            return False
+        return graph.nodes[left[0]].activation.is_kinked
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments, the numbers as they are now."""
@@ -250,6 +261,18 @@ class LayerwiseAdversary(WorstLogits):
             "weight": self.weight.settled,
             **self._config,
         }
+
+
+def _lead(logits: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+    """Returns log sum exp(z_t - z_y) over t != y, `[batch]`.
+
+    Cross entropy rises with it and has its direction; rounding does not take
+    its slope away where the label is sure.
+    """
+    own = tf.one_hot(y, logits.shape[-1], dtype=logits.dtype)
+    least = tf.constant(-1e30, logits.dtype)
+    others = tf.where(own > 0.0, least, logits)
+    return tf.reduce_logsumexp(others, -1) - tf.reduce_sum(own * logits, -1)
 
 
 class _Linear:

@@ -179,7 +179,7 @@ class TrainedGraph:
             axis = [1] * len(node.shape)
             axis[(layer.axis % (len(node.shape) + 1)) - 1] = -1
             whole = tf.reshape(tf.cast(shift, self.dtype), axis)
-        elif type(layer) in (*_TRACKED, *_UNTRACKED) and _is_trained(layer):
+        elif type(layer) in (*_TRACKED, *_UNTRACKED):
             if layer.bias is None:
                 return tf.zeros([node.size], self.dtype)
             whole = tf.cast(layer.bias, self.dtype)
@@ -275,7 +275,7 @@ def _constants(node: Node, layer) -> tuple:
     with tf.init_scope():
         probe = np.random.default_rng(0).normal(size=(1, node.step.map.outputs))
         found = node.step.map.transpose(tf.constant(probe))
-    return tuple(found.numpy().ravel())
+    return (*found.numpy().ravel(), *np.ravel(node.step.bias))
 
 
 def _normalization(layer) -> tuple[tf.Tensor, tf.Tensor]:
