@@ -27,6 +27,11 @@ class TrainConfigTest(parameterized.TestCase):
         ("norm", "l1"),
         ("norm", "linf"),
         ("rampup_epochs", 1.0),
+        ("stages", 0),
+        ("stages", 2),
+        ("projections", 1),
+        ("stability", -1.0),
+        ("l1", float("inf")),
         ("learning_rate_drops", (0.5, 0.5)),
         ("learning_rate_drops", (0.5, 1.0)),
         ("learning_rate_factor", 0.0),
@@ -50,6 +55,18 @@ class TrainConfigTest(parameterized.TestCase):
                 objective=objective, activation="relu", warmup_epochs=0.0
             )
             self.assertEqual(config.activation, "relu")
+
+    @parameterized.parameters(
+        ("norm", "l2"),
+        ("epochs", 25),
+        ("warmup_epochs", 1.0),
+        ("rampup_epochs", 9.0),
+    )
+    def test_stages_share_the_epochs(self, name, value):
+        config = training.default_config("colt", "mnist")
+        self.assertEqual((config.stages, config.epochs), (3, 24))
+        with self.assertRaisesRegex(ValueError, f"{name}="):
+            dataclasses.replace(config, **{name: value})
 
     @parameterized.parameters(
         ("epsilon", {"epsilon": 0.0}), ("rampup_epochs", {})

@@ -134,6 +134,25 @@ class WorstCaseTest(parameterized.TestCase):
         estimate = robust.history["val_verified_estimate"][-1]
         self.assertAlmostEqual(estimate, shares[1], delta=0.05)
 
+    def test_goes_through_the_stages_of_layerwise_training(self):
+        settings = {"epsilon": 0.1, "norm": "linf", "warmup_epochs": 0.0}
+        settings |= {"stages": 2, "attack_steps": 2, "projections": 4}
+        trained, test = _certified(
+            "colt", epochs=6, rampup_epochs=1.0, **settings
+        )
+        self.assertLen(trained.history["val_attacked_estimate"], 6)
+        epsilons = trained.history["epsilon"]
+        self.assertAlmostEqual(epsilons[0] / epsilons[-1], 1.05, places=4)
+        self.assertGreater(trained.history["val_accuracy"][-1], 0.6)
+        config = trained.config
+        self.assertEqual(config.domain, (0.0, 1.0))
+        # The last stage is trained as it shall be after its own mixing.
+        self.assertEqual(config.settling_epochs, 4.0)
+        with self.assertRaisesRegex(ValueError, "adversary"):
+            training.train(
+                config, test, test, adversary=nn.CurvatureAttack(1.0)
+            )
+
     def test_strengths_rise_after_the_plain_epochs(self):
         found = []
 
