@@ -13,6 +13,7 @@ _ROOT = pathlib.Path(__file__).parent.parent
 _FLAGS = {
     "train_crt.py": "--gamma",
     "train_bcp.py": "--architecture",
+    "train_colt.py": "--stages",
     "certify_checkpoint.py": "--report",
     "reproduce.py": "--[no]redraw",
 }
