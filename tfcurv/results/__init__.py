@@ -7,5 +7,6 @@ from tfcurv.results.result import load_result as load_result
 from tfcurv.results.shards import Checkpoint as Checkpoint
 from tfcurv.results.smoothed_result import ABSTAINED as ABSTAINED
 from tfcurv.results.smoothed_result import SmoothedResult as SmoothedResult
+from tfcurv.results.solver_result import SolverResult as SolverResult
 from tfcurv.results.storage import check_new_folder as check_new_folder
 from tfcurv.results.storage import new_folder as new_folder

@@ -8,4 +8,7 @@ from tfcurv.runs.certify import DEFAULT_EPSILONS as DEFAULT_EPSILONS
 from tfcurv.runs.certify import certify as certify
 from tfcurv.runs.curvature_report import curvature_report as curvature_report
 from tfcurv.runs.falsify import falsify as falsify
+from tfcurv.runs.integer_programs import (
+    solve_integer_programs as solve_integer_programs,
+)
 from tfcurv.runs.smooth import smooth as smooth

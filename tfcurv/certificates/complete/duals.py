@@ -44,14 +44,15 @@ class Duals(GraphLines):
 
     Attributes:
         num_neurons: Of all ReLUs.
+        kept: The nodes that `Roots` tell of; of the logits the values alone.
     """
 
     def __init__(self, *args: Any, **kwargs: Any):
         """Takes the arguments of `GraphRegions`."""
         super().__init__(*args, **kwargs)
         nodes = self._graph.nodes
-        self._kept = [0, *(step.position for step in self._steps)]
-        relus = [i for i in self._kept if is_split(nodes[i])]
+        self.kept = [0, *(step.position for step in self._steps)]
+        relus = [i for i in self.kept if is_split(nodes[i])]
         ends = [0, *itertools.accumulate(nodes[i].size for i in relus)]
         self._slices = dict(zip(relus, itertools.pairwise(ends)))
         self.num_neurons = ends[-1]
@@ -64,10 +65,10 @@ class Duals(GraphLines):
         number = tf.TensorSpec([None], tf.int32)
         inputs = tf.TensorSpec([None, self._graph.input_dim], dtype)
         each = tuple(
-            tf.TensorSpec([None, nodes[i].size], dtype) for i in self._kept
+            tf.TensorSpec([None, nodes[i].size], dtype) for i in self.kept
         )
         logits = tf.TensorSpec([None, self._graph.num_classes], dtype)
-        every = tuple(rows for _ in self._kept)
+        every = tuple(rows for _ in self.kept)
         self._root_specs = Roots(
             *(inputs, rows, (*each, logits), (*every, rows)),
             *(every, each, each),
@@ -172,7 +173,7 @@ class Duals(GraphLines):
         return low, high
 
     def _enclosed(self, roots: Roots, position: int) -> networks.Interval:
-        i = self._kept.index(position)
+        i = self.kept.index(position)
         error = roots.errors[i] if self.proves else None
         centre = ball_box.Centre(roots.values[i], error)
         region = ball_box.BallBox(None, roots.lower[i], roots.upper[i])
@@ -190,8 +191,8 @@ class Duals(GraphLines):
             ends = margins.ends(start, self._norm, self._domain)
             lines = MarginLines(self._backward, centres, ends)
             known = self._known(centres, start, lines.refine)
-            regions = [_whole(known[i], values[i]) for i in self._kept]
-            kept = [*self._kept, len(values) - 1]
+            regions = [_whole(known[i], values[i]) for i in self.kept]
+            kept = [*self.kept, len(values) - 1]
             return Roots(
                 x,
                 epsilon,
@@ -254,11 +255,11 @@ class Duals(GraphLines):
             errors = [None] * len(errors)
         pairs = zip(roots.values, errors)
         centres = {
-            i: ball_box.Centre(*pair) for i, pair in zip(self._kept, pairs)
+            i: ball_box.Centre(*pair) for i, pair in zip(self.kept, pairs)
         }
         regions = zip(roots.radii, roots.lower, roots.upper)
         known = {
-            i: ball_box.BallBox(*each) for i, each in zip(self._kept, regions)
+            i: ball_box.BallBox(*each) for i, each in zip(self.kept, regions)
         }
         start = margins.start_region(
             roots.x, roots.epsilon, self._norm, self._domain

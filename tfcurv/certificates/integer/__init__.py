@@ -1,0 +1,1 @@
+"""Margins by mixed-integer programming: what a solver says, no proof."""

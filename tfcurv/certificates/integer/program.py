@@ -1,0 +1,285 @@
+r"""Whether a margin can be negative in a box, as a mixed-integer programme.
+
+With deviations d = v - v(x0) of the input and of what each ReLU gives, and
+z = z(x0) + sum d K of what a ReLU reads, which lies in [l, u]: where l >= 0,
+v = z; where u <= 0, v = 0; and between [TXT19],
+
+    v >= z,   v >= 0,   v <= z - l (1 - s),   v <= u s,   s in {0, 1}.
+
+Then a point with z_y - z_t <= 0 is asked for. If there is none, the margin is
+positive; with s in [0, 1] it may also be that the point is none of the
+network's. [BV20] asks of the last layers alone.
+
+What comes out rests on the solver, HiGHS by SciPy: on the tolerance by which it
+lets constraints be violated, and on its being right. It is no certificate. A
+point is an adversarial example if the network itself says so.
+
+[BV20]: Balunovic and Vechev, "Adversarial Training and Provable Defenses:
+Bridging the Gap", ICLR 2020, section 6.
+[TXT19]: Tjeng, Xiao and Tedrake, "Evaluating Robustness of Neural Networks with
+Mixed Integer Programming", ICLR 2019.
+"""
+
+from collections.abc import Iterator
+import enum
+import types
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tfcurv import networks
+from tfcurv.certificates.complete.branches import Roots
+from tfcurv.certificates.complete.duals import is_split
+from tfcurv.networks import Kind
+
+# Rows of a linear map at a time.
+_ROWS = 256
+
+# What `scipy.optimize.milp` calls so.
+_INFEASIBLE = 2
+
+
+class Answer(enum.Enum):
+    """What a solver says of a margin.
+
+    Attributes:
+        POSITIVE: No point has a margin that is not, to its tolerance.
+        POINT: It has found one.
+        OPEN: It did not come to an end.
+    """
+
+    POSITIVE = "positive"
+    POINT = "point"
+    OPEN = "open"
+
+
+class Solved(NamedTuple):
+    """An answer, and the input that it is about.
+
+    Attributes:
+        answer: What the solver says.
+        point: `[inputs]`, in the box; None unless it is POINT.
+    """
+
+    answer: Answer
+    point: np.ndarray | None = None
+
+
+class _Ends(NamedTuple):
+    """What is known of a node's values: `[n]` at x0, and both ends."""
+
+    value: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+def refusal(graph: networks.Graph) -> str | None:
+    """Returns why a graph cannot be written down; None if it can.
+
+    Args:
+        graph: The graph.
+    """
+    linear = (Kind.INPUT, Kind.LINEAR, Kind.ADD)
+    for node in graph.nodes:
+        if node.kind not in linear and not is_split(node):
+            return (
+                "Programmes are written of linear maps, sums and ReLUs. "
+                f"Received: a node of kind {node.kind.value!r}"
+                + (f", {node.activation.name}" if node.activation else "")
+                + ". Allowed: method='complete', which draws lines around it."
+            )
+    return None
+
+
+class IntegerProgram:
+    """The constraints around one point, for all its margins."""
+
+    def __init__(self, graph: networks.Graph, roots: Roots, kept: list[int]):
+        """Writes them down.
+
+        Args:
+            graph: It has no other bends than ReLUs, see `refusal`.
+            roots: Of one point, what is known of each node.
+            kept: The positions of these nodes; the last values are logits.
+        """
+        self._graph, self._parts = graph, networks.affine_parts(graph)
+        values, low, high = (
+            [np.asarray(part)[0] for part in parts]
+            for parts in (roots.values, roots.lower, roots.upper)
+        )
+        self._logits = values[-1]
+        self._known = {
+            i: _Ends(value, value + down, value + up)
+            for i, value, down, up in zip(kept, values, low, high)
+        }
+        self._number()
+        self._write()
+
+    def _number(self) -> None:
+        """Numbers the variables: inputs, then values and switches of ReLUs."""
+        ends = self._known[0]
+        self._columns = {0: np.arange(len(ends.low))}
+        self._switches: dict[int, np.ndarray] = {}
+        kinds = [(ends.low, ends.high, False)]
+        count = len(ends.low)
+        for position, before in self._relus():
+            for columns, chosen, kind in (
+                (
+                    self._columns,
+                    before.high > 0.0,
+                    (np.maximum(before.low, 0.0), before.high, False),
+                ),
+                (
+                    self._switches,
+                    _is_bent(before),
+                    (np.zeros_like(before.low), np.ones_like(before.low), True),
+                ),
+            ):
+                columns[position] = np.full(len(chosen), -1)
+                columns[position][chosen] = count + np.arange(sum(chosen))
+                count += sum(chosen)
+                kinds.append((kind[0][chosen], kind[1][chosen], kind[2]))
+        self._low, self._high = (
+            np.concatenate([kind[i] for kind in kinds]) for i in range(2)
+        )
+        self._whole = np.concatenate(
+            [np.full(len(low), float(whole)) for low, _, whole in kinds]
+        )
+
+    def _relus(self) -> Iterator[tuple[int, _Ends]]:
+        """Yields positions, and what is known of what they read."""
+        for position in self._known:
+            node = self._graph.nodes[position]
+            if is_split(node):
+                yield position, self._known[node.sources[0]]
+
+    def _write(self) -> None:
+        rows, least, most = [], [], []
+
+        def add(row, low, high):
+            rows.append(row)
+            least.append(low)
+            most.append(high)
+
+        for position, before in self._relus():
+            alive = np.flatnonzero(before.high > 0.0)
+            units = np.eye(len(before.high))[alive]
+            source = self._graph.nodes[position].sources[0]
+            z, constant = self._combined(source, units, before.value[alive])
+            value = self._picked(self._columns[position][alive])
+            bent = _is_bent(before)[alive]
+            nothing = np.full(sum(bent), np.inf)
+            # z is a sum of variables and the constant.
+            add(value - z, constant, np.where(bent, np.inf, constant))
+            low, high = (e[alive][bent] for e in (before.low, before.high))
+            switch = self._picked(self._switches[position][alive][bent])
+            under = (value - z)[bent] - _scaled(switch, low)
+            add(under, -nothing, constant[bent] - low)
+            add(value[bent] - _scaled(switch, high), -nothing, 0.0 * low)
+        self._matrix = _scipy().sparse.vstack(rows, format="csr")
+        self._least, self._most = map(np.concatenate, (least, most))
+
+    def _picked(self, columns: np.ndarray):
+        """Returns rows with a 1 in a column each."""
+        places = np.arange(len(columns)), columns
+        shape = len(columns), len(self._low)
+        ones = np.ones(len(columns))
+        return _scipy().sparse.csr_matrix((ones, places), shape)
+
+    def _combined(self, position: int, weights: np.ndarray, value: np.ndarray):
+        """Returns sums of a linear node's values as rows and constants.
+
+        Args:
+            position: Of the node.
+            weights: `[rows, n]`.
+            value: `[rows]` the sums at x0.
+        """
+        rows, constants = [], []
+        for first in range(0, len(weights), _ROWS):
+            chunk = slice(first, first + _ROWS)
+            row, constant = self._few(position, weights[chunk], value[chunk])
+            rows.append(row)
+            constants.append(constant)
+        return _scipy().sparse.vstack(rows, "csr"), np.concatenate(constants)
+
+    def _few(self, position: int, weights: np.ndarray, value: np.ndarray):
+        sparse, shape = _scipy().sparse, (len(weights), len(self._low))
+        total, constant = sparse.csr_matrix(shape), value.astype(np.float64)
+        for atom, linear in self._parts[position].terms.items():
+            found = linear.transpose(tf.constant(weights)).numpy()
+            constant = constant - found @ self._known[atom].value
+            columns = self._columns[atom]
+            # What is off is 0, at x0 too.
+            some = sparse.coo_matrix(found * (columns >= 0))
+            places = some.row, columns[some.col]
+            total = total + sparse.csr_matrix((some.data, places), shape)
+        return total, constant
+
+    def ask(
+        self,
+        y: int,
+        t: int,
+        time_limit: float,
+        *,
+        relaxed: bool = False,
+        at_most: float = 0.0,
+    ) -> Solved:
+        """Asks for a point at which z_y - z_t is not positive.
+
+        Args:
+            y: The label.
+            t: Another class.
+            time_limit: Seconds.
+            relaxed: Whether switches may lie between 0 and 1: a linear
+                programme, whose points are not those of the network.
+            at_most: What z_y - z_t is to be at most, in the place of 0.
+        """
+        optimize, last = _scipy().optimize, len(self._graph.nodes) - 1
+        classes = np.zeros((1, self._graph.num_classes))
+        classes[0, y], classes[0, t] = 1.0, -1.0
+        goal, constant = self._combined(last, classes, classes @ self._logits)
+        matrix = _scipy().sparse.vstack([self._matrix, goal], format="csr")
+        found = optimize.milp(
+            np.zeros_like(self._low),
+            constraints=optimize.LinearConstraint(
+                matrix,
+                np.append(self._least, -np.inf),
+                np.append(self._most, at_most - constant),
+            ),
+            bounds=optimize.Bounds(self._low, self._high),
+            integrality=None if relaxed else self._whole,
+            options={"time_limit": float(time_limit)},
+        )
+        if found.status == _INFEASIBLE:
+            return Solved(Answer.POSITIVE)
+        if found.x is None:
+            return Solved(Answer.OPEN)
+        _, low, high = self._known[0]
+        return Solved(Answer.POINT, np.clip(found.x[: len(low)], low, high))
+
+
+def _is_bent(before: _Ends) -> np.ndarray:
+    return (before.low < 0.0) & (before.high > 0.0)
+
+
+def _scaled(rows, factors: np.ndarray):
+    return _scipy().sparse.diags(factors) @ rows
+
+
+def _scipy() -> types.ModuleType:
+    """Imports what programmes need.
+
+    Raises:
+        ImportError: It is not installed. Says how to install it.
+    """
+    try:
+        import scipy
+        import scipy.optimize
+        import scipy.sparse
+    except ImportError as error:
+        raise ImportError(
+            "Mixed-integer programmes need SciPy, which cannot be imported. "
+            "Remedy: pip install tfcurv[milp]"
+        ) from error
+    return scipy
