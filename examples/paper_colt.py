@@ -43,6 +43,7 @@ TABLES: Mapping[str, Table] = {
             ("cifar10-relu-2C2F-wide-colt", "COLT", 74.8, 55.9),
             ("cifar10-relu-2C2F-wide-crown-ibp", "CROWN-IBP", 59.9, 46.1),
             ("cifar10-relu-2C2F-wide-ibp", "IBP", 70.1, 50.0),
+            ("cifar10-relu-2C2F-wide-pgd", "PGD"),
         ),
     ),
     "colt2": Table(
