@@ -4,6 +4,22 @@ from mutant import Mutant
 
 MUTANTS = (
     Mutant(
+        name="a_switch_that_is_free",
+        fault="Integer programmes whose neurons may be on and off at once.",
+        file="tfcurv/certificates/integer/program.py",
+        old="add(value[bent] - _scaled(switch, high), -nothing, 0.0 * low)",
+        new="add(value[bent] - _scaled(switch, high), -nothing, high)",
+        tests=("tests/certificates/integer/program_test.py",),
+    ),
+    Mutant(
+        name="a_programme_around_zero",
+        fault="Deviations of an integer programme taken for values.",
+        file="tfcurv/certificates/integer/program.py",
+        old="constant = constant - found @ self._known[atom].value",
+        new="constant = constant - 0.0 * found @ self._known[atom].value",
+        tests=("tests/certificates/integer/program_test.py",),
+    ),
+    Mutant(
         name="branches_of_one_sign",
         fault="A split whose two branches are the same one.",
         file="tfcurv/certificates/complete/search.py",

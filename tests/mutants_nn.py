@@ -395,22 +395,6 @@ MUTANTS = (
         tests=("tests/nn/training/layerwise_adversary_test.py::LogitsTest",),
     ),
     Mutant(
-        name="epsilon_that_grows",
-        fault="Distances that rise from stage to stage, in place of falling.",
-        file="tfcurv/training/layerwise.py",
-        old="left = self.count - 1 - stage",
-        new="left = stage",
-        tests=("tests/training/layerwise_test.py::StagesTest",),
-    ),
-    Mutant(
-        name="a_stage_restored_as_the_next",
-        fault="A backup of the end of a stage read as one of the next.",
-        file="tfcurv/training/layerwise.py",
-        old="self.begin(max(epochs - 1, 0) // self._stages.epochs)",
-        new="self.begin(epochs // self._stages.epochs)",
-        tests=("tests/training/layerwise_test.py::FitLayerwiseTest",),
-    ),
-    Mutant(
         name="training_mode_overlooked",
         fault="The loss of inference taken where dropout trains.",
         file="tfcurv/nn/training/usage.py",

@@ -4,6 +4,14 @@ from mutant import Mutant
 
 MUTANTS = (
     Mutant(
+        name="positive_below_the_boundary",
+        fault="No point far below zero taken for none below zero.",
+        file="tfcurv/runs/integer_programs.py",
+        old="return (answer if at_most == 0.0 else Answer.OPEN), None",
+        new="return Answer.POSITIVE, None",
+        tests=("tests/runs/integer_programs_test.py",),
+    ),
+    Mutant(
         name="counted_without_confidence",
         fault="The share of draws taken for the probability of a class.",
         file="tfcurv/runs/smooth.py",
