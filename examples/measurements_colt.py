@@ -8,10 +8,14 @@ import numpy as np
 from tfcurv import data
 from tfcurv import runs
 
-# From what is cheap to what decides; [BV20] has zonotopes, then branches.
+# From what is cheap to what decides; [BV20] has zonotopes, then branches. The
+# last is left out where lines leave most of it open: it would take days.
 _STEPS = ("ibp", "zonotope", "crown", "complete")
 
 _FIRST = 1000
+
+# Share of what attacks leave.
+_WORTH = 0.8
 
 
 def by_steps(
@@ -25,6 +29,9 @@ def by_steps(
     found: dict[str, float] = {}
     survived = None
     for method in _STEPS:
+        proved = found.get("crown", 1.0)
+        if method == _STEPS[-1] and proved < _WORTH * float(np.mean(survived)):
+            break
         result = runs.certify(
             model,
             (split.images, split.labels),
