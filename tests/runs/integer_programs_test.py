@@ -1,6 +1,7 @@
 """Tests of tfcurv.runs.integer_programs: verdicts of a solver."""
 
 import functools
+from unittest import mock
 
 from absl.testing import absltest
 from absl.testing import parameterized
@@ -11,6 +12,8 @@ import tfcurv
 from tfcurv import data
 from tfcurv import errors
 from tfcurv import runs
+from tfcurv.certificates.integer import program
+from tfcurv.certificates.integer.program import Answer
 from tfcurv.results import solver_result
 
 _EPSILON = 0.07
@@ -106,6 +109,28 @@ class SolveTest(parameterized.TestCase):
         ]
         self.assertAlmostEqual(sum(shares), 1.0)
         self.assertFalse(hasattr(solved, "certified_accuracy"))
+
+    def test_a_margin_that_only_touches_zero_is_open(self):
+        images, labels = _images(1)
+
+        class Touched:
+            """Finds a point on the boundary, and none below it."""
+
+            def __init__(self, *args):
+                del args
+
+            def ask(self, y, t, time_limit, *, relaxed=False, at_most=0.0):
+                del y, t, time_limit, relaxed
+                if at_most < 0.0:
+                    return program.Solved(Answer.POSITIVE)
+                return program.Solved(Answer.POINT, np.ravel(images[0]))
+
+        with mock.patch.object(program, "IntegerProgram", Touched):
+            solved = runs.solve_integer_programs(
+                _trained(), (images, labels), epsilon=_EPSILON, verbose=0
+            )
+        self.assertTrue(solved.correct[0])
+        self.assertEqual(solved.verdicts[0], solver_result.OPEN)
 
     def test_without_time_all_is_open(self):
         solved = runs.solve_integer_programs(
