@@ -45,6 +45,12 @@ class DefaultConfigTest(parameterized.TestCase):
         config = training.default_config("bcp", "mnist", width=8)
         self.assertEqual(config.network, "2x8")
 
+    def test_layerwise_training_takes_sizes_and_shares_its_epochs(self):
+        config = training.default_config("colt", "mnist", width=8, epochs=12)
+        self.assertEqual((config.network, config.rampup_epochs), ("2x8", 2.0))
+        named = training.default_config("colt", "cifar10")
+        self.assertEqual(named.network, "2C2F-wide")
+
     def test_plain_training_has_neither_radius_nor_penalty(self):
         config = training.default_config("plain", "mnist")
         self.assertEqual((config.epsilon, config.gamma), (0, 0))

@@ -146,6 +146,8 @@ class FitLayerwiseTest(parameterized.TestCase):
             np.testing.assert_array_equal(a, b)
         # It is compiled for whoever goes on with it.
         self.assertIsNone(again.worst_case)
+        names = {metric.name for metric in again.metrics}
+        self.assertNotIn("attacked_estimate", names)
         before = again.layers[1].kernel.numpy()
         again.fit(_batches(100), epochs=1, shuffle=False, verbose=0)
         self.assertTrue(np.any(again.layers[1].kernel != before))

@@ -104,6 +104,10 @@ def default_config(
         found = {"gamma": 0.0, "activation": "relu", **_LAYERWISE}
         if dataset == "cifar10":
             found |= _LAYERWISE_CIFAR10
+        if settings.keys() & set(_SIZES):
+            del found["architecture"]
+        share = settings.get("epochs", found["epochs"]) / found["epochs"]
+        found["rampup_epochs"] *= share
     elif OBJECTIVES[objective].worst_case is not None:
         found = {"gamma": 0.0, "activation": "relu", **_CERTIFIED[dataset]}
         is_named = not settings.keys() & set(_SIZES)

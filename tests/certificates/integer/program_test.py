@@ -101,6 +101,28 @@ class IntegerProgramTest(parameterized.TestCase):
                         self.assertLess(at, 1e-5)
         self.assertGreater(positive, 3)
 
+    @parameterized.parameters(1e-6, 1e6)
+    def test_says_the_same_in_other_units(self, scale):
+        (first, *second), last = _WEIGHTS[:2], _WEIGHTS[2]
+        (second, bias), (kernel, offset) = second[0], first
+        scaled = [
+            (kernel * scale, offset * scale),
+            (second / scale, bias),
+            last,
+        ]
+        answers = set()
+        for seed in range(6):
+            x = np.random.default_rng(seed).uniform(size=5)
+            logits = relu_oracle.evaluate(_WEIGHTS, x)[-1]
+            y, t = np.argsort(logits)[[-1, -2]]
+            for epsilon in (0.05, 0.2):
+                least = relu_oracle.least_margin(_WEIGHTS, x, y, t, epsilon)
+                asked = _program(relu_oracle.graph(scaled), x, epsilon)
+                answer = asked.ask(y, t, 60.0).answer
+                self.assertEqual(answer is Answer.POSITIVE, least > 0.0)
+                answers.add(answer)
+        self.assertLen(answers, 2)
+
     def test_a_relaxed_one_says_less(self):
         graph = _GRAPHS["dense"]()
         answers = []
@@ -129,7 +151,7 @@ class IntegerProgramTest(parameterized.TestCase):
     def test_other_bends_are_refused_by_name(self):
         for name, build in random_graphs.ALL.items():
             with self.subTest(name):
-                self.assertRegex(program.refusal(build()), "complete")
+                self.assertRegex(program.refusal(build()), "crown")
         self.assertIsNone(program.refusal(_residual()))
 
 

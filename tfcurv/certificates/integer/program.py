@@ -87,7 +87,8 @@ def refusal(graph: networks.Graph) -> str | None:
                 "Programmes are written of linear maps, sums and ReLUs. "
                 f"Received: a node of kind {node.kind.value!r}"
                 + (f", {node.activation.name}" if node.activation else "")
-                + ". Allowed: method='complete', which draws lines around it."
+                + ". Allowed: method='crown' of certify, with lines around "
+                "it."
             )
     return None
 
@@ -240,14 +241,23 @@ class IntegerProgram:
         classes[0, y], classes[0, t] = 1.0, -1.0
         goal, constant = self._combined(last, classes, classes @ self._logits)
         matrix = _scipy().sparse.vstack([self._matrix, goal], format="csr")
+        least = np.append(self._least, -np.inf)
+        most = np.append(self._most, at_most - constant)
+        # What a tolerance means rests on units: variables from 0 to 1, and rows
+        # whose largest weight is 1, whatever those of the network are.
+        size = np.where(self._high > self._low, self._high - self._low, 1.0)
+        start = matrix @ self._low
+        matrix = matrix @ _scipy().sparse.diags(size)
+        weight = abs(matrix).max(axis=1).toarray()[:, 0]
+        weight = 1.0 / np.where(weight > 0.0, weight, 1.0)
         found = optimize.milp(
-            np.zeros_like(self._low),
+            np.zeros_like(size),
             constraints=optimize.LinearConstraint(
-                matrix,
-                np.append(self._least, -np.inf),
-                np.append(self._most, at_most - constant),
+                _scaled(matrix, weight),
+                weight * (least - start),
+                weight * (most - start),
             ),
-            bounds=optimize.Bounds(self._low, self._high),
+            bounds=optimize.Bounds(0.0, (self._high - self._low) / size),
             integrality=None if relaxed else self._whole,
             options={"time_limit": float(time_limit)},
         )
@@ -256,7 +266,8 @@ class IntegerProgram:
         if found.x is None:
             return Solved(Answer.OPEN)
         _, low, high = self._known[0]
-        return Solved(Answer.POINT, np.clip(found.x[: len(low)], low, high))
+        point = (self._low + size * found.x)[: len(low)]
+        return Solved(Answer.POINT, np.clip(point, low, high))
 
 
 def _is_bent(before: _Ends) -> np.ndarray:

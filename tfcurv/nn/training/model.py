@@ -20,6 +20,7 @@ from tfcurv.nn.training.regularizer import penalties
 from tfcurv.nn.training.strength import Clock
 from tfcurv.nn.training.strength import Strength
 from tfcurv.nn.training.trained_graph import TrainedGraph
+from tfcurv.nn.training.worst_logits import METRICS
 from tfcurv.nn.training.worst_logits import Mixed
 from tfcurv.nn.training.worst_logits import WorstLogits
 from tfcurv.nn.training.worst_logits import mixed_loss
@@ -140,10 +141,13 @@ class _CurvatureTraining(_KerasModel):
     @property
     def metrics(self) -> list[keras.Metric]:
         """Keras' own; of a worst case, the share that it leaves right."""
-        found = super().metrics
-        if self._aims.worst_case is not None:
-            return found
-        return [m for m in found if m is not getattr(self, "_verified", None)]
+        own, worst = getattr(self, "_verified", None), self._aims.worst_case
+        # Keras keeps those of earlier compilations, too.
+        return [
+            m
+            for m in super().metrics
+            if m.name not in METRICS or (worst is not None and m is own)
+        ]
 
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """Trains as Keras does; however it ends, no warm-up outlives it."""

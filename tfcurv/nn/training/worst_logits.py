@@ -11,6 +11,9 @@ from tfcurv.nn.training import targets
 from tfcurv.nn.training.strength import Strength
 from tfcurv.nn.training.trained_graph import TrainedGraph
 
+#: Of all objectives: names of their metrics.
+METRICS = ("verified_estimate", "attacked_estimate")
+
 
 class Logits(NamedTuple):
     """Two kinds of logits, whose losses are mixed.
