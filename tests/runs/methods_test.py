@@ -146,7 +146,7 @@ class NamedMethodTest(parameterized.TestCase):
                 _model(activation), _data(), method=method, verbose=0
             )
 
-    @parameterized.parameters("crown", "crown-ibp", "coap")
+    @parameterized.parameters("crown", "crown-ibp", "coap", "zonotope")
     def test_by_lines_its_radii_withstand_attacks(self, method):
         model = _model("relu")
         with untraced():
