@@ -112,7 +112,7 @@ def _attacked(network, search, batch) -> dict[str, np.ndarray]:
         tf.constant(np.where(finite[:, np.newaxis], x, 0.0)),
         tf.constant(batch.labels),
     )
-    prediction = _classes(network, x)
+    prediction = classes_of(network, x)
     right = (prediction == batch.labels) & finite
     point = np.where(right[:, np.newaxis], found.point.numpy(), x)
     distance = np.where(right, found.distance.numpy(), 0.0)
@@ -121,12 +121,17 @@ def _attacked(network, search, batch) -> dict[str, np.ndarray]:
         "predictions": prediction,
         "distances": distance,
         "examples": point.reshape(batch.inputs.shape),
-        "classes": _classes(network, point),
+        "classes": classes_of(network, point),
     }
 
 
-def _classes(network, x: np.ndarray) -> np.ndarray:
-    """Returns the class of the largest logit; -1 where one is not finite."""
+def classes_of(network: Any, x: np.ndarray) -> np.ndarray:
+    """Returns the class of the largest logit; -1 where one is not finite.
+
+    Args:
+        network: As the certificate reads it.
+        x: `[batch, inputs]` float64.
+    """
     logits = network.logits(tf.constant(x)).numpy()
     found = np.argmax(logits, axis=-1).astype(np.int32)
     return np.where(np.all(np.isfinite(logits), axis=-1), found, np.int32(-1))

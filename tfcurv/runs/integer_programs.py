@@ -6,7 +6,6 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from tfcurv import certificates
 from tfcurv import data as tfcurv_data
@@ -22,6 +21,7 @@ from tfcurv.results.solver_result import FALSIFIED
 from tfcurv.results.solver_result import OPEN
 from tfcurv.results.solver_result import POSITIVE
 from tfcurv.results.solver_result import WRONG
+from tfcurv.runs.attack import classes_of
 
 # Whether a programme is linear, and what the margin is to be at most: points
 # that a solver puts on the boundary are not yet of another class.
@@ -156,8 +156,7 @@ class _Solver:
             self._network.graph, roots, self._duals.kept
         )
         verdict = POSITIVE
-        logits = self._network.logits(tf.constant(x[np.newaxis])).numpy()[0]
-        for t in np.argsort(-logits):
+        for t in np.argsort(-np.asarray(roots.values[-1])[0]):
             if t == y:
                 continue
             answer, point = self._decided(asked, x, y, int(t), end)
@@ -194,5 +193,4 @@ class _Solver:
         return np.clip(point, np.minimum(low, x), np.maximum(high, x))
 
     def _class_of(self, x: np.ndarray) -> int:
-        logits = self._network.logits(tf.constant(x[np.newaxis])).numpy()[0]
-        return int(np.argmax(logits)) if np.all(np.isfinite(logits)) else -1
+        return int(classes_of(self._network, x[np.newaxis])[0])

@@ -18,6 +18,7 @@ from tfcurv.nn.training import building
 from tfcurv.nn.training.trained_graph import TrainedGraph
 from tfcurv.training.backup import Backup
 from tfcurv.training.epoch_progress import EpochProgress
+from tfcurv.training.schedule import dropping_rate
 
 # Of `fit`, what stages decide.
 _DECIDED = {"epochs", "initial_epoch", "steps_per_epoch"}
@@ -100,18 +101,11 @@ class Stages:
             steps: Batches of an epoch.
         """
         first = self.learning_rate * self.learning_rate_factor**stage
-        shares = self.learning_rate_drops
-        # Later by one each: drops must not coincide.
-        ends = [
-            max(1, round(share * self.epochs * steps)) + index
-            for index, share in enumerate(shares)
-        ]
-        rates = [first * self.drop_factor**i for i in range(len(ends) + 1)]
-        return keras.optimizers.Adam(
-            keras.optimizers.schedules.PiecewiseConstantDecay(ends, rates)
-            if ends
-            else first
+        rate = dropping_rate(
+            *(first, self.learning_rate_drops, self.drop_factor),
+            self.epochs * steps,
         )
+        return keras.optimizers.Adam(rate)
 
 
 def fit_layerwise(

@@ -21,6 +21,7 @@ from tfcurv.training.epoch_progress import EpochProgress
 from tfcurv.training.layerwise import Stages
 from tfcurv.training.layerwise import fit_layerwise
 from tfcurv.training.objectives import BY_LINES
+from tfcurv.training.schedule import dropping_rate
 
 _VALIDATION_BATCH = 1000
 
@@ -115,17 +116,14 @@ def compile_model(
         adversary: In place of the settings' own.
         power_iterations: As `tfcurv.Sequential.compile`.
     """
-    drops = [
-        max(1, round(share * config.epochs * steps_per_epoch)) + index
-        for index, share in enumerate(config.learning_rate_drops)
-    ]
-    rates = [
-        config.learning_rate * config.learning_rate_factor**index
-        for index in range(len(drops) + 1)
-    ]
-    schedule = keras.optimizers.schedules.PiecewiseConstantDecay(drops, rates)
+    rate = dropping_rate(
+        config.learning_rate,
+        config.learning_rate_drops,
+        config.learning_rate_factor,
+        config.epochs * steps_per_epoch,
+    )
     model.compile(
-        keras.optimizers.Adam(schedule),
+        keras.optimizers.Adam(rate),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
         adversary=adversary or _adversary(config),
@@ -213,9 +211,6 @@ def train(
         "shuffle": False,  # The data set shuffles itself.
     }
     history = ways(model, dataset, config, adversary, kept, validation, verbose)
-    if kept is not None:
-        names = kept.epochs[0]
-        history = {k: [each[k] for each in kept.epochs] for k in names}
     return TrainReport(
         config=config,
         model=model,
@@ -231,17 +226,21 @@ def _at_once(model, dataset, config, adversary, kept, validation, verbose):
     images, labels = validation["validation_data"]
     building.build_metrics(model, images[:1], labels[:1])
     done = kept.restore(model) if kept else 0
-    if done >= config.epochs:
-        return {}
-    with EpochProgress(model.name, config.epochs, steps, verbose) as shown:
-        return model.fit(
-            dataset,
-            initial_epoch=done,
-            epochs=config.epochs,
-            callbacks=[*_warm_up(config), shown, *([kept] if kept else [])],
-            verbose=0,
-            **validation,
-        ).history
+    history = {}
+    if done < config.epochs:
+        with EpochProgress(model.name, config.epochs, steps, verbose) as shown:
+            history = model.fit(
+                dataset,
+                initial_epoch=done,
+                epochs=config.epochs,
+                callbacks=[*_warm_up(config), shown, *([kept] if kept else [])],
+                verbose=0,
+                **validation,
+            ).history
+    if kept is not None:
+        names = kept.epochs[0]
+        history = {k: [each[k] for each in kept.epochs] for k in names}
+    return history
 
 
 def _stage_by_stage(

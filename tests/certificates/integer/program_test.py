@@ -140,6 +140,14 @@ class IntegerProgramTest(parameterized.TestCase):
         # And may find points where there are none of the network's.
         self.assertIn((Answer.POINT, Answer.POSITIVE), answers)
 
+    @parameterized.parameters(True, False)
+    def test_neurons_that_are_all_off_give_nothing(self, has_relu):
+        off = [(np.eye(2), np.full(2, -5.0))] if has_relu else []
+        graph = relu_oracle.graph([*off, (np.eye(2), np.array([0.3, 0.1]))])
+        asked = _program(graph, np.array([0.1, 0.1]), 0.05)
+        self.assertIs(asked.ask(0, 1, 60.0).answer, Answer.POSITIVE)
+        self.assertIs(asked.ask(1, 0, 60.0).answer, Answer.POINT)
+
     def test_without_time_nothing_is_said(self):
         sizes = (30, 60, 60, 60, 2)
         weights = relu_oracle.layers(sizes, seed=1)

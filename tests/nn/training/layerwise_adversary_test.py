@@ -45,6 +45,14 @@ def _margins(logits, y=_Y):
     return (2.0 * own - np.sum(logits, axis=-1, keepdims=True))[:, 0]
 
 
+def _compiled(model, adversary, rate):
+    """Compiles a model, and returns its loss."""
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    optimizer = keras.optimizers.SGD(rate)
+    model.compile(optimizer, loss, worst_case=adversary, run_eagerly=True)
+    return loss
+
+
 class LogitsTest(parameterized.TestCase):
     def test_of_a_linear_model_are_the_worst_that_there_are(self):
         model = _model()
@@ -165,13 +173,7 @@ class TrainingTest(parameterized.TestCase):
         for layer in frozen:
             layer.trainable = False
         before = [each.kernel.numpy() for each in dense]
-        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        model.compile(
-            keras.optimizers.SGD(0.1),
-            loss,
-            worst_case=adversary,
-            run_eagerly=True,
-        )
+        _compiled(model, adversary, 0.1)
         logs = model.train_on_batch(_X, _Y, return_dict=True)
         self.assertIn("attacked_estimate", logs)
         for number, (layer, kernel) in enumerate(zip(dense, before)):
@@ -181,13 +183,7 @@ class TrainingTest(parameterized.TestCase):
     def test_the_loss_is_the_mixed_one_and_the_penalty(self):
         model = _model(6)
         adversary = _adversary(0.0, weight=0.25, l1=0.01)
-        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        model.compile(
-            keras.optimizers.SGD(0.0),
-            loss,
-            worst_case=adversary,
-            run_eagerly=True,
-        )
+        loss = _compiled(model, adversary, 0.0)
         found = model.evaluate(_X, _Y, batch_size=12, verbose=0)[0]
         size = sum(np.abs(w).sum() for w in model.get_weights() if w.ndim == 2)
         # No distance: both losses are that of the data.

@@ -140,6 +140,7 @@ def box_around(
     """
     low, high = x - epsilon, x + epsilon
     if domain is not None:
+        # Of points to try: what proves is widened, see `margins`.
         low = tf.minimum(tf.maximum(low, domain[0]), x)
         high = tf.maximum(tf.minimum(high, domain[1]), x)
     return Box(0.5 * (low + high), 0.5 * (high - low))

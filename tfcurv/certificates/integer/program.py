@@ -119,34 +119,37 @@ class IntegerProgram:
 
     def _number(self) -> None:
         """Numbers the variables: inputs, then values and switches of ReLUs."""
-        ends = self._known[0]
-        self._columns = {0: np.arange(len(ends.low))}
+        low: list[np.ndarray] = []
+        high: list[np.ndarray] = []
+        whole: list[np.ndarray] = []
+
+        def number(chosen: np.ndarray, least, most, is_whole: bool):
+            """Returns the columns of the chosen of `[n]`; -1 of the others."""
+            first, count = sum(len(each) for each in low), np.sum(chosen)
+            low.append(least[chosen])
+            high.append(most[chosen])
+            whole.append(np.full(count, float(is_whole)))
+            columns = np.full(len(chosen), -1)
+            columns[chosen] = first + np.arange(count)
+            return columns
+
+        _, least, most = self._known[0]
+        every = np.ones(len(least), bool)
+        self._columns = {0: number(every, least, most, False)}
         self._switches: dict[int, np.ndarray] = {}
-        kinds = [(ends.low, ends.high, False)]
-        count = len(ends.low)
         for position, before in self._relus():
-            for columns, chosen, kind in (
-                (
-                    self._columns,
-                    before.high > 0.0,
-                    (np.maximum(before.low, 0.0), before.high, False),
-                ),
-                (
-                    self._switches,
-                    _is_bent(before),
-                    (np.zeros_like(before.low), np.ones_like(before.low), True),
-                ),
-            ):
-                columns[position] = np.full(len(chosen), -1)
-                columns[position][chosen] = count + np.arange(sum(chosen))
-                count += sum(chosen)
-                kinds.append((kind[0][chosen], kind[1][chosen], kind[2]))
-        self._low, self._high = (
-            np.concatenate([kind[i] for kind in kinds]) for i in range(2)
+            zero, one = np.zeros_like(before.low), np.ones_like(before.low)
+            self._columns[position] = number(
+                *(before.high > 0.0, np.maximum(before.low, 0.0), before.high),
+                False,
+            )
+            bent = _is_bent(before)
+            self._switches[position] = number(bent, zero, one, True)
+        self._low, self._high, self._whole = map(
+            np.concatenate, (low, high, whole)
         )
-        self._whole = np.concatenate(
-            [np.full(len(low), float(whole)) for low, _, whole in kinds]
-        )
+        width = self._high - self._low
+        self._size = np.where(width > 0.0, width, 1.0)
 
     def _relus(self) -> Iterator[tuple[int, _Ends]]:
         """Yields positions, and what is known of what they read."""
@@ -156,7 +159,7 @@ class IntegerProgram:
                 yield position, self._known[node.sources[0]]
 
     def _write(self) -> None:
-        rows, least, most = [], [], []
+        rows, least, most = [self._none], [np.zeros(0)], [np.zeros(0)]
 
         def add(row, low, high):
             rows.append(row)
@@ -165,9 +168,8 @@ class IntegerProgram:
 
         for position, before in self._relus():
             alive = np.flatnonzero(before.high > 0.0)
-            units = np.eye(len(before.high))[alive]
             source = self._graph.nodes[position].sources[0]
-            z, constant = self._combined(source, units, before.value[alive])
+            z, constant = self._read(source, alive)
             value = self._picked(self._columns[position][alive])
             bent = _is_bent(before)[alive]
             nothing = np.full(sum(bent), np.inf)
@@ -178,8 +180,30 @@ class IntegerProgram:
             under = (value - z)[bent] - _scaled(switch, low)
             add(under, -nothing, constant[bent] - low)
             add(value[bent] - _scaled(switch, high), -nothing, 0.0 * low)
-        self._matrix = _scipy().sparse.vstack(rows, format="csr")
-        self._least, self._most = map(np.concatenate, (least, most))
+        self._rows = self._in_units(
+            _scipy().sparse.vstack(rows, format="csr"),
+            *map(np.concatenate, (least, most)),
+        )
+
+    def _in_units(self, matrix, least: np.ndarray, most: np.ndarray):
+        """Returns rows and their ends, of variables from 0 to 1.
+
+        What a tolerance means rests on units: the largest weight of a row is 1,
+        whatever the units of the network are.
+        """
+        start = matrix @ self._low
+        matrix = (matrix @ _scipy().sparse.diags(self._size)).tocsr()
+        most_of = np.zeros(matrix.shape[0])
+        rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+        np.maximum.at(most_of, rows, np.abs(matrix.data))
+        weight = 1.0 / np.where(most_of > 0.0, most_of, 1.0)
+        ends = (weight * (each - start) for each in (least, most))
+        return _scaled(matrix, weight), *ends
+
+    @property
+    def _none(self):
+        """No rows."""
+        return _scipy().sparse.csr_matrix((0, len(self._low)))
 
     def _picked(self, columns: np.ndarray):
         """Returns rows with a 1 in a column each."""
@@ -188,23 +212,28 @@ class IntegerProgram:
         ones = np.ones(len(columns))
         return _scipy().sparse.csr_matrix((ones, places), shape)
 
+    def _read(self, position: int, entries: np.ndarray):
+        """Returns entries of a linear node as rows and constants."""
+        size = self._graph.nodes[position].size
+        rows, constants = [self._none], [np.zeros(0)]
+        for first in range(0, len(entries), _ROWS):
+            some = entries[first : first + _ROWS]
+            units = np.zeros((len(some), size))
+            units[np.arange(len(some)), some] = 1.0
+            value = self._known[position].value[some]
+            row, constant = self._combined(position, units, value)
+            rows.append(row)
+            constants.append(constant)
+        return _scipy().sparse.vstack(rows, "csr"), np.concatenate(constants)
+
     def _combined(self, position: int, weights: np.ndarray, value: np.ndarray):
         """Returns sums of a linear node's values as rows and constants.
 
         Args:
             position: Of the node.
-            weights: `[rows, n]`.
+            weights: `[rows, n]`, a few.
             value: `[rows]` the sums at x0.
         """
-        rows, constants = [], []
-        for first in range(0, len(weights), _ROWS):
-            chunk = slice(first, first + _ROWS)
-            row, constant = self._few(position, weights[chunk], value[chunk])
-            rows.append(row)
-            constants.append(constant)
-        return _scipy().sparse.vstack(rows, "csr"), np.concatenate(constants)
-
-    def _few(self, position: int, weights: np.ndarray, value: np.ndarray):
         sparse, shape = _scipy().sparse, (len(weights), len(self._low))
         total, constant = sparse.csr_matrix(shape), value.astype(np.float64)
         for atom, linear in self._parts[position].terms.items():
@@ -240,24 +269,16 @@ class IntegerProgram:
         classes = np.zeros((1, self._graph.num_classes))
         classes[0, y], classes[0, t] = 1.0, -1.0
         goal, constant = self._combined(last, classes, classes @ self._logits)
-        matrix = _scipy().sparse.vstack([self._matrix, goal], format="csr")
-        least = np.append(self._least, -np.inf)
-        most = np.append(self._most, at_most - constant)
-        # What a tolerance means rests on units: variables from 0 to 1, and rows
-        # whose largest weight is 1, whatever those of the network are.
-        size = np.where(self._high > self._low, self._high - self._low, 1.0)
-        start = matrix @ self._low
-        matrix = matrix @ _scipy().sparse.diags(size)
-        weight = abs(matrix).max(axis=1).toarray()[:, 0]
-        weight = 1.0 / np.where(weight > 0.0, weight, 1.0)
+        asked = self._in_units(goal, np.array([-np.inf]), at_most - constant)
+        matrix, least, most = zip(self._rows, asked)
         found = optimize.milp(
-            np.zeros_like(size),
+            np.zeros_like(self._size),
             constraints=optimize.LinearConstraint(
-                _scaled(matrix, weight),
-                weight * (least - start),
-                weight * (most - start),
+                _scipy().sparse.vstack(matrix, format="csr"),
+                np.concatenate(least),
+                np.concatenate(most),
             ),
-            bounds=optimize.Bounds(0.0, (self._high - self._low) / size),
+            bounds=optimize.Bounds(0.0, (self._high - self._low) / self._size),
             integrality=None if relaxed else self._whole,
             options={"time_limit": float(time_limit)},
         )
@@ -266,7 +287,7 @@ class IntegerProgram:
         if found.x is None:
             return Solved(Answer.OPEN)
         _, low, high = self._known[0]
-        point = (self._low + size * found.x)[: len(low)]
+        point = (self._low + self._size * found.x)[: len(low)]
         return Solved(Answer.POINT, np.clip(point, low, high))
 
 

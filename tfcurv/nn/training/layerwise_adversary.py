@@ -168,10 +168,9 @@ class LayerwiseAdversary(WorstLogits):
 
     def _logits(self, graph, x, y) -> Logits:
         self.replaced(graph)
-        start = zonotopes.box_around(
-            x, tf.cast(self.epsilon, x.dtype), self.domain
-        )
-        linear = _Linear(graph)
+        epsilon = tf.cast(self.epsilon, x.dtype)
+        start = zonotopes.box_around(x, epsilon, self.domain)
+        linear = _linear_of(graph)
         relaxed = zonotopes.relax(
             *(graph.graph, linear, start),
             count=self.stage,
@@ -191,16 +190,16 @@ class LayerwiseAdversary(WorstLogits):
     def _before(self, graph, x, start, slabs: Mapping, y) -> tf.Tensor:
         """Returns the logits of the stage before; first, those of x."""
         if not self.stage:
-            at_x = zonotopes.Box(x, tf.zeros_like(x))
-            zeros = {0: tf.zeros_like(x)}
-            return zonotopes.point(graph.graph, _Linear(graph), at_x, {}, zeros)
+            zero = tf.zeros_like(x)
+            at_x, linear = zonotopes.Box(x, zero), _linear_of(graph)
+            return zonotopes.point(graph.graph, linear, at_x, {}, {0: zero})
         last = max(slabs)
         fewer = {i: slab for i, slab in slabs.items() if i != last}
         return self._attacked(graph, start, fewer, y)
 
     def _attacked(self, graph, start, slabs: Mapping, y) -> tf.Tensor:
         """Returns logits of the worst point that was found."""
-        linear = _Linear(graph)
+        linear = _linear_of(graph)
         halves = {0: start.half} | {i: s.half for i, s in slabs.items()}
         order = sorted(halves)
 
@@ -275,14 +274,12 @@ def _lead(logits: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
     return tf.reduce_logsumexp(others, -1) - tf.reduce_sum(own * logits, -1)
 
 
-class _Linear:
-    """What LINEAR nodes of a graph compute, with the weights of its layers."""
+def _linear_of(graph: TrainedGraph):
+    """Returns what maps positions to what LINEAR nodes compute."""
 
-    def __init__(self, graph: TrainedGraph):
-        self._graph = graph
-
-    def __call__(self, position: int) -> zonotopes.Linear:
-        graph = self._graph
+    def linear(position: int) -> zonotopes.Linear:
         return zonotopes.Linear(
             graph.linear_map(position), graph.bias(position)
         )
+
+    return linear
