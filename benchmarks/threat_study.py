@@ -22,6 +22,9 @@ _LAYERS = keras.layers
 # Of methods that split neurons: more prove more, at the same rules.
 _BRANCHES = 30
 
+# Share of the images of a method whose radii take seconds each.
+_SHARES = {"complete": 0.2}
+
 
 def _smooth() -> list[keras.Layer]:
     return [
@@ -85,7 +88,7 @@ def run(
                         method=method,
                         norm=norm,
                         domain=domain,
-                        limit=limit,
+                        limit=max(1, int(_SHARES.get(method, 1.0) * limit)),
                         branches=_BRANCHES,
                         verbose=0,
                     )

@@ -27,6 +27,9 @@ from tfcurv.training.objectives import Objective as Objective
 from tfcurv.training.objectives import check_certifiable as check_certifiable
 from tfcurv.training.outer_bounds import logit_plane as logit_plane
 from tfcurv.training.outer_bounds import mean_translations as mean_translations
+from tfcurv.training.pretrained import PRETRAINED as PRETRAINED
+from tfcurv.training.pretrained import Shipped as Shipped
+from tfcurv.training.pretrained import pretrained as pretrained
 from tfcurv.training.recipes import RECIPES as RECIPES
 from tfcurv.training.recipes import recipe as recipe
 from tfcurv.training.trainer import TrainReport as TrainReport
