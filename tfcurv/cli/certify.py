@@ -29,7 +29,7 @@ FLAGS = flags.FlagValues()
 
 _DATASET = options.dataset_flag(FLAGS, None)
 _EPSILONS = options.epsilons_flag(
-    FLAGS, [str(epsilon) for epsilon in runs.DEFAULT_EPSILONS]
+    FLAGS, None, " Default: round ones among the radii found."
 )
 _REPORT = flags.DEFINE_string(
     "report",
@@ -139,7 +139,7 @@ def run(arguments: Sequence[str]) -> None:
             f"Received: {list(arguments)}, --dataset={_DATASET.value!r}."
         )
     data.dataset_info(_DATASET.value)
-    epsilons = options.radii(_EPSILONS.value)
+    epsilons = _EPSILONS.value and options.radii(_EPSILONS.value)
     domain = _domain()
     _check_paths()
     with _kept() as folder:

@@ -107,7 +107,7 @@ def epsilons_flag(
     return flags.DEFINE_list(
         "epsilons",
         None if default is None else list(default),
-        "l2 radii of the table, comma-separated, in units of [0, 1] pixels."
+        "Radii of the table, comma-separated, in the units of the input."
         + text,
         flag_values=values,
     )

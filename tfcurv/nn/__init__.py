@@ -38,7 +38,6 @@ __getattr__ = former.names(
     {
         "CertifiedAccuracy": "tfcurv.runs",
         "CurvatureReport": "tfcurv.results",
-        "DEFAULT_EPSILONS": "tfcurv.runs",
         "certify": "tfcurv.runs",
         "curvature_report": "tfcurv.runs",
         "falsify": "tfcurv.runs",

@@ -4,7 +4,6 @@ from tfcurv.runs.attack import attack as attack
 from tfcurv.runs.certified_accuracy import (
     CertifiedAccuracy as CertifiedAccuracy,
 )
-from tfcurv.runs.certify import DEFAULT_EPSILONS as DEFAULT_EPSILONS
 from tfcurv.runs.certify import certify as certify
 from tfcurv.runs.curvature_report import curvature_report as curvature_report
 from tfcurv.runs.falsify import falsify as falsify

@@ -25,9 +25,6 @@ from tfcurv.nn.reading.subject import read_subject
 from tfcurv.runs.falsify import Attacker
 from tfcurv.runs.job import Job
 
-#: Radii of the summary where none are asked for.
-DEFAULT_EPSILONS = (0.1, 0.25, 0.5, 1.0)
-
 
 def certify(
     model: keras.Model | networks.Network,
@@ -36,7 +33,7 @@ def certify(
     method: str = "auto",
     norm: str = "l2",
     domain: tuple[float, float] | None = None,
-    epsilons: Sequence[float] = DEFAULT_EPSILONS,
+    epsilons: Sequence[float] | None = None,
     targets: str = "all",
     guard: str | None = None,
     rigor: str = "verified",
@@ -88,6 +85,7 @@ def certify(
         domain: Interval that every entry of an input lies in, such as (0, 1):
             nothing is then said of inputs outside of it. None for all inputs.
         epsilons: Radii of the summary, in the units of the model's input.
+            Default: round ones among the radii found.
         targets: "all", or "runner-up" to compare with published tables,
             which certifies nothing.
         guard: None for certificates about the real-valued function with the
@@ -137,11 +135,13 @@ def certify(
             unknown.
     """
     start = time.monotonic()
-    epsilons = certificates.check_epsilons(epsilons)
+    asked = None
+    if epsilons is not None:
+        asked = certificates.check_epsilons(epsilons)
     options = _with(options, targets, curvature, branches)
     threat = certificates.Threat(norm=norm, domain=domain)
     if not radii:
-        options = _deciding_alone(options, epsilons)
+        options = _deciding_alone(options, asked)
     if falsify:
         _check_falsifiable(options)
     subject = read_subject(
@@ -191,7 +191,11 @@ def certify(
     return results.CertificationResult(
         **columns,
         **facts,
-        epsilons=epsilons,
+        epsilons=(
+            results.fitting_epsilons(columns["radii"])
+            if asked is None
+            else asked
+        ),
         data_name=source.name,
         model_name=getattr(model, "name", "network"),
         seconds=seconds,
@@ -227,7 +231,8 @@ def _deciding_alone(options, epsilons):
     if not epsilons:
         raise ValueError(
             "There is nothing to decide. "
-            f"Received: radii=False, epsilons={epsilons!r}."
+            f"Received: radii=False, epsilons={epsilons!r}. "
+            "Remedy: epsilons=, such as (0.1, 0.5)."
         )
     return dataclasses.replace(
         options, enough=max(epsilons), too_little=min(epsilons)

@@ -295,9 +295,32 @@ class CertifiedAccuracyTest(parameterized.TestCase):
         with untraced():
             for epoch, entry in enumerate(logs):
                 callback.on_epoch_end(epoch, entry)
-        self.assertEqual([len(entry) for entry in logs], [0, 1, 0])
+        self.assertEqual(list(map(bool, logs)), [False, True, False])
+        self.assertGreater(logs[1]["val_certified_seconds"], 0.0)
         count = 3.0 * logs[1]["val_certified_accuracy"]
         self.assertAlmostEqual(count, round(count), places=9)
+
+    def test_certifies_by_the_method_and_threat_that_it_is_given(self):
+        model, logs = _model(), {}
+        threat = {"norm": "linf", "domain": (-3.0, 3.0), "method": "ibp"}
+        callback = tfcurv.CertifiedAccuracy((_X, _Y), 0.02, **threat)
+        callback.set_model(model)
+        with untraced():
+            callback.on_train_begin()
+            callback.on_epoch_end(0, logs)
+            result = tfcurv.certify(
+                model, (_X, _Y), epsilons=(0.02,), verbose=0, **threat
+            )
+        self.assertEqual(
+            logs["val_certified_accuracy"], result.certified_accuracy(0.02)
+        )
+        self.assertGreater(logs["val_certified_accuracy"], 0.0)
+
+    def test_refuses_a_method_that_cannot(self):
+        callback = tfcurv.CertifiedAccuracy((_X, _Y), 0.1, method="quadratic")
+        callback.set_model(_model())
+        with self.assertRaisesRegex(ValueError, "quadratic"):
+            callback.on_train_begin()
 
     @parameterized.named_parameters(
         ("data", _model, (_X[:, :3], _Y), "shape"),
@@ -319,6 +342,7 @@ class CertifiedAccuracyTest(parameterized.TestCase):
         ("infinite_radius", "epsilon=inf", {"epsilon": float("inf")}),
         ("nan_radius", "epsilon=nan", {"epsilon": float("nan")}),
         ("no_period", "every=0", {"every": 0}),
+        ("no_norm", "l1", {"norm": "l1"}),
     )
     def test_refuses_by_name(self, message, changes):
         with self.assertRaisesRegex(ValueError, message):
