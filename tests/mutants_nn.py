@@ -4,6 +4,14 @@ from mutant import Mutant
 
 MUTANTS = (
     Mutant(
+        name="attacked_shown_as_clean",
+        fault="The accuracy on attacked points shown as that of the images.",
+        file="tfcurv/nn/training/shown.py",
+        old='"accuracy": self._clean.result()}',
+        new='"accuracy": shown["accuracy"]}',
+        tests=("tests/nn/training/shown_test.py",),
+    ),
+    Mutant(
         name="unknown_layer_ignored",
         fault=(
             "An unknown layer taken for the identity: gloro counts "

@@ -10,7 +10,13 @@ from tfcurv import report
 _BAR, _LINES = 1, 2
 
 # More do not fit beside a bar.
-_SHOWN = ("loss", "val_accuracy", "val_verified_estimate")
+_SHOWN = (
+    "loss",
+    "accuracy",
+    "attacked_accuracy",
+    "val_accuracy",
+    "val_verified_estimate",
+)
 
 
 class EpochProgress(keras.callbacks.Callback):

@@ -36,10 +36,11 @@ class TrainReport:
     Attributes:
         config: The settings.
         model: The trained model, compiled, ready to be saved or trained on.
-        history: Per epoch: loss and accuracy on training images, attacked
-            ones where there is an adversary, `val_loss` and `val_accuracy` on
-            clean validation images; with worst logits also the share of
-            images of which the label's stays the largest, by estimated norms:
+        history: Per epoch: loss and accuracy on training images, the loss of
+            attacked ones where there is an adversary, and `attacked_accuracy`;
+            `val_loss` and `val_accuracy` on clean validation images; with
+            worst logits also the share of images of which the label's stays
+            the largest, by estimated norms:
             `verified_estimate`, `val_verified_estimate`.
         seconds: Wall-clock time of the training. Of a run that went on from a
             backup, of all its parts.

@@ -99,7 +99,7 @@ class LossTest(parameterized.TestCase):
         model = _model(
             kind, optimizer=keras.optimizers.SGD(0.0), run_eagerly=True
         )
-        found = model.train_on_batch(_X, _Y)
+        found = model.train_on_batch(_X, _Y)[0]
         attacked = model.adversary.perturb(
             model, TrainedGraph(model), tf.constant(_X), tf.constant(_Y)
         )
@@ -161,7 +161,8 @@ class TrainingTest(parameterized.TestCase):
             np.testing.assert_allclose(found, plain, rtol=1e-4, atol=1e-5)
 
     def test_metrics_and_validation_data_work_as_in_keras(self):
-        model = _model(metrics=["accuracy"], run_eagerly=True)
+        model = _bare()
+        model.compile("sgd", _loss(), metrics=["accuracy"], run_eagerly=True)
         history = _fit(model, validation_data=(_X, _Y)).history
         self.assertCountEqual(
             history, ["loss", "accuracy", "val_loss", "val_accuracy"]

@@ -58,7 +58,7 @@ class UsageTest(parameterized.TestCase):
 
     def test_a_list_of_one_output_is_that_output(self):
         model = _compiled(lambda logits: [logits], attacks=True)
-        self.assertGreater(model.train_on_batch(_X, _Y), 0.0)
+        self.assertGreater(model.train_on_batch(_X, _Y)[0], 0.0)
 
     @parameterized.parameters(True, False)
     def test_training_without_labels_is_refused(self, attacks):

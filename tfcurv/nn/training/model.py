@@ -17,6 +17,7 @@ from tfcurv.nn.training.aims import Aims
 from tfcurv.nn.training.example_losses import reduce_as_compiled
 from tfcurv.nn.training.regularizer import CurvatureRegularizer
 from tfcurv.nn.training.regularizer import penalties
+from tfcurv.nn.training.shown import Shown
 from tfcurv.nn.training.strength import Clock
 from tfcurv.nn.training.strength import Strength
 from tfcurv.nn.training.trained_graph import TrainedGraph
@@ -54,6 +55,7 @@ class _CurvatureTraining(_KerasModel):
         self._loss_weights: Any = None
         self._trained_graph: TrainedGraph | None = None
         self._clock: Clock | None = None
+        self._shown = Shown()
 
     @property
     def adversary(self) -> Adversary | None:
@@ -151,9 +153,8 @@ class _CurvatureTraining(_KerasModel):
 
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """Trains as Keras does; however it ends, no warm-up outlives it."""
-        self._aims.follow(
-            self._clock
-        )  # An adversary may have been elsewhere since.
+        # An adversary may have been elsewhere since.
+        self._aims.follow(self._clock)
         try:
             return super().fit(*args, **kwargs)
         finally:
@@ -191,18 +192,21 @@ class _CurvatureTraining(_KerasModel):
         if self._aims.adversary is not None:
             usage.check_attacked(self, x)
         self.update_spectral_norms()
-        mover, worst = self._aims.mover, self._aims.worst_case
+        mover = self._aims.mover
         if mover is not None:
             graph = self._read_graph() if self._aims.needs_graph else None
             labels = self._labels(y, self.output_shape[-1])
+            self._shown.see_clean(self(x, training=False), labels)
             x = mover.perturb(self, graph, self._in_full(x), labels)
         logs = super().train_step((x, y, weight))
-        if worst is not None:
-            logs["epsilon"] = tf.convert_to_tensor(worst.epsilon)
-            logs["weight"] = tf.convert_to_tensor(worst.weight)
         if self._clock is not None:
             self._clock.tick()
-        return logs
+        return self._shown.logs(logs, self._aims)
+
+    def reset_metrics(self) -> None:
+        """Resets the state of all metrics, as an epoch begins."""
+        super().reset_metrics()
+        self._shown.reset()
 
     def compute_loss(
         self,
@@ -225,8 +229,11 @@ class _CurvatureTraining(_KerasModel):
             values += [found.penalty] if found.penalty is not None else []
         if not values:
             return loss
+        added = tf.add_n(values)
+        if training:
+            self._shown.see_penalty(added)
         penalty = reduce_as_compiled(
-            tf.add_n(values),
+            added,
             self.loss,
             y,
             y_pred,
@@ -241,15 +248,9 @@ class _CurvatureTraining(_KerasModel):
         """Returns `[batch]` values, of regularizers and of an adversary."""
         found = []
         if regularizers := self._aims.regularizers:
-            graph, labels = (
-                self._read_graph(),
-                self._labels(y, y_pred.shape[-1]),
-            )
-            found.append(
-                penalties(
-                    regularizers, graph, labels, y_pred, converged=not training
-                )
-            )
+            labels = self._labels(y, y_pred.shape[-1])
+            of = regularizers, self._read_graph(), labels, y_pred
+            found.append(penalties(*of, converged=not training))
         if training and (adversary := self._aims.penalizer) is not None:
             labels = self._labels(y, y_pred.shape[-1])
             x = self._in_full(x)
