@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import io
+import itertools
 import json
 import os
 import pathlib
@@ -453,9 +454,11 @@ class AgreementTest(absltest.TestCase):
                 stored = run["training"]["config"]
                 self.assertEqual({**expected, **stored}, expected)
 
-    def test_readme_gives_commands_that_need_nothing_but_what_is_stored(self):
-        readme = (_EXAMPLES.parent / "README.md").read_text()
-        commands = re.findall(r"examples/reproduce.py(.*?)[`\n]", readme)
+    def test_pages_give_commands_that_need_nothing_but_what_is_stored(self):
+        pages = "README.md", "docs/measured.md", "docs/shell.md"
+        texts = [(_EXAMPLES.parent / page).read_text() for page in pages]
+        command = re.compile(r"examples/reproduce.py(.*?)[`\n]")
+        commands = [*itertools.chain(*map(command.findall, texts))]
         self.assertGreaterEqual(len(commands), 3)
         for command in commands:
             with self.subTest(command):

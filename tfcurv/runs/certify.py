@@ -65,7 +65,7 @@ def certify(
         model: A `keras.Sequential` or functional model that ends in logits;
             or a `Network`. Its layers may be dense, convolutions, pooling,
             normalisations, paddings, sums and joins of branches, with smooth
-            or piecewise linear activations; the README has the list.
+            or piecewise linear activations; docs/methods.md has the list.
         data: A batched `tf.data.Dataset` of (x, y), a pair of arrays, or the
             name of a data set (its test split, pixels in [0, 1]).
         method: How to prove: "curvature" for bounds on the Hessian,
