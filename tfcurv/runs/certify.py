@@ -135,15 +135,12 @@ def certify(
             unknown.
     """
     start = time.monotonic()
-    asked = None
-    if epsilons is not None:
-        asked = certificates.check_epsilons(epsilons)
+    asked = certificates.check_epsilons(() if epsilons is None else epsilons)
     options = _with(options, targets, curvature, branches)
     threat = certificates.Threat(norm=norm, domain=domain)
     if not radii:
         options = _deciding_alone(options, asked)
-    if falsify:
-        _check_falsifiable(options)
+    _check_falsifiable(options, falsify)
     subject = read_subject(
         model,
         guard=guard,
@@ -182,20 +179,17 @@ def certify(
             run = {"options": repr(options), "falsify": falsify, "limit": limit}
             run |= {"batch_size": batch_size, **facts}
             store = results.Checkpoint(checkpoint, run)
-        folder = checkpoint or "."
         attacker = None
         if falsify:
-            attacker = Attacker(subject, folder=folder, threat=threat)
+            attacker = Attacker(subject, None, checkpoint or ".", threat)
         columns = Job(decider, attacker, store, verbose).run(source)
         seconds = time.monotonic() - start + columns.pop("seconds_before")
+    if epsilons is None:
+        asked = results.fitting_epsilons(columns["radii"])
     return results.CertificationResult(
         **columns,
         **facts,
-        epsilons=(
-            results.fitting_epsilons(columns["radii"])
-            if asked is None
-            else asked
-        ),
+        epsilons=asked,
         data_name=source.name,
         model_name=getattr(model, "name", "network"),
         seconds=seconds,
@@ -218,8 +212,10 @@ def _with(
     )
 
 
-def _check_falsifiable(options: certificates.CertifierOptions) -> None:
-    if options.targets is not certificates.Targets.ALL:
+def _check_falsifiable(
+    options: certificates.CertifierOptions, falsify: bool
+) -> None:
+    if falsify and options.targets is not certificates.Targets.ALL:
         raise ValueError(
             "What certifies nothing cannot be falsified. "
             f"Received: falsify=True, targets={options.targets.value!r}."
