@@ -170,9 +170,7 @@ def max_pooled(random):
     toy = Export((2, 6, 6), random)
     toy.conv(2, 3, (3, 3), pads=[1, 1, 1, 1])
     toy.add("Relu")
-    toy.add(
-        "MaxPool", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1]
-    )
+    toy.add("MaxPool", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
     toy.add("Flatten")
     toy.gemm(27, 3)
     return toy

@@ -71,9 +71,7 @@ def elu(node: Node) -> Value:
     alpha = node.setting("alpha", 1.0)
     if alpha == 1.0:
         return _function(node, "elu")
-    layer = keras.layers.ELU(
-        alpha=alpha, name=node.layer_name, dtype="float32"
-    )
+    layer = keras.layers.ELU(alpha=alpha, name=node.layer_name, dtype="float32")
     return _applied(node, layer)
 
 

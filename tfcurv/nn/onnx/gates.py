@@ -79,7 +79,7 @@ class _Graph:
     def __init__(self, steps, constants, output: str):
         self._constants = constants
         self._makers = {name: step for step in steps for name in step.outputs}
-        self._readers: dict[str, list[Step]] = {output: [None]}
+        self._readers: dict[str, list[Step | None]] = {output: [None]}
         for step in steps:
             for name in step.inputs:
                 self._readers.setdefault(name, []).append(step)
@@ -178,11 +178,13 @@ def _gelu(graph: _Graph, step: Step) -> Step | None:
 
 def _factors(graph: _Graph, step: Step) -> list[str]:
     """Returns what is multiplied, also by steps before that nobody reads."""
-    found = []
+    found: list[str] = []
     for name in step.inputs:
         before = graph.maker(name, "Mul")
-        inner = before is not None and graph.is_private(name)
-        found += _factors(graph, before) if inner else [name]
+        if before is not None and graph.is_private(name):
+            found += _factors(graph, before)
+        else:
+            found.append(name)
     return found
 
 

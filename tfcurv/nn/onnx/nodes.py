@@ -15,9 +15,9 @@ SUPPORTED = (
     "Gemm, MatMul, Conv, BatchNormalization; Add, Sub, Mul and Div with "
     "constants, Add, Sum and Sub of tensors, Neg; AveragePool, MaxPool, their "
     "global kinds, ReduceMean over all places; Flatten, Reshape, Squeeze, "
-    "Unsqueeze, Transpose, Concat, Pad with zeros; Identity, Dropout, Constant; "
-    "Relu, LeakyRelu, PRelu, Clip to [0, b] or [-1, 1], Elu, Selu, Gelu, "
-    "Sigmoid, HardSigmoid, HardSwish, Mish, Softplus, Softsign, Tanh, Abs"
+    "Unsqueeze, Transpose, Concat, Pad with zeros; Identity, Dropout, Cast, "
+    "Constant; Relu, LeakyRelu, PRelu, Clip to [0, b] or [-1, 1], Elu, Selu, "
+    "Gelu, Sigmoid, HardSigmoid, HardSwish, Mish, Softplus, Softsign, Tanh, Abs"
 )
 
 
@@ -109,9 +109,7 @@ class Node:
             is_held = np.array_equal(number.astype(np.float32), number)
         if not is_held:
             raise self.refusal(
-                "a constant is NaN, infinite or no number of float32"
-                if np.all(np.isfinite(number))
-                else "a constant is NaN or infinite",
+                "a constant is NaN, or no number of float32",
                 "export the model in float32, and with finite weights",
             )
         return number

@@ -282,11 +282,7 @@ class _Builder:
             ],
             [helper.make_empty_tensor_value_info(node.output[0])],
         )
-        model = helper.make_model(
-            graph, opset_imports=self._model.opset_import
-        )
+        model = helper.make_model(graph, opset_imports=self._model.opset_import)
         evaluator = self._onnx.reference.ReferenceEvaluator(model)
         (found,) = evaluator.run(None, given)
         self._constants[node.output[0]] = np.asarray(found)
-
-

@@ -65,14 +65,12 @@ def reshape(node: Node) -> Value:
     node.require("allowzero", 0, (0,))
     shape = node.argument(1, "shape")
     before = _sizes(node, value)
-    target = [] if shape is None else [int(size) for size in shape]
-    # A zero says "as it was".
-    whole = (value.shape[0], *before)
-    target = [
-        whole[i] if size == 0 and 0 < i < len(whole) else size
-        for i, size in enumerate(target)
+    # A zero says "as it was"; of the batch that is what is wanted.
+    whole = (0, *before)
+    first, *rest = [
+        whole[i] if size == 0 and i < len(whole) else int(size)
+        for i, size in enumerate([0] if shape is None else shape)
     ]
-    first, *rest = target or [None]
     count, free = math.prod(before), rest.count(-1)
     known = math.prod(size for size in rest if size != -1)
     if free == 1 and known and count % known == 0:
