@@ -80,11 +80,6 @@ def _of_sample(node: Node, number: np.ndarray, value: Value) -> np.ndarray:
             f"{value.shape}",
             "use one that is broadcast to each sample, and to no batch",
         )
-    if shape[0] != 1:
-        raise node.refusal(
-            f"a constant of shape {number.shape} differs between samples",
-            "let it be the same for all samples",
-        )
     found = number.reshape(shape).transpose(value.axes)[0]
     # Of one number, Keras makes no array of the sample's rank.
     found = found.reshape(()) if found.size == 1 else found
