@@ -133,9 +133,7 @@ class StatementTest(parameterized.TestCase):
         (and (>= X_0 0.5) (>= Y_0 1))))"""
         lower, upper = _parse(text).regions
         self.assertEqual((lower.lower[0], lower.upper[0]), (-1, 0))
-        self.assertEqual(
-            (upper.lower[0], upper.upper[0]), (Fraction(1, 2), 1)
-        )
+        self.assertEqual((upper.lower[0], upper.upper[0]), (Fraction(1, 2), 1))
 
     def test_leaves_out_what_no_input_meets(self):
         self.assertEmpty(_parse("(assert (>= X_0 2))").regions)

@@ -298,9 +298,7 @@ class RefusalTest(_ReadingTest):
         model = toy.model()
         model.graph.output.append(model.graph.input[0])
         pathlib.Path(path).write_bytes(model.SerializeToString())
-        with self.assertRaisesRegex(
-            errors.UnsupportedModelError, "2 outputs"
-        ):
+        with self.assertRaisesRegex(errors.UnsupportedModelError, "2 outputs"):
             tfcurv.from_onnx(path)
 
     def test_weights_that_float32_does_not_hold(self):
