@@ -43,6 +43,7 @@ FLOORS = (
     ("tfcurv.nn.layers",),
     ("tfcurv.nn.reading",),
     ("tfcurv.nn.training",),
+    ("tfcurv.nn.onnx",),
     ("tfcurv.nn.files",),
     ("tfcurv.nn",),
     ("tfcurv.runs",),
@@ -59,11 +60,17 @@ _PACKAGES = ("tfcurv", *(room for floor in FLOORS[:-1] for room in floor))
 _KERAS = re.compile(r"(keras|tf_keras|(tf|tensorflow)(\.\w+)*\.keras)\b")
 
 # What only some extras install, or only some callers pay for.
-_OPTIONAL = ("matplotlib", "sklearn", "tensorflow_datasets")
+_OPTIONAL = (
+    "matplotlib",
+    "onnx",
+    "onnxruntime",
+    "sklearn",
+    "tensorflow_datasets",
+)
 
 _MAX_FILE_LINES = 400
 _MAX_SHARE_OF_A_ROOM = 0.2
-_MAX_TOP_LEVEL_NAMES = 20
+_MAX_TOP_LEVEL_NAMES = 21
 _MAX_FUNCTION_LINES = 60
 
 # In two halves, so that this file does not hold them.

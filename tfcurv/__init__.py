@@ -21,6 +21,7 @@ from tfcurv.nn import WorstCase as WorstCase
 from tfcurv.nn import check as check
 from tfcurv.nn import copy_weights as copy_weights
 from tfcurv.nn import from_keras as from_keras
+from tfcurv.nn import from_onnx as from_onnx
 from tfcurv.nn import layers as layers
 from tfcurv.results import CertificationResult as CertificationResult
 from tfcurv.results import load_result as load_result

@@ -55,6 +55,10 @@ class InvalidResultError(TfcurvError, ValueError):
     """A folder does not hold a complete saved result."""
 
 
+class InvalidPropertyError(TfcurvError, ValueError):
+    """A property file says what is not understood. Names the line."""
+
+
 class InvalidCheckpointError(TfcurvError, ValueError):
     """A checkpoint is damaged, or of another run than the one resumed."""
 

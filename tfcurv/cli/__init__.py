@@ -1,4 +1,4 @@
-"""The `tfcurv` command: demo, train, certify, falsify. Its flags live here."""
+"""The `tfcurv` command, and its commands. Their flags live here."""
 
 from collections.abc import Sequence
 import importlib
@@ -14,11 +14,12 @@ Commands:
   demo      train a plain and a robust network on digits and certify both
   train     train a network so that it can be certified, and certify it
   certify   certify a saved model
+  verify    decide whether a saved model has a property
   falsify   attack the certified points of a saved result
 
 'tfcurv COMMAND --help' tells more. 'tfcurv --version' prints the version."""
 
-_COMMANDS = ("demo", "train", "certify", "falsify")
+_COMMANDS = ("demo", "train", "certify", "verify", "falsify")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The command line after `tfcurv`. Default: the process's.
 
     Returns:
-        The exit status: 0, or 2 where the input is at fault.
+        The exit status: 0, 2 where the input is at fault, or what a command
+        says of its verdict.
     """
     rest = list(sys.argv[1:] if arguments is None else arguments)
     name = rest[0] if rest else "--help"

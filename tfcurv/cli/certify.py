@@ -20,10 +20,10 @@ from tfcurv.cli import options
 USAGE = """Usage: tfcurv certify MODEL --dataset=NAME [flags]
 
 Proves for each test image how far it can be moved before its class can change.
-MODEL is a .keras file of a supported model that ends in logits, or an .npz
-file with arrays kernel_0, bias_0, kernel_1, ... of dense layers. With --report
-or --checkpoint, the same command goes on where a killed or interrupted one
-stopped."""
+MODEL is a .keras or .onnx file of a supported model that ends in logits, or an
+.npz file with arrays kernel_0, bias_0, kernel_1, ... of dense layers. With
+--report or --checkpoint, the same command goes on where a killed or interrupted
+one stopped."""
 
 FLAGS = flags.FlagValues()
 

@@ -24,7 +24,7 @@ _DATASET = options.dataset_flag(FLAGS, None)
 _MODEL = flags.DEFINE_string(
     "model",
     None,
-    "The .keras or .npz file that was certified.",
+    "The .keras, .onnx or .npz file that was certified.",
     flag_values=FLAGS,
 )
 _ACTIVATION = options.activation_flag(FLAGS)

@@ -180,7 +180,7 @@ def run(
     name: str,
     usage: str,
     values: flags.FlagValues,
-    program: Callable[[Sequence[str]], None],
+    program: Callable[[Sequence[str]], int | None],
     arguments: Sequence[str],
 ) -> int:
     """Parses flags, runs a program and returns the exit status.
@@ -189,35 +189,37 @@ def run(
         name: Name of the program, for its messages.
         usage: What --help says before the flags.
         values: The program's flags.
-        program: Called with the arguments that are no flags.
+        program: Called with the arguments that are no flags; may return a
+            status of its own.
         arguments: The command line after the program's name.
     """
 
-    def parse_and_run() -> None:
+    def parse_and_run() -> int | None:
         if {"--help", "-h", "-help"} & set(arguments):
             lines = values.get_help(include_special_flags=False)
-            return write(f"{usage}\n\nFlags:\n{lines}")
+            write(f"{usage}\n\nFlags:\n{lines}")
+            return None
         values.unparse_flags()  # A second run in one process starts afresh.
         rest = values([name, *arguments], known_only=False)[1:]
         if sys.stdout is None:
             write("")  # Now, and not after the work.
-        program(rest)
+        return program(rest)
 
     return status_of(name, parse_and_run)
 
 
-def status_of(name: str, program: Callable[[], None]) -> int:
+def status_of(name: str, program: Callable[[], int | None]) -> int:
     """Runs a program; says in one line what is wrong, if something is.
 
     Args:
         name: Its name, for the messages.
-        program: The program.
+        program: The program; may return a status of its own.
 
     Returns:
         The exit status.
     """
     try:
-        program()
+        status = program()
     except KeyboardInterrupt as error:
         _complain(
             name, f"interrupted. {error}" if str(error) else "interrupted"
@@ -233,7 +235,7 @@ def status_of(name: str, program: Callable[[], None]) -> int:
     except _FOR_THE_USER as error:
         _complain(name, error)
         return EXIT_BAD_INPUT
-    return 0
+    return status or 0
 
 
 def _complain(name: str, message: object) -> None:

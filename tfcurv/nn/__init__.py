@@ -10,6 +10,7 @@ from tfcurv.nn.files.model_files import read_model as read_model
 from tfcurv.nn.layers.spectral_norm import (
     SpectralNormTracker as SpectralNormTracker,
 )
+from tfcurv.nn.onnx.reading import from_onnx as from_onnx
 from tfcurv.nn.reading.check import check as check
 from tfcurv.nn.reading.linear_step import LinearMapSpec as LinearMapSpec
 from tfcurv.nn.reading.network import network_from_model as network_from_model

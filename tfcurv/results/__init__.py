@@ -3,6 +3,7 @@
 from tfcurv.results.attack_result import AttackResult as AttackResult
 from tfcurv.results.curvature_report import CurvatureReport as CurvatureReport
 from tfcurv.results.epsilons import fitting_epsilons as fitting_epsilons
+from tfcurv.results.property_result import PropertyResult as PropertyResult
 from tfcurv.results.result import CertificationResult as CertificationResult
 from tfcurv.results.result import load_result as load_result
 from tfcurv.results.shards import Checkpoint as Checkpoint

@@ -10,4 +10,5 @@ from tfcurv.runs.falsify import falsify as falsify
 from tfcurv.runs.integer_programs import (
     solve_integer_programs as solve_integer_programs,
 )
+from tfcurv.runs.properties import verify_property as verify_property
 from tfcurv.runs.smooth import smooth as smooth

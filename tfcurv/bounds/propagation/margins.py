@@ -84,11 +84,12 @@ def start_region(
 
     Args:
         x: `[batch, n]` points.
-        epsilon: `[batch]` distances.
+        epsilon: `[batch]` distances; of linf also `[batch, n]`, one for each
+            entry.
         norm: "l2" or "linf".
         domain: Interval that every entry lies in; None for all inputs.
     """
-    distance = epsilon[:, tf.newaxis]
+    distance = epsilon if epsilon.shape.rank == 2 else epsilon[:, tf.newaxis]
     low, high = tf.zeros_like(x) - distance, tf.zeros_like(x) + distance
     if domain is not None:
         # The differences are rounded, by less than this.

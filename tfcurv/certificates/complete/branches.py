@@ -9,7 +9,7 @@ class Roots(NamedTuple):
 
     Attributes:
         x: `[points, inputs]`.
-        epsilon: `[points]` the neighbourhoods.
+        epsilon: `[points]` the neighbourhoods, or see `GraphRegions.by_entry`.
         values: By node, what it gives at the points.
         errors: By node, `[points]` how far that is off.
         radii: By node, of the balls of its deviations.

@@ -70,12 +70,14 @@ class Duals(GraphLines):
         logits = tf.TensorSpec([None, self._graph.num_classes], dtype)
         every = tuple(rows for _ in self.kept)
         self._root_specs = Roots(
-            *(inputs, rows, (*each, logits), (*every, rows)),
+            *(inputs, self._radii, (*each, logits), (*every, rows)),
             *(every, each, each),
         )
         branches = Branches(number, number, number, table, table, table)
         self._roots = tf.function(
-            self._roots_batch, input_signature=[inputs, rows], autograph=False
+            self._roots_batch,
+            input_signature=[inputs, self._radii],
+            autograph=False,
         )
         self._bounds = tf.function(
             self._bounds_batch,
@@ -101,7 +103,7 @@ class Duals(GraphLines):
 
         Args:
             x: `[points, inputs]` float64.
-            epsilon: `[points]` distances.
+            epsilon: `[points]` distances, or see `by_entry`.
         """
         with solvers.as_written():
             return self._roots(tf.constant(x), tf.constant(epsilon))

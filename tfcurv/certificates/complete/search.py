@@ -89,7 +89,7 @@ class BranchAndBound:
             x: `[margins, inputs]` float64 points.
             y: `[margins]` int32 labels.
             t: `[margins]` int32 other classes.
-            epsilon: `[margins]` distances.
+            epsilon: `[margins]` distances, or see `GraphRegions.by_entry`.
         """
         proved, spent = np.zeros(len(x), bool), np.zeros(len(x), int)
         points = np.full(x.shape, np.nan)

@@ -27,7 +27,11 @@ class GraphRegions:
     Attributes:
         proves: Whether in float64, rounding included; else in float32, to
             search.
+        by_entry: Whether distances are `[batch, inputs]`, one for each entry,
+            so that neighbourhoods are boxes of any shape; of linf alone.
     """
+
+    by_entry = False
 
     def __init__(
         self,
@@ -59,10 +63,11 @@ class GraphRegions:
             self._dtype = numerics.PROOF_DTYPE
         points = tf.TensorSpec([None, graph.input_dim], self._dtype)
         labels = tf.TensorSpec([None], tf.int32)
-        radii = tf.TensorSpec([None], self._dtype)
+        each = [graph.input_dim] if self.by_entry else []
+        self._radii = tf.TensorSpec([None, *each], self._dtype)
         self._margins = tf.function(
             self._margins_batch,
-            input_signature=[points, labels, radii],
+            input_signature=[points, labels, self._radii],
             autograph=False,
         )
 
@@ -74,7 +79,7 @@ class GraphRegions:
         Args:
             x: `[batch, inputs]` float64 points.
             y: `[batch]` int32 labels.
-            epsilon: `[batch]` distances.
+            epsilon: `[batch]` distances, or see `by_entry`.
 
         Returns:
             `[batch, classes]` float64; NaN or minus infinity where nothing is

@@ -9,6 +9,7 @@ import numpy as np
 
 from tfcurv import errors
 from tfcurv.nn.files import keras_archive
+from tfcurv.nn.onnx import reading as onnx_reading
 
 _DTYPES = {"float16", "float32", "float64"}
 
@@ -16,12 +17,14 @@ _DTYPES = {"float16", "float32", "float64"}
 def read_model(
     path: str | pathlib.Path, *, activation: str = "softplus"
 ) -> keras.Model:
-    """Returns the model in a .keras file or in an .npz file of weights.
+    """Returns the model in a .keras, .onnx or .npz file.
 
     A .keras file must consist of plain numerical layers, all of them Keras'
     or tfcurv's own; no other class or function is looked up, no other file is
     opened. An .npz file holds arrays `kernel_0` [inputs, outputs], `bias_0`
-    [outputs], `kernel_1`, ... of dense layers; nothing is unpickled.
+    [outputs], `kernel_1`, ... of dense layers; nothing is unpickled. An .onnx
+    file is read by `tfcurv.from_onnx`, for data as Keras has them: images with
+    channels last.
 
     Args:
         path: The file.
@@ -40,9 +43,11 @@ def read_model(
         )
     if path.suffix == ".npz":
         return _read_arrays(path, activation)
+    if path.suffix == ".onnx":
+        return onnx_reading.from_onnx(path, channels_last=True)
     if path.suffix != ".keras":
         raise errors.UnsupportedModelError(
-            "Models are read from .keras and .npz files. "
+            "Models are read from .keras, .onnx and .npz files. "
             f"Received: {str(path)!r}."
         )
     return _read_archive(path)

@@ -1,0 +1,1 @@
+"""Properties of outputs over boxes of inputs, as VNN-LIB files state them."""

@@ -1,0 +1,1 @@
+"""Feed-forward ONNX models, as models of Keras."""
