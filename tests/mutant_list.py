@@ -17,6 +17,7 @@ import mutants_ground
 import mutants_networks
 import mutants_nn
 import mutants_programs
+import mutants_properties
 import mutants_results
 import mutants_runs
 
@@ -26,6 +27,7 @@ MUTANTS = (
     *mutants_networks.MUTANTS,
     *mutants_bounds.MUTANTS,
     *mutants_certificates.MUTANTS,
+    *mutants_properties.MUTANTS,
     *mutants_results.MUTANTS,
     *mutants_nn.MUTANTS,
     *mutants_runs.MUTANTS,

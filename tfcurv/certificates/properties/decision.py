@@ -172,18 +172,19 @@ class Solver:
         zero = np.array([self._graph.num_classes - 1], np.int32)
         bounds = self._lines.margins(box.middle, zero, box.reach)[0]
         order = sorted(clause, key=lambda k: -np.nan_to_num(bounds[k]))
-        going, branches, took = order[:_TRIED], _FIRST_BRANCHES, 0.0
+        going, branches, pace = order[:_TRIED], _FIRST_BRANCHES, 0.0
         while going:
             left = []
             for k in going:
                 start = time.monotonic()
-                if start + _MORE * took > until:
+                if start > until:
                     return False, None
                 search = BranchAndBound(*self._of_branches, branches)
                 found = search(
                     box.middle, zero, np.array([k], np.int32), box.reach
                 )
-                took = time.monotonic() - start
+                spent = max(int(found.branches[0]), 1)
+                pace = (time.monotonic() - start) / spent
                 if found.proved[0]:
                     return True, None
                 is_met = not np.isnan(found.points[0]).any()
@@ -191,9 +192,14 @@ class Solver:
                 if witness is not None:
                     return False, witness
                 # It holds somewhere, or nothing is left to split.
-                if not is_met and found.branches[0] >= branches:
+                if not is_met and spent >= branches:
                     left.append(k)
-            going, branches = left, _MORE * branches
+            going = left
+            room = (until - time.monotonic()) / pace / max(len(going), 1)
+            if room <= branches:
+                # No more than were in vain.
+                break
+            branches = int(min(_MORE * branches, room))
         return False, None
 
     @functools.cached_property
