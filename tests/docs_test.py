@@ -22,6 +22,7 @@ from tfcurv.cli import certify
 from tfcurv.cli import demo
 from tfcurv.cli import falsify
 from tfcurv.cli import train
+from tfcurv.cli import verify
 from tfcurv.networks import ACTIVATIONS
 from tfcurv.nn.reading import reader
 from tfcurv.nn.reading.activation_layers import read_activation
@@ -34,7 +35,10 @@ _FLAGS = {
     "demo": demo.FLAGS,
     "falsify": falsify.FLAGS,
     "train": train.FLAGS,
+    "verify": verify.FLAGS,
 }
+# What a command takes beside flags, where it is not one file.
+_ARGUMENTS = {"demo": 0, "train": 0, "verify": 2}
 
 _DOCS = source_tree.ROOT / "docs"
 _README = source_tree.ROOT / "README.md"
@@ -242,7 +246,7 @@ class CommandsTest(absltest.TestCase):
                 flags = _FLAGS[name]
                 flags.unparse_flags()
                 rest = flags([name, *arguments.split()])[1:]
-                self.assertLen(rest, 0 if name in ("demo", "train") else 1)
+                self.assertLen(rest, _ARGUMENTS.get(name, 1))
 
 
 class ProgramsTest(parameterized.TestCase):
