@@ -20,6 +20,14 @@ MUTANTS = (
         tests=("tests/results/storage_test.py::ReadResultTest",),
     ),
     Mutant(
+        name="two_writers_at_once",
+        fault="A checkpoint that two runs write to at the same time.",
+        file="tfcurv/results/lock.py",
+        old="fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)",
+        new="fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)",
+        tests=("tests/results/shards_test.py",),
+    ),
+    Mutant(
         name="other_data_resumed",
         fault="A checkpoint continued with other data than it was begun with.",
         file="tfcurv/results/shards.py",

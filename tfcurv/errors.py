@@ -63,6 +63,10 @@ class InvalidCheckpointError(TfcurvError, ValueError):
     """A checkpoint is damaged, or of another run than the one resumed."""
 
 
+class CheckpointInUseError(TfcurvError, BlockingIOError):
+    """Another run writes to the checkpoint. Says which process."""
+
+
 class FalseCertificateError(TfcurvError):
     """An attack has flipped a point inside its certified radius.
 

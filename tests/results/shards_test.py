@@ -1,6 +1,9 @@
 """Tests of checkpoints: whole, of this run, or refused."""
 
+import os
 import pathlib
+import subprocess
+import sys
 from unittest import mock
 
 from absl.testing import absltest
@@ -109,8 +112,55 @@ class CheckpointTest(parameterized.TestCase):
                 with self.assertRaises(KeyboardInterrupt):
                     checkpoint.save_shard(0, "data", _ARRAYS)
         self.assertLen(list(self.folder.glob(".*.tmp")), 1)
-        self.assertIsNone(self._open().load_shard(0, "data"))
+        with self._open().writing():
+            self.assertIsNone(self._open().load_shard(0, "data"))
         self.assertEmpty(list(self.folder.glob(".*.tmp")))
+
+    def test_a_folder_that_was_killed_at_its_beginning_is_new(self):
+        self.folder.mkdir()
+        (self.folder / ".run.json.x.tmp").write_text("{")
+        with self._open().writing():
+            self.assertTrue((self.folder / "run.json").exists())
+        self.assertEmpty(list(self.folder.glob(".*.tmp")))
+
+    def test_has_one_writer_at_a_time(self):
+        first, second = self._open(), self._open()
+        with first.writing():
+            with self.assertRaisesRegex(
+                errors.CheckpointInUseError, f"process {os.getpid()} on"
+            ):
+                with second.writing():
+                    self.fail("Two at once.")
+        with second.writing():
+            pass
+
+    def test_a_writer_that_is_killed_lets_go(self):
+        self._open()
+        program = (
+            "import pathlib, sys, time\n"
+            "from tfcurv.results import lock\n"
+            "with lock.alone(pathlib.Path(sys.argv[1])):\n"
+            "    print('in', flush=True)\n"
+            "    time.sleep(600)\n"
+        )
+        path = str(self.folder / ".lock")
+        other = subprocess.Popen(
+            [sys.executable, "-c", program, path],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.addCleanup(other.communicate)
+        self.addCleanup(other.kill)
+        self.assertEqual(other.stdout.readline(), "in\n")
+        with self.assertRaisesRegex(
+            errors.CheckpointInUseError, f"process {other.pid} on"
+        ):
+            with self._open().writing():
+                self.fail("Two at once.")
+        other.kill()
+        other.wait()
+        with self._open().writing():
+            pass
 
 
 if __name__ == "__main__":

@@ -5,7 +5,9 @@ shard a batch. Every file appears whole under its name or not at all, carries
 its own sha256, and names the run that it belongs to.
 """
 
+from collections.abc import Iterator
 from collections.abc import Mapping
+import contextlib
 import hashlib
 import io
 import json
@@ -17,16 +19,17 @@ import numpy as np
 
 from tfcurv import errors
 from tfcurv import report
+from tfcurv.results import lock
 
 _FORMAT = "tfcurv-checkpoint-1"
-_RUN, _CURVATURE = "run.json", "curvature"
+_RUN, _CURVATURE, _LOCK = "run.json", "curvature", ".lock"
 
 # Longest part of a value in a message.
 _SHOWN = 200
 
 
 class Checkpoint:
-    """The shards of one run, of one writer at a time."""
+    """The shards of one run, of one writer at a time: see `writing`."""
 
     def __init__(self, folder: str | pathlib.Path, run: Mapping[str, Any]):
         """Opens a checkpoint, or begins one in a new or empty folder.
@@ -43,15 +46,29 @@ class Checkpoint:
         described = json.dumps({"format": _FORMAT, **run}, indent=2)
         self._identity = hashlib.sha256(described.encode()).hexdigest()
         self._folder.mkdir(parents=True, exist_ok=True)
-        for leftover in self._folder.glob(".*.tmp"):  # Of a killed writer.
-            leftover.unlink(missing_ok=True)
         path = self._folder / _RUN
         if path.exists():
             self._compare(path, json.loads(described))
-        elif any(self._folder.iterdir()):
+        elif set(self._folder.iterdir()) - set(self._leftovers()):
             raise self._foreign()
         else:
             report.write_atomically(path, described.encode())
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Keeps other writers out, and removes what a killed one left.
+
+        Raises:
+            CheckpointInUseError: There is another writer.
+        """
+        with lock.alone(self._folder / _LOCK):
+            for leftover in self._leftovers():
+                leftover.unlink(missing_ok=True)
+            yield
+
+    def _leftovers(self) -> Iterator[pathlib.Path]:
+        """Yields what a killed writer has not finished."""
+        return self._folder.glob(".*.tmp")
 
     def _compare(self, path: pathlib.Path, expected: dict[str, Any]) -> None:
         try:

@@ -92,6 +92,8 @@ class Job:
         shards, count = [], 0
         images = _Images(source.num_examples, self._verbose)
         with contextlib.ExitStack() as bars:
+            if self._checkpoint is not None:
+                bars.enter_context(self._checkpoint.writing())
             for bar in (images.bar, *self._bars.values()):
                 bars.enter_context(bar)
             if self._method.plan and not images.bar.disable:
