@@ -52,8 +52,8 @@ MUTANTS = (
         name="box_rounded_inward",
         fault="Inputs between a side of a box and its float64 left out.",
         file=f"{_ROOM}/boxes.py",
-        old="    if way * (Fraction(found) - number) < 0:\n        found = float",
-        new="    if way * (Fraction(found) - number) > 0:\n        found = float",
+        old="(Fraction(found) - number) < 0",
+        new="(Fraction(found) - number) > 0",
         tests=("tests/certificates/properties/boxes_test.py",),
     ),
     Mutant(

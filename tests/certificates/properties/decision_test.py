@@ -1,6 +1,8 @@
 """Tests of decisions on properties, against dense grids of inputs."""
 
 from fractions import Fraction
+import functools
+import itertools
 from unittest import mock
 
 from absl.testing import parameterized
@@ -11,6 +13,8 @@ import tensorflow as tf
 
 from tfcurv import errors
 from tfcurv import networks
+from tfcurv.certificates.properties import attack
+from tfcurv.certificates.properties import bisection
 from tfcurv.certificates.properties import boxes
 from tfcurv.certificates.properties import decision
 from tfcurv.certificates.properties import unsafe_graph
@@ -129,7 +133,7 @@ class DecisionTest(tf.test.TestCase, parameterized.TestCase):
         super().setUpClass()
         cls.solver = _solver()
 
-    @hypothesis.settings(deadline=None, max_examples=25, derandomize=True)
+    @hypothesis.settings(deadline=None, max_examples=12, derandomize=True)
     @hypothesis.given(st.lists(_REGIONS, min_size=1, max_size=2))
     def test_is_what_a_dense_grid_says(self, regions):
         found = self.solver.decide(regions, 20.0)
@@ -191,20 +195,23 @@ class DecisionTest(tf.test.TestCase, parameterized.TestCase):
         self.assertIs(decided.verdict, Verdict.UNKNOWN)
 
     def test_an_execution_that_is_safe_refutes_nothing(self):
-        solver = decision.Solver(
-            _network(), _CONSTRAINTS, lambda x: np.full((len(x), 2), 9.0)
-        )
         region = _region([(Fraction(-2), Fraction(4))] * 2, [(0,)])
         self.assertGreater(_most([region]), 0.1)
-        found = solver.decide([region], 1.0)
+        with mock.patch.object(
+            self.solver, "_execute", lambda x: np.full((len(x), 2), 9.0)
+        ):
+            found = self.solver.decide([region], 0.5)
         self.assertIs(found.verdict, Verdict.UNKNOWN)
 
     def test_a_tie_is_neither(self):
         point = _region([(Fraction(1), Fraction(0))] * 2, [(0,)])
         y = _outputs(np.ones((1, 2)))[0]
         exact = Constraint(((0, Fraction(1)),), Fraction(float(y[0])))
-        solver = decision.Solver(_network(), [exact], _execute)
-        found = solver.decide([point], 0.5)
+        # That the model finds it unsafe is not enough.
+        solver = decision.Solver(
+            _network(), [exact], lambda x: _execute(x) - np.float32(1.0)
+        )
+        found = solver.decide([point], 20.0)
         self.assertIs(found.verdict, Verdict.UNKNOWN)
 
     def test_without_constraints_every_input_is_unsafe(self):
@@ -219,10 +226,9 @@ class DecisionTest(tf.test.TestCase, parameterized.TestCase):
             for k in range(0, len(_CONSTRAINTS), 2)
         ]
         regions += [self._region_of([(k,)], Fraction(3, 4)) for k in (0, 3, 4)]
-        solver = _solver()
         with mock.patch.object(decision, "_MOST_HALVED", 0):
             for region in regions:
-                found = solver.decide([region], 9.0)
+                found = self.solver.decide([region], 9.0)
                 most = _most([region])
                 if found.verdict is Verdict.HOLDS:
                     self.assertLess(most, 0.0)
@@ -261,11 +267,49 @@ class UnsafeGraphTest(tf.test.TestCase):
             unsafe_graph.unsafe_graph(_network().graph, [tiny])
 
 
+@functools.cache
+def _halving():
+    """Lines and an attack on the constraints."""
+    graph = unsafe_graph.unsafe_graph(_network().graph, _CONSTRAINTS)
+    lines = boxes.BoxLines(graph, decision.Rules(ball=False), "linf")
+    return lines, attack.BoxAttack(networks.GraphNetwork(graph))
+
+
+class BisectionTest(tf.test.TestCase):
+    """Without a judge, so that no attack hides what is wrongly proved."""
+
+    def decide(self, region, turns=12):
+        table = np.zeros((len(region.clauses), len(_CONSTRAINTS)), bool)
+        for row, clause in zip(table, region.clauses):
+            row[list(clause)] = True
+        halving = bisection.Bisection(*_halving(), table)
+        box = boxes.outward(region.lower, region.upper)
+        count = itertools.count(1)
+        return halving(box, lambda x: None, lambda: next(count) > turns)
+
+    @hypothesis.settings(deadline=None, max_examples=40, derandomize=True)
+    @hypothesis.given(_REGIONS)
+    def test_proves_nothing_that_a_point_refutes(self, region):
+        is_proved, witness = self.decide(region)
+        self.assertIsNone(witness)
+        if is_proved:
+            self.assertLess(_most([region]), 0.0)
+
+    def test_proves_of_its_parts_what_lines_do_not_of_a_box(self):
+        whole = [(Fraction(-1), Fraction(2))] * 2
+        regions = [_region(whole, [(k,)]) for k in range(len(_CONSTRAINTS))]
+        regions = [each for each in regions if -0.5 < _most([each]) < -0.02]
+        decided = [
+            (self.decide(each, turns=1)[0], self.decide(each, turns=60)[0])
+            for each in regions
+        ]
+        self.assertTrue(all(late for _, late in decided))
+        self.assertIn((False, True), decided)
+
+
 class BoxLinesTest(tf.test.TestCase):
     def test_bounds_of_boxes_hold_and_nearly_touch_small_ones(self):
-        graph = unsafe_graph.unsafe_graph(_network().graph, _CONSTRAINTS)
-        rules = decision.Rules(ball=False)
-        lines = boxes.BoxLines(graph, rules, "linf")
+        lines, _ = _halving()
         random = np.random.default_rng(4)
         low = random.uniform(-1.0, 1.0, (6, 2))
         # One input moves a hundred times as far as the other.
