@@ -17,6 +17,7 @@ FLOORS = (
     (
         "tfcurv.errors",
         "tfcurv.former",
+        "tfcurv.imports",
         "tfcurv.numerics",
         "tfcurv.startup",
         "tfcurv.version",
