@@ -20,6 +20,7 @@ FLOORS = (
         "tfcurv.imports",
         "tfcurv.numerics",
         "tfcurv.startup",
+        "tfcurv.tracing",
         "tfcurv.version",
     ),
     ("tfcurv.solvers", "tfcurv.report", "tfcurv.data"),

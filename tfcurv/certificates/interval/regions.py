@@ -14,6 +14,7 @@ import tensorflow as tf
 from tfcurv import networks
 from tfcurv import numerics
 from tfcurv import solvers
+from tfcurv import tracing
 from tfcurv.bounds.propagation import ball_box
 from tfcurv.bounds.propagation import margins
 from tfcurv.networks import Kind
@@ -60,10 +61,8 @@ class GraphRegions:
         points = tf.TensorSpec([None, graph.input_dim], self._dtype)
         labels = tf.TensorSpec([None], tf.int32)
         radii = tf.TensorSpec([None], self._dtype)
-        self._margins = tf.function(
-            self._margins_batch,
-            input_signature=[points, labels, radii],
-            autograph=False,
+        self._margins = tracing.Traced(
+            self._margins_batch, [points, labels, radii]
         )
 
     def margins(
