@@ -17,8 +17,10 @@ FLOORS = (
     (
         "tfcurv.errors",
         "tfcurv.former",
+        "tfcurv.imports",
         "tfcurv.numerics",
         "tfcurv.startup",
+        "tfcurv.tracing",
         "tfcurv.version",
     ),
     ("tfcurv.solvers", "tfcurv.report", "tfcurv.data"),

@@ -55,12 +55,22 @@ def imports(tree: ast.AST) -> set[str]:
 def statements_at_import(tree: ast.AST) -> Iterator[ast.AST]:
     """Yields the nodes that run when the module is imported."""
     for node in ast.iter_child_nodes(tree):
-        only_for_types = isinstance(node, ast.If) and (
-            "TYPE_CHECKING" in ast.unparse(node.test)
-        )
+        only_for_types = isinstance(node, ast.If) and _is_for_types(node)
         if not isinstance(node, _FUNCTIONS) and not only_for_types:
             yield node
             yield from statements_at_import(node)
+
+
+def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """Yields statements, and those that only type checkers read."""
+    for node in body:
+        yield node
+        if isinstance(node, ast.If) and _is_for_types(node):
+            yield from node.body
+
+
+def _is_for_types(node: ast.If) -> bool:
+    return "TYPE_CHECKING" in ast.unparse(node.test)
 
 
 def public_names(module: str) -> set[str]:
@@ -71,7 +81,7 @@ def public_names(module: str) -> set[str]:
     path = ROOT.joinpath(*module.split("."))
     path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
     names = set()
-    for node in parse(path).body:
+    for node in _statements(parse(path).body):
         if isinstance(node, ast.Import | ast.ImportFrom):
             offered = (each for each in node.names if each.name == each.asname)
             names |= {alias.name for alias in offered}
@@ -81,5 +91,5 @@ def public_names(module: str) -> set[str]:
             targets = getattr(node, "targets", None) or [node.target]
             names |= {each.id for each in targets if hasattr(each, "id")}
     # Not `_private` and no hook of Python's, but `__version__`.
-    names -= {"__getattr__"}
+    names -= {"__all__", "__dir__", "__getattr__"}
     return {name for name in names if not re.match(r"_[^_]", name)}

@@ -1,21 +1,17 @@
-"""What has to be done before TensorFlow is imported, for the command alone.
+"""TensorFlow imported without a word, for the command alone.
 
-Imported first of all by the package, for TensorFlow reads its settings once.
+A program of a user imports it as it likes, and sees what it says.
 """
 
 from collections.abc import Iterator
-from collections.abc import Sequence
 import contextlib
 import os
-import pathlib
 import re
 import sys
 import tempfile
 
 _LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 _EVERYTHING, _ERRORS_ALONE = "0", "2"
-
-_MODULE = "tfcurv.cli"
 
 # TensorFlow 2.21 says these at its start whatever the level is: that nothing
 # has set up its logs, its notes (I), and what continues one of them.
@@ -24,16 +20,16 @@ _NEWS = re.compile(
 )
 
 
-def is_command(command_line: Sequence[str]) -> bool:
-    """Whether a process is the `tfcurv` command, and no program of a user.
+def load_tensorflow() -> None:
+    """Imports TensorFlow, without its notes unless somebody asked for them.
 
-    Args:
-        command_line: Its command line, as `sys.orig_argv` has it.
+    It reads its settings once: where it is imported already, nothing is done.
     """
-    if _MODULE in command_line[1:]:
-        return True
-    # A script is run by an interpreter, an .exe of Windows is not.
-    return "tfcurv" in (pathlib.Path(each).stem for each in command_line[:2])
+    if "tensorflow" in sys.modules or os.environ.get(_LEVEL) == _EVERYTHING:
+        return
+    os.environ.setdefault(_LEVEL, _ERRORS_ALONE)
+    with without_news():
+        import tensorflow  # noqa: F401
 
 
 @contextlib.contextmanager
@@ -57,9 +53,3 @@ def without_news() -> Iterator[None]:
             file.seek(0)
             lines = [line for line in file if not _NEWS.match(line)]
             os.write(2, b"".join(lines))
-
-
-if is_command(sys.orig_argv) and os.environ.get(_LEVEL) != _EVERYTHING:
-    os.environ.setdefault(_LEVEL, _ERRORS_ALONE)
-    with without_news():
-        import tensorflow  # noqa: F401

@@ -5,6 +5,7 @@ import importlib
 import sys
 
 from tfcurv import errors
+from tfcurv import startup
 from tfcurv import version
 from tfcurv.cli import options
 
@@ -35,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rest = list(sys.argv[1:] if arguments is None else arguments)
     name = rest[0] if rest else "--help"
     if name in _COMMANDS:
+        if name == "train":  # Its flags say what the library's settings are.
+            startup.load_tensorflow()
         # Each command has flags of its own; only those of one are read.
         return importlib.import_module(f"tfcurv.cli.{name}").main(rest[1:])
     return options.status_of("tfcurv", lambda: _answer(name))

@@ -8,13 +8,7 @@ import shutil
 
 from absl import flags
 
-from tfcurv import certificates
-from tfcurv import data
-from tfcurv import nn
-from tfcurv import report
-from tfcurv import results
-from tfcurv import runs
-from tfcurv import solvers
+from tfcurv.cli import choices
 from tfcurv.cli import options
 
 USAGE = """Usage: tfcurv certify MODEL --dataset=NAME [flags]
@@ -59,14 +53,14 @@ _GUARD = options.enum_flag(
 _RIGOR = options.enum_flag(
     "rigor",
     "verified",
-    [level.value for level in solvers.Rigor],
+    choices.RIGORS,
     "How norms are bounded; 'float64' trusts LAPACK, and is slower.",
     FLAGS,
 )
 _METHOD = options.enum_flag(
     "method",
-    certificates.AUTO,
-    [certificates.AUTO, *certificates.METHODS],
+    choices.METHODS[0],
+    choices.METHODS,
     "How to prove; 'auto' takes what fits the model, and the best of several.",
     FLAGS,
 )
@@ -83,7 +77,7 @@ _DOMAIN = flags.DEFINE_list(
 _CURVATURE = options.enum_flag(
     "curvature",
     "global",
-    [scope.value for scope in certificates.Curvature],
+    choices.CURVATURES,
     "Bounds on the curvature: one a pair of classes, or one around each image "
     "too; 'auto' does so where an adversarial example is not met.",
     FLAGS,
@@ -138,7 +132,9 @@ def run(arguments: Sequence[str]) -> None:
             "tfcurv certify needs one model file and --dataset. "
             f"Received: {list(arguments)}, --dataset={_DATASET.value!r}."
         )
-    data.dataset_info(_DATASET.value)
+    from tfcurv import nn
+    from tfcurv import runs
+
     epsilons = _EPSILONS.value and options.radii(_EPSILONS.value)
     domain = _domain()
     _check_paths()
@@ -190,6 +186,9 @@ def _domain() -> tuple[float, float] | None:
 
 def _check_paths() -> None:
     """Refuses now what could not be written at the end."""
+    from tfcurv import report
+    from tfcurv import results
+
     if _REPORT.value:
         results.check_new_folder(_REPORT.value)
     if _PLOT.value:

@@ -5,10 +5,7 @@ import dataclasses
 
 from absl import flags
 
-from tfcurv import certificates
-from tfcurv import nn
-from tfcurv import results
-from tfcurv import runs
+from tfcurv.cli import choices
 from tfcurv.cli import options
 
 USAGE = """Usage: tfcurv falsify REPORT --model=FILE [flags]
@@ -31,14 +28,14 @@ _ACTIVATION = options.activation_flag(FLAGS)
 _BATCH_SIZE = options.batch_size_flag(FLAGS)
 _STEPS = flags.DEFINE_integer(
     "steps",
-    certificates.FalsifierOptions.gradient_steps,
+    choices.FALSIFIER_STEPS,
     "Gradient steps of each attack.",
     lower_bound=1,
     flag_values=FLAGS,
 )
 _RESTARTS = flags.DEFINE_integer(
     "restarts",
-    certificates.FalsifierOptions.restarts,
+    choices.FALSIFIER_RESTARTS,
     "Starts of each attack.",
     lower_bound=1,
     flag_values=FLAGS,
@@ -63,6 +60,11 @@ def run(arguments: Sequence[str]) -> None:
             "tfcurv falsify needs one folder of a result and --model. "
             f"Received: {list(arguments)}, --model={_MODEL.value!r}."
         )
+    from tfcurv import certificates
+    from tfcurv import nn
+    from tfcurv import results
+    from tfcurv import runs
+
     result = results.load_result(arguments[0])
     with options.going_on("Nothing is kept: the attack starts anew."):
         attacked = runs.falsify(

@@ -11,10 +11,9 @@ import sys
 
 from absl import flags
 
-from tfcurv import certificates
-from tfcurv import data
 from tfcurv import errors
-from tfcurv import networks
+from tfcurv import startup
+from tfcurv.cli import choices
 
 #: What a program answers when its input is at fault, as other tools do.
 EXIT_BAD_INPUT = 2
@@ -94,7 +93,7 @@ def dataset_flag(
     return enum_flag(
         "dataset",
         default,
-        sorted(data.DATASETS),
+        choices.DATASETS,
         "Data set; its test split is certified, pixels in [0, 1].",
         values,
     )
@@ -118,7 +117,7 @@ def activation_flag(values: flags.FlagValues) -> flags.FlagHolder:
     return enum_flag(
         "activation",
         "softplus",
-        sorted(networks.ACTIVATIONS),
+        choices.ACTIVATIONS,
         "Activation between the dense layers of an .npz file.",
         values,
     )
@@ -128,7 +127,7 @@ def batch_size_flag(values: flags.FlagValues) -> flags.FlagHolder:
     """Defines --batch_size."""
     return flags.DEFINE_integer(
         "batch_size",
-        data.DEFAULT_BATCH_SIZE,
+        choices.BATCH_SIZE,
         "Images at a time; memory grows with it.",
         lower_bound=1,
         flag_values=values,
@@ -160,6 +159,9 @@ def radii(texts: Sequence[str]) -> tuple[float, ...]:
     Raises:
         ValueError: There are none, or one is no positive, finite number.
     """
+    # Imported by who parses: it needs TensorFlow, which flags must not.
+    from tfcurv import certificates
+
     received = f"Received: --epsilons={','.join(texts)}."
     try:
         found = certificates.check_epsilons([float(text) for text in texts])
@@ -203,6 +205,7 @@ def run(
         rest = values([name, *arguments], known_only=False)[1:]
         if sys.stdout is None:
             write("")  # Now, and not after the work.
+        startup.load_tensorflow()
         return program(rest)
 
     return status_of(name, parse_and_run)

@@ -5,8 +5,6 @@ import pathlib
 
 from absl import flags
 
-from tfcurv import nn
-from tfcurv import runs
 from tfcurv.cli import options
 
 USAGE = """Usage: tfcurv verify MODEL PROPERTY [flags]
@@ -52,6 +50,9 @@ def run(arguments: Sequence[str]) -> int:
             "tfcurv verify needs one model file and one property file. "
             f"Received: {list(arguments)}."
         )
+    from tfcurv import nn
+    from tfcurv import runs
+
     model, statement = map(pathlib.Path, arguments)
     if model.suffix == ".onnx":
         # In the order of ONNX, not as images of Keras.

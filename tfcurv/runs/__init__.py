@@ -1,5 +1,6 @@
 """A model, data and a method become a result."""
 
+from tfcurv import nn  # noqa: F401  First: it refuses other backends.
 from tfcurv.runs.attack import attack as attack
 from tfcurv.runs.certified_accuracy import (
     CertifiedAccuracy as CertifiedAccuracy,

@@ -13,6 +13,7 @@ from tfcurv import data as tfcurv_data
 from tfcurv import errors
 from tfcurv import report
 from tfcurv import results
+from tfcurv import tracing
 from tfcurv.certificates import smoothing
 from tfcurv.data.named import require_positive
 
@@ -173,12 +174,11 @@ def _votes(model: keras.Model, classes: int, sigma: float):
         )[1]
 
     number = tf.TensorSpec([], tf.int32)
-    return tf.function(
+    return tracing.Traced(
         count,
-        input_signature=[
+        [
             tf.TensorSpec(model.input_shape[1:], tf.float32),
             tf.TensorSpec([2], tf.int32),
             *(number, number),
         ],
-        autograph=False,
     )

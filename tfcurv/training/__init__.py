@@ -1,5 +1,6 @@
 """Training runs as frozen settings and one call. Knows no flags."""
 
+from tfcurv import nn  # noqa: F401  First: it refuses other backends.
 from tfcurv.training.architectures import ARCHITECTURES as ARCHITECTURES
 from tfcurv.training.architectures import (
     architecture_layers as architecture_layers,

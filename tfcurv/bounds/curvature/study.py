@@ -12,6 +12,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tfcurv import solvers
+from tfcurv import tracing
 from tfcurv.bounds.curvature.everywhere import CurvatureBounder
 from tfcurv.networks.chain import ForwardPass
 from tfcurv.networks.chain import Network
@@ -121,14 +122,13 @@ class CurvatureProbe:
         self._network = network
         self._num_steps = num_steps
         classes = tf.TensorSpec([None], tf.int32)
-        self._attained = tf.function(
+        self._attained = tracing.Traced(
             self._attain,
-            input_signature=[
+            [
                 tf.TensorSpec([None, network.input_dim], tf.float64),
                 classes,
                 classes,
             ],
-            autograph=False,
         )
 
     def __call__(

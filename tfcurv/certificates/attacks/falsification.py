@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from tfcurv import networks
 from tfcurv import numerics
+from tfcurv import tracing
 from tfcurv.certificates.attacks import boundary as adversary
 from tfcurv.certificates.attacks.threat import Threat
 from tfcurv.certificates.margins import safe_ball
@@ -93,15 +94,14 @@ class Falsifier:
         self._options = options
         self._execute = execute
         dtype = numerics.PROOF_DTYPE
-        self._attack = tf.function(
+        self._attack = tracing.Traced(
             self._attack_batch,
-            input_signature=[
+            [
                 tf.TensorSpec([None, network.input_dim], dtype),
                 tf.TensorSpec([None], tf.int32),
                 tf.TensorSpec([None], dtype),
                 tf.TensorSpec([None], tf.int32),
             ],
-            autograph=False,
         )
 
     def __call__(

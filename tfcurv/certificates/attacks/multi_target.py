@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tfcurv import networks
 from tfcurv import numerics
+from tfcurv import tracing
 from tfcurv.certificates.attacks.boundary import Adversarial
 from tfcurv.certificates.attacks.boundary import approach_boundary
 from tfcurv.certificates.attacks.boundary import cross_boundary
@@ -73,10 +74,8 @@ class MultiTargetAttack:
         self._options = options
         self._threat = threat
         points = tf.TensorSpec([None, network.input_dim], numerics.PROOF_DTYPE)
-        self._attack = tf.function(
-            self._attack_batch,
-            input_signature=[points, tf.TensorSpec([None], tf.int32)],
-            autograph=False,
+        self._attack = tracing.Traced(
+            self._attack_batch, [points, tf.TensorSpec([None], tf.int32)]
         )
 
     def __call__(self, x: tf.Tensor, y: tf.Tensor) -> Adversarial:

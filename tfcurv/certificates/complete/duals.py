@@ -24,6 +24,7 @@ import tensorflow as tf
 from tfcurv import networks
 from tfcurv import numerics
 from tfcurv import solvers
+from tfcurv import tracing
 from tfcurv.bounds.propagation import ball_box
 from tfcurv.bounds.propagation import margins
 from tfcurv.bounds.propagation.backward_walk import Around
@@ -74,28 +75,19 @@ class Duals(GraphLines):
             *(every, each, each),
         )
         branches = Branches(number, number, number, table, table, table)
-        self._roots = tf.function(
-            self._roots_batch,
-            input_signature=[inputs, self._radii],
-            autograph=False,
+        self._roots = tracing.Traced(self._roots_batch, [inputs, self._radii])
+        self._bounds = tracing.Traced(
+            self._bounds_batch, [self._root_specs, branches]
         )
-        self._bounds = tf.function(
-            self._bounds_batch,
-            input_signature=[self._root_specs, branches],
-            autograph=False,
+        self._sight = tracing.Traced(
+            self._sight_batch, [self._root_specs, branches]
         )
-        self._sight = tf.function(
-            self._sight_batch,
-            input_signature=[self._root_specs, branches],
-            autograph=False,
-        )
-        self._ascent = tf.function(
+        self._ascent = tracing.Traced(
             self._ascent_batch,
-            input_signature=[
+            [
                 *(self._root_specs, branches),
                 tf.TensorSpec([], tf.int32),
             ],
-            autograph=False,
         )
 
     def roots(self, x: np.ndarray, epsilon: np.ndarray) -> Roots:

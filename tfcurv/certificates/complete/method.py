@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from tfcurv import networks
 from tfcurv import numerics
+from tfcurv import tracing
 from tfcurv.bounds.propagation.backward_walk import BENT
 from tfcurv.certificates.attacks.boundary import cross_boundary
 from tfcurv.certificates.attacks.multi_target import MultiTargetAttack
@@ -148,9 +149,7 @@ def _crossing(network: Any, threat: Threat):
 
     table = tf.TensorSpec([None, network.input_dim], numerics.PROOF_DTYPE)
     labels = tf.TensorSpec([None], tf.int32)
-    return tf.function(
-        cross, input_signature=[table, labels, table], autograph=False
-    )
+    return tracing.Traced(cross, [table, labels, table])
 
 
 def _needed(graph: networks.Graph) -> Sequence[networks.Node]:

@@ -15,6 +15,7 @@ import tensorflow as tf
 from tfcurv import bounds
 from tfcurv import networks
 from tfcurv import numerics
+from tfcurv import tracing
 from tfcurv.certificates.curvature.lazy_table import LazyTable
 from tfcurv.certificates.curvature.pair_table import CurvatureTable
 from tfcurv.certificates.curvature.pair_table import GivenTable
@@ -76,15 +77,11 @@ class LocalStage(Stage):
         pairs = tf.TensorSpec([None], numerics.PROOF_DTYPE)
         points = tf.TensorSpec([None, network.input_dim], numerics.PROOF_DTYPE)
         classes = tf.TensorSpec([None], tf.int32)
-        self._find = tf.function(
-            self._find_batch,
-            input_signature=[points, classes, classes, pairs],
-            autograph=False,
+        self._find = tracing.Traced(
+            self._find_batch, [points, classes, classes, pairs]
         )
-        self._prove = tf.function(
-            self._prove_batch,
-            input_signature=[points, points, classes, classes, pairs],
-            autograph=False,
+        self._prove = tracing.Traced(
+            self._prove_batch, [points, points, classes, classes, pairs]
         )
 
     @functools.cached_property

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from tfcurv import networks
 from tfcurv import numerics
+from tfcurv import tracing
 from tfcurv.certificates.curvature.proof import closed_form_radii
 from tfcurv.certificates.curvature.proof import prove
 from tfcurv.certificates.deciding.contract import CertifierOptions
@@ -31,22 +32,18 @@ class CurvatureProofs:
         classes = tf.TensorSpec([None], tf.int32)
         pairs = tf.TensorSpec([None], numerics.PROOF_DTYPE)
         table = tf.TensorSpec([None, network.num_classes], numerics.PROOF_DTYPE)
-        self._first = tf.function(
-            self._first_batch,
-            input_signature=[points, classes, table],
-            autograph=False,
+        self._first = tracing.Traced(
+            self._first_batch, [points, classes, table]
         )
-        self._search = tf.function(
-            self._search_batch,
-            input_signature=[points, classes, classes, pairs, pairs],
-            autograph=False,
+        self._search = tracing.Traced(
+            self._search_batch, [points, classes, classes, pairs, pairs]
         )
 
     def trace(self) -> None:
         """Traces the compiled functions, which the first calls do otherwise."""
-        self._first.get_concrete_function()
+        self._first.trace()
         if self._options.search is not None:
-            self._search.get_concrete_function()
+            self._search.trace()
 
     def first(
         self, x: np.ndarray, y: np.ndarray, curvatures: np.ndarray

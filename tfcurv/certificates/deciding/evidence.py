@@ -8,6 +8,7 @@ import tensorflow as tf
 from tfcurv import errors
 from tfcurv import networks
 from tfcurv import numerics
+from tfcurv import tracing
 from tfcurv.certificates.attacks import boundary as adversary
 from tfcurv.certificates.attacks.threat import Threat
 from tfcurv.certificates.margins.search import search_problem
@@ -56,22 +57,19 @@ class Witness:
         self._steps = attack_steps
         points = tf.TensorSpec([None, network.input_dim], numerics.PROOF_DTYPE)
         classes = tf.TensorSpec([None], tf.int32)
-        self._look = tf.function(
-            self._look_batch, input_signature=[points, classes], autograph=False
-        )
-        self._attack = tf.function(
+        self._look = tracing.Traced(self._look_batch, [points, classes])
+        self._attack = tracing.Traced(
             self._attack_batch,
-            input_signature=[
+            [
                 *(points, classes, classes, points),
                 tf.TensorSpec([], tf.int32),
             ],
-            autograph=False,
         )
 
     def trace(self) -> None:
         """Traces the compiled functions, which the first calls do otherwise."""
-        self._look.get_concrete_function()
-        self._attack.get_concrete_function()
+        self._look.trace()
+        self._attack.trace()
 
     def look(self, x: np.ndarray, y: np.ndarray) -> Look:
         """Returns what the network says.

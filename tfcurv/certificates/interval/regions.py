@@ -14,6 +14,7 @@ import tensorflow as tf
 from tfcurv import networks
 from tfcurv import numerics
 from tfcurv import solvers
+from tfcurv import tracing
 from tfcurv.bounds.propagation import ball_box
 from tfcurv.bounds.propagation import margins
 from tfcurv.networks import Kind
@@ -65,10 +66,8 @@ class GraphRegions:
         labels = tf.TensorSpec([None], tf.int32)
         each = [graph.input_dim] if self.by_entry else []
         self._radii = tf.TensorSpec([None, *each], self._dtype)
-        self._margins = tf.function(
-            self._margins_batch,
-            input_signature=[points, labels, self._radii],
-            autograph=False,
+        self._margins = tracing.Traced(
+            self._margins_batch, [points, labels, self._radii]
         )
 
     def margins(
