@@ -20,19 +20,6 @@ def by_first_steps(
     model, split: data.Split, epsilon: float, verbose: int = 1
 ) -> dict[str, float]:
     """Certifies the first 1,000 images, as [BV20] does on CIFAR-10."""
-    return _by_steps(model, split, epsilon, verbose, _FIRST)
-
-
-def by_all_steps(
-    model, split: data.Split, epsilon: float, verbose: int = 1
-) -> dict[str, float]:
-    """Certifies all images."""
-    return _by_steps(model, split, epsilon, verbose)
-
-
-def _by_steps(
-    model, split: data.Split, epsilon: float, verbose: int, limit=None
-) -> dict[str, float]:
     found: dict[str, float] = {}
     for method in (*_CHEAP, "complete"):
         is_last = method not in _CHEAP
@@ -45,7 +32,7 @@ def _by_steps(
             norm="linf",
             domain=(0.0, 1.0),
             epsilons=(epsilon,),
-            limit=limit,
+            limit=_FIRST,
             radii=False,
             verbose=verbose,
         )
@@ -61,4 +48,4 @@ def _by_steps(
 
 
 #: Merged into `measurements.PARTS`.
-PARTS = {"first_steps": by_first_steps, "all_steps": by_all_steps}
+PARTS = {"first_steps": by_first_steps}

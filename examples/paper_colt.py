@@ -27,7 +27,7 @@ TABLES: Mapping[str, Table] = {
     "colt-mnist": Table(
         title="COLT: MNIST at 0.1 (linf, in [0, 1])",
         epsilon=0.1,
-        parts=("all_steps",),
+        parts=("first_steps",),
         rows=_rows(
             ("mnist-relu-2C2F-colt", "COLT"),
             ("mnist-relu-2C2F-crown-ibp", "CROWN-IBP"),
