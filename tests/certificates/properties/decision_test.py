@@ -295,6 +295,22 @@ class BisectionTest(tf.test.TestCase):
         if is_proved:
             self.assertLess(_most([region]), 0.0)
 
+    def test_leaves_out_no_part_of_a_box(self):
+        random = np.random.default_rng(6)
+        low = random.uniform(-1.0, 1.0, (20, 3))
+        box = boxes.Box(low, low + random.uniform(0.0, 1.0, (20, 3)))
+        parts, kept = bisection._halved(box, random.normal(size=(20, 3)))
+        self.assertTrue(kept.all())
+        share = random.uniform(0.0, 1.0, (200, 20, 3))
+        x = np.clip(low + share * (box.high - low), low, box.high)
+        inside = [
+            np.all((part.low <= x) & (x <= part.high), axis=-1)
+            for part in (parts.rows(slice(20)), parts.rows(slice(20, 40)))
+        ]
+        self.assertTrue(np.all(inside[0] | inside[1]))
+        # Nor is one of the two all of it.
+        self.assertFalse(np.any(np.all(inside, axis=1)))
+
     def test_proves_of_its_parts_what_lines_do_not_of_a_box(self):
         whole = [(Fraction(-1), Fraction(2))] * 2
         regions = [_region(whole, [(k,)]) for k in range(len(_CONSTRAINTS))]
