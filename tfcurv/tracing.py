@@ -29,8 +29,11 @@ class Traced:
         self._is_traced = False
 
     def trace(self) -> None:
-        """Traces it now, which the first call does otherwise."""
-        if not self._is_traced:
+        """Traces it now, which the first call does otherwise.
+
+        Nothing is where TensorFlow is told to run functions as they stand.
+        """
+        if not self._is_traced and not tf.config.functions_run_eagerly():
             self._function.get_concrete_function()
             self._is_traced = True
 
