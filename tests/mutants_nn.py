@@ -226,14 +226,14 @@ MUTANTS = (
         fault="A penalty that neither replicas nor weights of examples scale.",
         file="tfcurv/nn/training/model.py",
         old="""reduce_as_compiled(
-            tf.add_n(values),
+            added,
             self.loss,
             y,
             y_pred,
             sample_weight,
             self._loss_weights,
         )""",
-        new="tf.reduce_mean(tf.add_n(values))",
+        new="tf.reduce_mean(added)",
         tests=(
             "tests/nn/training/example_losses_test.py::TrainingTest",
             "tests/nn/training/replicas_test.py",

@@ -18,7 +18,7 @@ MUTANTS = (
     ),
     Mutant(
         name="bound_of_a_negative_weight",
-        fault="-x <= b taken for a bound from above on x.",
+        fault="The bound -x <= b taken for one from above on x.",
         file=f"{_ROOM}/vnnlib.py",
         old="_Bound(index, weight > 0, bound / weight)",
         new="_Bound(index, True, bound / weight)",

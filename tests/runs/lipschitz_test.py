@@ -12,6 +12,7 @@ import tfcurv
 from tfcurv import certificates
 from tfcurv import errors
 from tfcurv import networks
+from tfcurv.nn.reading.subject import read_subject
 from untraced import untraced
 
 _L = keras.layers
@@ -70,9 +71,7 @@ class LipschitzTest(absltest.TestCase):
 
     def test_is_the_margin_over_a_constant_of_the_pair(self):
         result, (x, y) = _result(), _data()
-        network = tfcurv.nn.reading.subject.read_subject(
-            _model(), as_graph=True
-        ).network
+        network = read_subject(_model(), as_graph=True).network
         self.assertIsInstance(network, networks.GraphNetwork)
         constants = certificates.LipschitzBounds(network.graph).pair_constants
         logits = _model()(x).numpy().astype(np.float64)

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 import tfcurv
 from tfcurv import nn
+from tfcurv.nn.training import targets
 
 _L = keras.layers
 _NORMS = {"l2": 2, "linf": np.inf}
@@ -105,7 +106,7 @@ class PerturbTest(parameterized.TestCase):
 
     def test_what_has_no_class_or_no_slope_stays(self):
         y = self.y.copy()
-        y[3] = nn.training.targets.NO_CLASS
+        y[3] = targets.NO_CLASS
         found = self._perturbed(y)
         np.testing.assert_array_equal(found[3], self.x[3])
         self.x[5] = np.nan
