@@ -17,6 +17,10 @@ from absl.testing import flagsaver  # noqa: E402
 import hypothesis  # noqa: E402
 import pytest  # noqa: E402
 
+# All of it, first: what is imported while a test patches `sys.modules` is
+# forgotten with the patch, and would be there twice.
+import tfcurv.training  # noqa: E402, F401
+
 # The first example compiles, and a failure must be the same everywhere.
 hypothesis.settings.register_profile(
     "tfcurv", deadline=None, derandomize=True, database=None
