@@ -1,4 +1,4 @@
-"""Functions that are called when a module is imported."""
+"""Tests of tfcurv.imports."""
 
 import importlib
 import importlib.util
@@ -49,6 +49,21 @@ class CallAfterTest(absltest.TestCase):
         imports.call_after(f"{self.name}_not", self._note)
         with self.assertRaises(ModuleNotFoundError):
             importlib.import_module(f"{self.name}_not")
+
+
+class OfExtraTest(absltest.TestCase):
+    def test_says_what_is_missing_and_how_to_get_it(self):
+        said = (
+            r"Drawing needs a pen, which .*nowhere.*`pip install tfcurv\[pen\]`"
+        )
+        with self.assertRaisesRegex(ImportError, said):
+            with imports.of_extra("pen", "Drawing needs a pen"):
+                importlib.import_module("nowhere")
+
+    def test_leaves_other_errors_alone(self):
+        with self.assertRaisesRegex(ValueError, "dry"):
+            with imports.of_extra("pen", "Drawing needs a pen"):
+                raise ValueError("dry")
 
 
 class _path_with:

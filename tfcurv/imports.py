@@ -1,12 +1,34 @@
-"""Calls a function when somebody imports a module."""
+"""What imports of other packages bring with them: errors, and calls."""
 
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Sequence
+import contextlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
 import sys
 import types
+
+
+@contextlib.contextmanager
+def of_extra(extra: str, need: str) -> Iterator[None]:
+    """Says of imports in here, where one fails, how to install what is missing.
+
+    Args:
+        extra: Of tfcurv, that installs it.
+        need: What needs which package, a clause.
+
+    Raises:
+        ImportError: An import failed.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise ImportError(
+            f"{need}, which cannot be imported ({error}). "
+            f"Remedy: `pip install tfcurv[{extra}]`."
+        ) from error
 
 
 def call_after(name: str, function: Callable[[], None]) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 import contextlib
 import dataclasses
-import importlib
 import io
 import numbers
 import os
@@ -21,6 +20,7 @@ import urllib.request
 
 import numpy as np
 
+from tfcurv import imports
 from tfcurv.errors import DatasetUnavailableError
 from tfcurv.errors import UnknownDatasetError
 from tfcurv.errors import did_you_mean
@@ -161,23 +161,12 @@ def require_positive(name: str, value: Any) -> None:
         )
 
 
-def _import(module: str, dataset: str, remedy: str) -> Any:
-    """Imports an optional package, or says how to get it."""
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        package = module.partition(".")[0]
-        raise ImportError(
-            f"The data set {dataset!r} needs the package {package}, which "
-            f"cannot be imported ({error}). Remedy: `{remedy}`."
-        ) from error
-
-
 def _load_digits(
     split: str, limit: int | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    datasets = _import("sklearn.datasets", "digits", "pip install tfcurv[demo]")
-    digits = datasets.load_digits()
+    with imports.of_extra("demo", "The data set 'digits' needs scikit-learn"):
+        import sklearn.datasets
+    digits = sklearn.datasets.load_digits()
     rows = _digits_rows(digits.target, split)[:limit]
     images = digits.images[rows, :, :, np.newaxis] / _DIGITS_LARGEST_PIXEL
     return images.astype(np.float32), digits.target[rows]
@@ -212,7 +201,9 @@ def _stratified_order(labels: np.ndarray) -> np.ndarray:
 def _load_tfds(
     name: str, split: str, data_dir: str | None, limit: int | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    tfds = _import("tensorflow_datasets", name, "pip install tfcurv[data]")
+    need = f"The data set {name!r} needs tensorflow-datasets"
+    with imports.of_extra("data", need):
+        import tensorflow_datasets as tfds
     builder = _builder(tfds, name, data_dir)
     if not builder.is_prepared():
         _prepare(tfds, builder)

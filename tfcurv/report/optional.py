@@ -2,6 +2,8 @@
 
 import types
 
+from tfcurv import imports
+
 
 def import_matplotlib() -> types.ModuleType:
     """Imports matplotlib with the parts that draw without a display.
@@ -16,16 +18,11 @@ def import_matplotlib() -> types.ModuleType:
     Raises:
         ImportError: It is not installed. Says how to install it.
     """
-    try:
+    with imports.of_extra("report", "Drawing needs matplotlib"):
         import matplotlib
         import matplotlib.backends.backend_agg
         import matplotlib.figure
         import matplotlib.image
         import matplotlib.lines
         import matplotlib.patches
-    except ImportError as error:
-        raise ImportError(
-            "Drawing needs matplotlib, which cannot be imported. "
-            "Remedy: pip install tfcurv[report]"
-        ) from error
     return matplotlib

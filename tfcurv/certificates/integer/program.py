@@ -28,6 +28,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tfcurv import imports
 from tfcurv import networks
 from tfcurv.certificates.complete.branches import Roots
 from tfcurv.certificates.complete.duals import is_split
@@ -305,13 +306,8 @@ def _scipy() -> types.ModuleType:
     Raises:
         ImportError: It is not installed. Says how to install it.
     """
-    try:
+    with imports.of_extra("milp", "Mixed-integer programmes need SciPy"):
         import scipy
         import scipy.optimize
         import scipy.sparse
-    except ImportError as error:
-        raise ImportError(
-            "Mixed-integer programmes need SciPy, which cannot be imported. "
-            "Remedy: pip install tfcurv[milp]"
-        ) from error
     return scipy

@@ -2,6 +2,8 @@
 
 import types
 
+from tfcurv import imports
+
 
 def import_onnx() -> types.ModuleType:
     """Imports onnx, with what checks and evaluates its models.
@@ -9,17 +11,12 @@ def import_onnx() -> types.ModuleType:
     Raises:
         ImportError: It is not installed. Says how to install it.
     """
-    try:
+    with imports.of_extra("onnx", "ONNX files are read by onnx"):
         import onnx
         import onnx.checker
         import onnx.helper
         import onnx.numpy_helper
         import onnx.reference
-    except ImportError as error:
-        raise ImportError(
-            "ONNX files are read by onnx, which cannot be imported. "
-            "Remedy: pip install tfcurv[onnx]"
-        ) from error
     return onnx
 
 
