@@ -43,6 +43,16 @@ class TracedTest(absltest.TestCase):
         self.assertEqual(float(adder.add(tf.ones([1], tf.float64))[0]), 3.0)
         self.assertEqual(adder.traces, 1)
 
+    def test_runs_as_it_stands_where_tensorflow_is_told_so(self):
+        adder = _Adder(2.0)
+        tf.config.run_functions_eagerly(True)
+        self.addCleanup(tf.config.run_functions_eagerly, False)
+        adder.add.trace()
+        self.assertEqual(adder.traces, 0)
+        for _ in range(2):
+            adder.add(tf.ones([1], tf.float64))
+        self.assertEqual(adder.traces, 2)
+
     def test_refuses_what_would_be_traced_again(self):
         adder = _Adder(2.0)
         for x in (tf.ones([1], tf.float32), tf.ones([1, 1], tf.float64)):
