@@ -130,6 +130,7 @@ def certify(
         FalseCertificateError: `falsify` has found a counter-example, saved
             in the checkpoint's folder, or else in the current one.
         InvalidCheckpointError: The checkpoint is damaged or of another run.
+        CheckpointInUseError: Another run is writing to it.
         DataError: The data do not fit the model or are not to be had.
         ValueError: An epsilon is not positive, or an option or a method is
             unknown.
