@@ -153,6 +153,8 @@ class StatementTest(parameterized.TestCase):
         ("(assert (<= (* Y_0 Y_1) 1))", 8, "linear"),
         ("(assert (<= Y_0 1e9999))", 8, "number"),
         ("(assert (<= Y_0 0x1))", 8, "number"),
+        ("(assert (<= X_0 1e400))", 8, "float64"),
+        ("(assert (>= (* 1e-200 X_0) -1e200))", 8, "float64"),
         ("(assert (not (<= Y_0 1)))", 8, "formula"),
         ("(assert)", 8, "statement"),
         ("Y_0", 8, "statement"),

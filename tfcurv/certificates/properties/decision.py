@@ -135,9 +135,8 @@ class Solver:
     ) -> tuple[bool, Witness | None]:
         """Returns whether a region has no unsafe output, or a witness."""
         box = boxes.outward(region.lower, region.upper)
-        is_finite = np.isfinite(box.low).all() and np.isfinite(box.high).all()
         # A clause without constraints holds, and nothing excludes it.
-        if not is_finite or not all(region.clauses):
+        if not all(region.clauses):
             return False, None
         clauses = self._table(region.clauses)
         halving = Bisection(self._lines, self._attack, clauses)

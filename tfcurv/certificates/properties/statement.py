@@ -4,6 +4,9 @@ import dataclasses
 from fractions import Fraction
 from typing import NamedTuple
 
+#: Numbers beyond it are refused: with them, products over- or underflow.
+LARGEST = Fraction(2) ** 900
+
 
 class Constraint(NamedTuple):
     """sum of w_j y_j <= bound, of a network's outputs y.
@@ -21,7 +24,7 @@ class Region(NamedTuple):
     """A box of inputs, and which outputs are unsafe there.
 
     Attributes:
-        lower: One an input, at most that of `upper`.
+        lower: One an input, at most that of `upper`, neither beyond `LARGEST`.
         upper: One an input.
         clauses: Numbers of constraints: an output is unsafe where all of one
             clause hold. One that is empty holds everywhere.

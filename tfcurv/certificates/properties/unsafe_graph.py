@@ -16,11 +16,9 @@ import numpy as np
 
 from tfcurv import errors
 from tfcurv import networks
+from tfcurv.certificates.properties.statement import LARGEST
 from tfcurv.certificates.properties.statement import Constraint
 from tfcurv.networks import Kind
-
-# Beyond these, products over- or underflow.
-_LEAST, _LARGEST = Fraction(2) ** -900, Fraction(2) ** 900
 
 
 def unsafe_graph(
@@ -62,7 +60,7 @@ def unsafe_graph(
 
 def _as_float(number: Fraction) -> float:
     """Returns the nearest number of float64."""
-    if number and not _LEAST <= abs(number) <= _LARGEST:
+    if number and not 1 / LARGEST <= abs(number) <= LARGEST:
         raise errors.InvalidPropertyError(
             "A number of the property is beyond what float64 computes with. "
             f"Received: about 10**{_digits(number)}. Allowed: 1e-270 to 1e270."

@@ -25,6 +25,7 @@ from tfcurv.certificates.properties import terms
 from tfcurv.certificates.properties.expressions import Expression
 from tfcurv.certificates.properties.expressions import Group
 from tfcurv.certificates.properties.expressions import invalid
+from tfcurv.certificates.properties.statement import LARGEST
 from tfcurv.certificates.properties.statement import Constraint
 from tfcurv.certificates.properties.statement import Property
 from tfcurv.certificates.properties.statement import Region
@@ -192,7 +193,14 @@ def _comparison(formula: Expression, names) -> list[_Conjunction]:
         return [(Constraint(tuple(sorted(indices.items())), bound),)]
     if letters == {"X"} and len(indices) == 1:
         ((index, weight),) = indices.items()
-        return [(_Bound(index, weight > 0, bound / weight),)]
+        value = bound / weight
+        if abs(value) > LARGEST:
+            raise invalid(
+                formula,
+                "it bounds an input beyond what float64 computes with",
+                "bounds between -1e270 and 1e270",
+            )
+        return [(_Bound(index, weight > 0, value),)]
     raise invalid(
         formula,
         "it ties several inputs, or inputs and outputs",
