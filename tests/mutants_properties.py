@@ -20,8 +20,8 @@ MUTANTS = (
         name="bound_of_a_negative_weight",
         fault="The bound -x <= b taken for one from above on x.",
         file=f"{_ROOM}/vnnlib.py",
-        old="_Bound(index, weight > 0, bound / weight)",
-        new="_Bound(index, True, bound / weight)",
+        old="_Bound(index, weight > 0, value)",
+        new="_Bound(index, True, value)",
         tests=_PARSED,
     ),
     Mutant(
